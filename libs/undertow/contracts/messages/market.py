@@ -1,0 +1,129 @@
+"""Facts of one symbol's market, in the one total order in which the ingestor saw them.
+
+Prices and sizes are the venue's own decimal strings: nothing is lost, and whoever needs numbers parses what it needs.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from undertow.contracts.messages.base import Message
+from undertow.domain.order import Side
+
+Level = tuple[str, str]
+"""Price in quote coin, size in base coin; size "0" deletes the level."""
+
+
+class Book(Message, frozen=True, kw_only=True, tag="book"):
+    """A snapshot or a change of the order book.
+
+    Attributes:
+        snapshot: True when the levels are the whole book: at the start, after a gap, and every few seconds as a checkpoint for readers
+            that start in the middle.
+        bids: descending in a snapshot.
+        asks: ascending in a snapshot.
+        update_id: the venue's `u`; a checkpoint repeats the last one.
+        sequence: the venue's cross-depth `seq`.
+    """
+
+    symbol: str
+    snapshot: bool
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    update_id: int
+    sequence: int
+
+
+class Trade(msgspec.Struct, frozen=True, array_like=True):
+    """One public trade; `side` is the taker's."""
+
+    ts_event: int
+    side: Side
+    price: str
+    size: str
+    trade_id: str
+
+
+class Trades(Message, frozen=True, kw_only=True, tag="trades"):
+    """Public trades of one frame, ascending by time."""
+
+    symbol: str
+    trades: tuple[Trade, ...]
+
+
+class Liquidation(msgspec.Struct, frozen=True, array_like=True):
+    """One forced liquidation.
+
+    Attributes:
+        position_side: the side of the position that was liquidated: BUY means a long, so the market saw a forced sell.
+        price: bankruptcy price, not a trade's.
+    """
+
+    ts_event: int
+    position_side: Side
+    price: str
+    size: str
+
+
+class Liquidations(Message, frozen=True, kw_only=True, tag="liquidations"):
+    """Liquidations of one frame (the venue batches 500 ms)."""
+
+    symbol: str
+    liquidations: tuple[Liquidation, ...]
+
+
+class Ticker(Message, frozen=True, kw_only=True, tag="ticker"):
+    """The merged ticker; empty string where the venue has not said."""
+
+    symbol: str
+    last_price: str
+    mark_price: str
+    index_price: str
+    open_interest: str
+    funding_rate: str
+    next_funding_ns: int
+
+
+class Kline(Message, frozen=True, kw_only=True, tag="kline"):
+    """A candle; final only when `confirmed`."""
+
+    symbol: str
+    interval: str
+    start_ns: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    turnover: str
+    confirmed: bool
+
+
+class GapReason(StrEnum):
+    """Why a book can no longer be trusted."""
+
+    UPDATE_ID = "update_id"  # an id is missing or repeated
+    DELTA_FIRST = "delta_first"  # no snapshot yet
+    CROSSED = "crossed"
+    SERVICE_RESTART = "service_restart"  # u == 1
+    DISCONNECTED = "disconnected"
+    STALE = "stale"
+
+
+class Gap(Message, frozen=True, kw_only=True, tag="gap"):
+    """From here on readers are blind, until the next `Resync`."""
+
+    symbol: str
+    reason: GapReason
+    detail: str
+
+
+class Resync(Message, frozen=True, kw_only=True, tag="resync"):
+    """A fresh snapshot follows; readers see again."""
+
+    symbol: str
+
+
+MarketFact = Book | Trades | Liquidations | Ticker | Kline | Gap | Resync

@@ -1,0 +1,50 @@
+"""Where the paper venue's market comes from: recorded tapes and generated markets, all as Bybit frames with the time they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFrame:
+    """One public WebSocket frame.
+
+    Attributes:
+        at_ns: market ns at which the venue sends it.
+        raw: the JSON bytes exactly as they go out.
+        injected: True when a cascade put it into a recorded tape.
+    """
+
+    at_ns: int
+    raw: bytes
+    injected: bool = False
+
+
+class FrameSource(Protocol):
+    """A market. Iterating twice gives the same frames."""
+
+    @property
+    def label(self) -> str:
+        """What the mode line says, e.g. `recorded linear-20260809 (cascades injected, seed 7)`."""
+        ...
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols that occur."""
+        ...
+
+    @property
+    def book_depth(self) -> int:
+        """Depth of its orderbook topics."""
+        ...
+
+    @property
+    def origin_ns(self) -> int:
+        """Market time of the first frame."""
+        ...
+
+    def frames(self) -> Iterator[MarketFrame]:
+        """Yield all frames by ascending `at_ns`; a generated market never ends."""
+        ...
