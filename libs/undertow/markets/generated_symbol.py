@@ -1,0 +1,310 @@
+"""One generated symbol: its price, its book and its tape, as frames in the order in which the venue would send them.
+
+The book is the touch at any tick and, behind it, levels on a lattice of absolute prices; 200 levels a side. Between two
+book frames the tape shows the trades that made the move: a forced move trades through every level it passes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Final
+
+from undertow.markets.generated_price import BATCH_S, PriceWalk
+from undertow.markets.generated_wire import (
+    Contract,
+    book_frame,
+    identity_prefix,
+    kline_frame,
+    liquidations_frame,
+    ticker_frame,
+    trade_json,
+    trades_frame,
+)
+from undertow.markets.ports import MarketFrame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEPTH: Final = 200
+FUNDING_MS: Final = 8 * 3600 * 1000
+MINUTE_MS: Final = 60_000
+TRADES_PER_S: Final = 2.0  # frames of ordinary trades
+LONE_LIQUIDATION_S: Final = 45.0  # mean time between small liquidations that move nothing
+TICKER_MS: Final = 300
+KLINE_MS: Final = 1_000
+
+
+class GeneratedSymbol:
+    """State of one symbol; `frames` drives it forever."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        seed: int,
+        origin_ms: int,
+        interval_s: float,
+        edge_bps: float,
+        frame_rate: float,
+        ordinal: int,
+    ) -> None:
+        self.contract = contract
+        self.rng = random.Random(f"{seed}/{contract.symbol}")  # noqa: S311 - a simulation, no secret
+        self.walk = PriceWalk(float(contract.start_ticks), self.rng, interval_s, edge_bps)
+        self.step_ms = max(1, round(1000 / frame_rate))
+        self.origin_ms = origin_ms + 7 * ordinal
+        self.prefix = identity_prefix(seed, contract.symbol)
+        self.typical_lots = contract.level_usdt / (contract.start_ticks * contract.tick) / contract.lot
+        self.bid = contract.start_ticks
+        self.ask = self.bid + 1
+        self.bid_lots: dict[int, int] = {}
+        self.ask_lots: dict[int, int] = {}
+        self.update_id = 15_000_000 + self.rng.randrange(1_000_000)
+        self.sequence = 753_843_900_397 + self.rng.randrange(1_000_000_000)
+        self.trade_count = 0
+        self.last_ticks = self.bid
+        self.last_direction = "ZeroPlusTick"
+        self.pending: list[tuple[int, str, int, int]] = []
+        self.lone_at_s = self.rng.expovariate(1.0 / LONE_LIQUIDATION_S)
+        self.open_interest = contract.open_interest
+        self.mark = float(self.bid)
+        self.shown: dict[str, str] = {}
+        self.candle_start_ms = 0
+        self.candle = (self.bid, self.bid, self.bid, self.bid)
+        self.candle_lots = 0
+        self.candle_turnover = 0.0
+
+    def frames(self) -> Iterator[MarketFrame]:
+        """Yield snapshots first, then one step after the other, forever."""
+        now = self.origin_ms
+        yield self._at(now, self._snapshot(now))
+        yield self._at(now + 1, self._ticker(now + 1, "snapshot"))
+        self.candle_start_ms = now // MINUTE_MS * MINUTE_MS
+        batch_ms = round(BATCH_S * 1000)
+        next_ticker, next_kline, next_batch = now + TICKER_MS, now + KLINE_MS, now + batch_ms
+        while True:
+            now += self.step_ms
+            forced = self.walk.step((now - self.origin_ms) / 1000.0)
+            bid, ask = self._touch(forced)
+            trades = self._trades(now, forced, bid, ask)
+            if trades:
+                yield self._at(now - 1, trades_frame(self.contract, now - 1, trades))
+            yield self._at(now, self._delta(now, bid, ask))
+            self._liquidate(now, forced)
+            if now >= next_batch:
+                next_batch += batch_ms
+                if self.pending:
+                    yield self._at(now + 1, liquidations_frame(self.contract, now + 1, self.pending))
+                    self.pending = []
+            if now >= next_ticker:
+                next_ticker += TICKER_MS
+                yield self._at(now + 2, self._ticker(now + 2, "delta"))
+            if now >= next_kline:
+                next_kline += KLINE_MS
+                yield from self._klines(now + 3)
+
+    @staticmethod
+    def _at(ms: int, raw: bytes) -> MarketFrame:
+        return MarketFrame(ms * 1_000_000, raw)
+
+    def _touch(self, forced: float) -> tuple[int, int]:
+        spread = 1 + (self.contract.lattice_ticks // 8 if forced else 0)
+        bid = max(1, math.floor(self.walk.price - (spread - 1) / 2))
+        return bid, bid + spread
+
+    def _lots(self) -> int:
+        return max(1, int(self.typical_lots * math.exp(0.9 * self.rng.gauss(0.0, 1.0))))
+
+    def _snapshot(self, ts_ms: int) -> bytes:
+        self.bid_lots = {tick: self._lots() for tick in self._wanted_bids(self.bid)}
+        self.ask_lots = {tick: self._lots() for tick in self._wanted_asks(self.ask)}
+        return book_frame(
+            self.contract,
+            "snapshot",
+            ts_ms,
+            self.bid_lots.items(),
+            self.ask_lots.items(),
+            self.update_id,
+            self.sequence,
+        )
+
+    def _wanted_bids(self, bid: int) -> list[int]:
+        step = self.contract.lattice_ticks
+        first = (bid - 1) // step * step
+        return [bid, *range(first, first - step * (DEPTH - 1), -step)]
+
+    def _wanted_asks(self, ask: int) -> list[int]:
+        step = self.contract.lattice_ticks
+        first = (ask // step + 1) * step
+        return [ask, *range(first, first + step * (DEPTH - 1), step)]
+
+    def _delta(self, ts_ms: int, bid: int, ask: int) -> bytes:
+        bids = self._side_changes(self.bid_lots, self._wanted_bids, self.bid, bid)
+        asks = self._side_changes(self.ask_lots, self._wanted_asks, self.ask, ask)
+        self.bid, self.ask = bid, ask
+        self.update_id += 1
+        self.sequence += self.rng.randrange(1, 5000)
+        return book_frame(
+            self.contract,
+            "delta",
+            ts_ms,
+            sorted(bids.items(), reverse=True),
+            sorted(asks.items()),
+            self.update_id,
+            self.sequence,
+        )
+
+    def _side_changes(
+        self, lots: dict[int, int], wanted_of: Callable[[int], list[int]], old: int, new: int
+    ) -> dict[int, int]:
+        changes: dict[int, int] = {}
+        wanted = wanted_of(new)
+        if old != new:
+            keep = set(wanted)
+            for tick in [tick for tick in lots if tick not in keep]:
+                del lots[tick]
+                changes[tick] = 0
+            for tick in wanted:
+                if tick not in lots:
+                    lots[tick] = changes[tick] = self._lots()
+        lots[new] = changes[new] = self._lots()
+        random_ = self.rng.random
+        for _ in range(2):
+            tick = wanted[int(random_() ** 2 * 60)]
+            lots[tick] = changes[tick] = self._lots()
+        return changes
+
+    def _trades(self, now: int, forced: float, bid: int, ask: int) -> list[str]:
+        moved = bid - self.bid
+        random_ = self.rng.random
+        if forced:
+            sells = forced < 0
+        elif random_() < TRADES_PER_S * self.step_ms / 1000.0:
+            sells = random_() < (0.5 if not moved else 0.8 if moved < 0 else 0.2)
+        else:
+            return []
+        if sells:
+            passed = sorted((tick for tick in self.bid_lots if tick >= bid), reverse=True)
+            prices = passed or [self.bid]
+            if prices[-1] > bid:
+                prices.append(bid)
+        else:
+            passed = sorted(tick for tick in self.ask_lots if tick <= ask)
+            prices = passed or [self.ask]
+            if prices[-1] < ask:
+                prices.append(ask)
+        if not forced and not passed:
+            prices = prices[:1]
+        eaten = 0.2 if forced else 0.05
+        side = "Sell" if sells else "Buy"
+        book = self.bid_lots if sells else self.ask_lots
+        out = []
+        self.sequence += self.rng.randrange(1, 5000)
+        for ticks in prices:
+            lots = max(1, int(book.get(ticks, self.typical_lots) * eaten * (0.5 + random_())))
+            out.append(self._trade(now - 2, side, ticks, lots))
+        return out
+
+    def _trade(self, t_ms: int, side: str, ticks: int, lots: int) -> str:
+        contract = self.contract
+        if ticks != self.last_ticks:
+            self.last_direction = "PlusTick" if ticks > self.last_ticks else "MinusTick"
+        elif not self.last_direction.startswith("Zero"):
+            self.last_direction = "Zero" + self.last_direction
+        self.last_ticks = ticks
+        self.trade_count += 1
+        opened, high, low, _ = self.candle
+        self.candle = (opened, max(high, ticks), min(low, ticks), ticks)
+        self.candle_lots += lots
+        self.candle_turnover += lots * contract.lot * ticks * contract.tick
+        return trade_json(
+            contract,
+            t_ms,
+            side,
+            ticks,
+            lots,
+            self.last_direction,
+            f"{self.prefix}{self.trade_count:012x}",
+            self.sequence,
+        )
+
+    def _liquidate(self, now: int, forced: float) -> None:
+        now_s = self.walk.now_s
+        if self.walk.liquidating:
+            for _ in range(1 + (self.rng.random() < 0.5)):  # noqa: PLR2004 - a fair coin
+                lots = self.typical_lots * abs(forced) * 0.25 * math.exp(0.8 * self.rng.gauss(0.0, 1.0))
+                self._liquidation(now, "Buy" if forced < 0 else "Sell", max(1, int(lots)))
+        elif now_s >= self.lone_at_s:
+            self.lone_at_s = now_s + self.rng.expovariate(1.0 / LONE_LIQUIDATION_S)
+            lots = self.typical_lots * 0.02 * math.exp(self.rng.gauss(0.0, 1.0))
+            self._liquidation(now, "Buy" if self.rng.random() < 0.5 else "Sell", max(1, int(lots)))  # noqa: PLR2004 - a fair coin
+
+    def _liquidation(self, now: int, side: str, lots: int) -> None:
+        bankruptcy = self.walk.price * (0.995 if side == "Buy" else 1.005)
+        self.pending.append((now - self.rng.randrange(self.step_ms), side, lots, max(1, round(bankruptcy))))
+        self.pending.sort()
+        self.open_interest = max(self.open_interest - lots * self.contract.lot, self.contract.open_interest * 0.5)
+
+    def _ticker(self, ts_ms: int, kind: str) -> bytes:
+        contract = self.contract
+        mid = (self.bid + self.ask) / 2
+        self.mark += 0.5 * (mid - self.mark)
+        self.open_interest += (contract.open_interest - self.open_interest) * 0.002
+        index = self.mark * (1.0 - contract.funding_rate / 3)
+        interest = self.open_interest
+        scale, tick = contract.price_scale, contract.tick
+        next_funding = (ts_ms // FUNDING_MS + 1) * FUNDING_MS
+        fields = {
+            "tickDirection": self.last_direction,
+            "lastPrice": contract.price(self.last_ticks),
+            "markPrice": f"{self.mark * tick:.{scale}f}",
+            "indexPrice": f"{index * tick:.{scale}f}",
+            "openInterest": f"{interest:.{contract.size_scale}f}",
+            "openInterestValue": f"{interest * self.mark * tick:.2f}",
+            "nextFundingTime": str(next_funding),
+            "fundingRate": f"{contract.funding_rate:.8f}",
+            "bid1Price": contract.price(self.bid),
+            "bid1Size": contract.size(self.bid_lots[self.bid]),
+            "ask1Price": contract.price(self.ask),
+            "ask1Size": contract.size(self.ask_lots[self.ask]),
+        }
+        if kind == "snapshot":
+            opening = contract.price(contract.start_ticks)
+            fields |= {
+                "price24hPcnt": "0",
+                "prevPrice24h": opening,
+                "highPrice24h": opening,
+                "lowPrice24h": opening,
+                "prevPrice1h": opening,
+                "turnover24h": f"{contract.open_interest * contract.start_ticks * tick / 4:.4f}",
+                "volume24h": f"{contract.open_interest / 4:.4f}",
+                "fundingIntervalHour": "8",
+                "fundingCap": "0.005",
+                "preOpenPrice": "",
+                "preQty": "",
+                "curPreListingPhase": "",
+            }
+        changed = {key: value for key, value in fields.items() if self.shown.get(key) != value}
+        self.shown |= changed
+        return ticker_frame(contract, kind, ts_ms, changed, self.sequence)
+
+    def _klines(self, ts_ms: int) -> Iterator[MarketFrame]:
+        if ts_ms >= self.candle_start_ms + MINUTE_MS:
+            yield self._at(ts_ms, self._kline(ts_ms, confirm=True))
+            self.candle_start_ms += MINUTE_MS
+            close = self.candle[3]
+            self.candle = (close, close, close, close)
+            self.candle_lots, self.candle_turnover = 0, 0.0
+        yield self._at(ts_ms, self._kline(ts_ms, confirm=False))
+
+    def _kline(self, ts_ms: int, *, confirm: bool) -> bytes:
+        return kline_frame(
+            self.contract,
+            ts_ms,
+            self.candle_start_ms,
+            self.candle,
+            self.candle_lots,
+            self.candle_turnover,
+            confirm=confirm,
+        )
