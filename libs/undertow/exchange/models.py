@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from undertow.domain.execution import MOVES_POSITION
 from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 
 
@@ -70,7 +71,7 @@ class VenueExecution:
     @property
     def moves_position(self) -> bool:
         """True for fills; Funding rows carry a qty but are cash only."""
-        return self.exec_type in {"Trade", "BustTrade", "AdlTrade", "BlockTrade", "Settle", "Delivery", "MovePosition"}
+        return self.exec_type in MOVES_POSITION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
