@@ -1,0 +1,46 @@
+"""The contracts of the paper venue, in the venue's own spelling.
+
+`instruments.json` holds two lists of items exactly as `/v5/market/instruments-info` and `/v5/market/risk-limit` give them. The filters are
+Bybit's public values of 9 August 2026. The risk tiers have the documented shape (maintenance deductions are continuous, initial margin is
+1 / leverage) with limits of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+
+class _Shipped(msgspec.Struct, frozen=True):
+    instruments: list[dict[str, Any]]
+    risk_tiers: list[dict[str, Any]]
+
+
+@cache
+def _shipped() -> _Shipped:
+    return msgspec.json.decode((resources.files(__package__) / "instruments.json").read_bytes(), type=_Shipped)
+
+
+def instruments_for(symbols: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """Give the instruments-info items of these symbols, in their order.
+
+    Raises:
+        KeyError: a symbol that is not shipped.
+    """
+    known = {item["symbol"]: item for item in _shipped().instruments}
+    return tuple(known[symbol] for symbol in symbols)
+
+
+def risk_tiers_for(symbols: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """Give the risk-limit items of these symbols, lowest tier first."""
+    wanted = frozenset(symbols)
+    return tuple(tier for tier in _shipped().risk_tiers if tier["symbol"] in wanted)
+
+
+def known_symbols() -> tuple[str, ...]:
+    """Give every shipped symbol."""
+    return tuple(item["symbol"] for item in _shipped().instruments)
