@@ -1,0 +1,207 @@
+"""The verbs of `undertow`; each leaves with a code of `ExitCode` and, when it fails, one line on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console as Screen
+from rich.table import Table
+
+from services.cli.console import Console
+from services.cli.exits import CommandError, ExitCode
+from services.cli.settings import Settings
+from undertow.runtime.settings import ConfigurationError, load_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trade Bybit perpetuals around forced liquidations.")
+models = typer.Typer(no_args_is_help=True, help="Models in the registry.")
+app.add_typer(models, name="model")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
+
+
+def main() -> None:
+    """Run the command and leave with its exit code."""
+    try:
+        app(standalone_mode=True)
+    except CommandError as error:
+        _leave(error.code, str(error))
+    except ConfigurationError as error:
+        _leave(ExitCode.BAD_CONFIGURATION, str(error))
+
+
+def _leave(code: ExitCode, line: str) -> None:
+    sys.stderr.write(f"undertow: {line}\n")
+    sys.exit(code)
+
+
+@app.command()
+def run(
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds of open market; without it until Ctrl-C.")] = None,
+    tape: Annotated[Path | None, typer.Option(help="Recorded Bybit frames to trade on instead of the generated market.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the generated market and of injected cascades.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole fleet on this machine; in paper mode with its own Redis and venue, without keys."""
+    from services.cli.preflight import check_before_start  # noqa: PLC0415 - rich, redis and the venue's readers load only here
+    from services.cli.run import FleetRun, RunOptions  # noqa: PLC0415
+
+    if seconds is not None and seconds <= 0:
+        raise CommandError(ExitCode.BAD_CONFIGURATION, f"--for {seconds:g}: seconds must be above 0; leave it out to run until Ctrl-C")
+    for name, value in (("TAPE", tape and str(tape.absolute())), ("SEED", seed), ("RATE", rate)):
+        if value is not None:
+            os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
+    settings = load_settings(Settings)
+    check_before_start(settings.mode)
+    options = RunOptions(
+        mode=settings.mode,
+        symbols=settings.symbols,
+        seconds=seconds,
+        console_port=settings.console_port,
+        var=settings.var,
+    )
+    screen = Screen(stderr=as_json)
+    report = asyncio.run(FleetRun(options, screen).run())
+    _print_report(report, settings.var / "run-report.json", screen, as_json=as_json)
+    if report["failures"]:
+        raise CommandError(ExitCode.ERROR, report["failures"][0])
+
+
+def _print_report(report: dict[str, Any], path: Path, screen: Screen, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(report) + "\n")
+    table = Table(title=f"run report · {report['market']}", show_header=False)
+    for name in (
+        "seconds frames_received frames_injected liquidations feature_vectors signals orders_submitted fills round_trips realised_pnl_usdt "
+        "position_residual money_residual_usdt book_gaps dead_letters errors restarts"
+    ).split():
+        table.add_row(name.replace("_", " "), str(report[name]))
+    tick = report["tick_to_order_ms"]
+    table.add_row("tick to order, ms", f"p50 {tick['p50']}  p99 {tick['p99']}  n {tick['n']}")
+    screen.print(table)
+    screen.print(f"report: {path}")
+    if str(report["mode"]) == "paper":
+        screen.print("[dim]Paper result on this market; not a forecast of trading performance.[/]")
+
+
+def _console() -> Console:
+    return Console(load_settings(Settings).console_port)
+
+
+def _show(data: Any, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(data) + "\n")
+        return
+    screen = Screen()
+    if isinstance(data, list):
+        if not data:
+            screen.print("none")
+            return
+        table = Table(*data[0])
+        for row in data:
+            table.add_row(*(str(value) for value in row.values()))
+        screen.print(table)
+        return
+    for name, value in data.items():
+        screen.print(f"[bold]{name}[/]: {value}", highlight=False)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Show mode, state and the services' health."""
+    _show(_console().get("/api/status"), as_json=as_json)
+
+
+@app.command()
+def positions(*, as_json: AsJson = False) -> None:
+    """Show positions."""
+    _show(_console().get("/api/positions"), as_json=as_json)
+
+
+@app.command()
+def orders(*, as_json: AsJson = False) -> None:
+    """Show orders."""
+    _show(_console().get("/api/orders"), as_json=as_json)
+
+
+@app.command()
+def pause(why: Why) -> None:
+    """Send no new entries; trades run to their end."""
+    _show(_console().command("pause", why), as_json=True)
+
+
+@app.command()
+def resume(why: Why) -> None:
+    """Send entries again."""
+    _show(_console().command("resume", why), as_json=True)
+
+
+@app.command()
+def flatten(why: Why) -> None:
+    """Cancel entries, close every position, stay paused."""
+    _show(_console().command("flatten", why), as_json=True)
+
+
+@app.command()
+def kill(why: Why) -> None:
+    """Have the guardian cancel and flatten everything and stay HALTED."""
+    _show(_console().command("kill", why), as_json=True)
+
+
+@app.command()
+def rearm(why: Why, token: Annotated[str, typer.Option(help="The token of the first call.")] = "") -> None:
+    """Leave HALTED, in two steps: the first answers a token, the second brings it back."""
+    more = {"token": token} if token else {}
+    _show(_console().command("rearm", why, **more), as_json=True)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(context: typer.Context) -> None:
+    """Train a model and put it into the registry (needs the `trainer` dependency group)."""
+    sys.exit(subprocess.run([sys.executable, "-m", "services.trainer", *context.args], check=False).returncode)  # noqa: S603
+
+
+@app.command()
+def venue(
+    port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1.")] = 8100,
+    tape: Annotated[Path | None, typer.Option(help="Recorded frames instead of the generated market.")] = None,
+) -> None:
+    """Run the paper Bybit alone, for any bot to trade on."""
+    os.environ["UNDERTOW_HTTP__PORT"] = str(port)
+    os.environ.setdefault("UNDERTOW_PAPER__START", "immediately")
+    if tape is not None:
+        os.environ["UNDERTOW_PAPER__TAPE"] = str(tape.absolute())
+    os.execv(sys.executable, [sys.executable, "-m", "services.venue"])  # noqa: S606 - becomes the venue
+
+
+@app.command()
+def query(sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False) -> None:
+    """Ask the snapshots in SQL; each stream is a view."""
+    from services.cli.snapshots import ask  # noqa: PLC0415 - duckdb loads only here
+
+    _show(ask(data or load_settings(Settings).var / "snapshots", sql), as_json=as_json)
+
+
+@models.command("list")
+def list_models(*, as_json: AsJson = False) -> None:
+    """List the registry's entries."""
+    from services.cli.registry import entries  # noqa: PLC0415
+
+    _show(entries(), as_json=as_json)
+
+
+@models.command("show")
+def show_model(model_hash: str) -> None:
+    """Show one entry's card."""
+    from services.cli.registry import card  # noqa: PLC0415
+
+    _show(card(model_hash), as_json=True)

@@ -1,0 +1,132 @@
+"""The fleet as local processes: which services there are, in which order they start and stop, and what each is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.cli.processes import ProcessSpec
+
+SERVICES: Final = (
+    "guardian",
+    "order_router",
+    "position_manager",
+    "snapshotter",
+    "model_server",
+    "feature_hub",
+    "ingestor",
+    "rest_collector",
+    "admin",
+)
+"""Long-running services besides the venue, in the order in which they start."""
+
+STOP_ORDER: Final = (
+    "ingestor",
+    "rest_collector",
+    "feature_hub",
+    "model_server",
+    "order_router",
+    "position_manager",
+    "snapshotter",
+    "admin",
+    "guardian",
+    "venue",
+    "redis",
+)
+"""Facts first, then decisions, then those that keep the books, then those that keep them safe."""
+
+_KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
+_OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """Where everything listens and writes.
+
+    Attributes:
+        state: directory of journals, checkpoints and snapshots.
+        logs: directory with one log per process.
+        ports: HTTP port of each service.
+    """
+
+    state: Path
+    logs: Path
+    bus_url: str
+    ports: Mapping[str, int]
+    has_paper_venue: bool
+
+    def url(self, service: str) -> str:
+        """Base URL of a service."""
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def spec(self, service: str) -> ProcessSpec:
+        """Describe the process of one service."""
+        return ProcessSpec(
+            name=service,
+            argv=[sys.executable, "-m", f"services.{service}"],
+            env=self._environment(service),
+            log=self.logs / f"{service}.log",
+            essential=service == "venue",
+        )
+
+    def _environment(self, service: str) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _KEPT_FROM_OUR_ENVIRONMENT or name.startswith(_OURS)
+        }
+        told = {
+            "UNDERTOW_HTTP__HOST": "127.0.0.1",
+            "UNDERTOW_HTTP__PORT": str(self.ports[service]),
+            "UNDERTOW_BUS__URL": self.bus_url,
+            "UNDERTOW_GUARDIAN__URL": self.url("guardian"),
+            "UNDERTOW_STATE_DIR": str(self.state / service),
+            "UNDERTOW_ADMIN__SERVICES": json.dumps({name: self.url(name) for name in self.ports}),
+            "PYTHONUNBUFFERED": "1",
+            "NUMBA_CACHE_DIR": str(numba_cache()),
+        }
+        if self.has_paper_venue:
+            venue = f"127.0.0.1:{self.ports['venue']}"
+            told |= {
+                "UNDERTOW_CLOCK__URL": f"http://{venue}/control/clock",
+                "UNDERTOW_VENUE__REST_URL": f"http://{venue}",
+                "UNDERTOW_VENUE__PUBLIC_URL": f"ws://{venue}/v5/public/linear",
+                "UNDERTOW_VENUE__PRIVATE_URL": f"ws://{venue}/v5/private",
+                "UNDERTOW_VENUE__TRADE_URL": f"ws://{venue}/v5/trade",
+                "UNDERTOW_PAPER__START": "on_command",
+            }
+        return inherited | told
+
+
+def numba_cache() -> Path:
+    """Where compiled kernels are kept between runs."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR", "var/numba")).absolute()
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def is_free(host: str, port: int) -> bool:
+    """Answer whether we could listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,288 @@
+"""`undertow run`: the whole fleet as local processes, from nothing to trading, and back to nothing.
+
+Order of a run: check everything that can be wrong → compile kernels once → Redis → venue → guardian and the fleet → all ready → open the
+market → trade → close positions → compare books with the venue → stop → report. Whatever happens in between, what was started is
+stopped and the report is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, strftime
+from typing import Any, Final
+
+from rich.console import Console
+
+from services.cli import report as reporting
+from services.cli.books import Books, read_books
+from services.cli.counters import CounterTotals
+from services.cli.embedded_redis import redis_spec, socket_path
+from services.cli.exits import CommandError, ExitCode
+from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_free, numba_cache
+from services.cli.http import FleetHttp
+from services.cli.processes import Supervisor, last_line
+from services.cli.story import Story
+from undertow.bus import open_bus
+from undertow.bus.ports import Bus, Delivery, Topic
+from undertow.bus.stats import lags
+from undertow.contracts.streams import FEATURES, ORDERS, SIGNALS
+from undertow.domain.state import Mode
+
+READY_TIMEOUT_SECONDS: Final = 90.0
+FLAT_TIMEOUT_SECONDS: Final = 20.0
+SCRAPE_SECONDS: Final = 1.0
+_KEPT_RUNS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the person asked for. `seconds` None = until Ctrl-C; counted from the opening of the market."""
+
+    mode: Mode
+    symbols: tuple[str, ...]
+    seconds: float | None
+    console_port: int
+    var: Path
+
+
+class FleetRun:
+    """One run of the fleet."""
+
+    def __init__(self, options: RunOptions, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self._http = FleetHttp()
+        self._counters = CounterTotals()
+        self._failures: list[str] = []
+        self._stop = asyncio.Event()
+        self._supervisor = Supervisor(self._on_failure)
+        self._bus: Bus | None = None
+        self._opened_at: float | None = None
+        self._lag_max = 0
+
+    async def run(self) -> dict[str, Any]:
+        """Run to the end and give the report.
+
+        Raises:
+            CommandError: the fleet could not be started.
+        """
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._stop.set)
+        temporary = Path(tempfile.mkdtemp(prefix="undertow-"))
+        plan = self._plan(temporary)
+        books = Books()
+        try:
+            async with self._started(plan, temporary):
+                if not self._stop.is_set():
+                    await self._trade(plan)
+                if self._opened_at is not None:
+                    books = await self._close_books(plan)
+                await self._scrape(plan)
+                report = await self._report(plan, books)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            await self._http.close()
+        reporting.write(report, self._options.var / "run-report.json")
+        return report
+
+    def _plan(self, temporary: Path) -> FleetPlan:
+        paper = self._options.mode is Mode.PAPER
+        names = (*SERVICES, "venue") if paper else SERVICES
+        others = [name for name in names if name != "admin"]
+        ports = dict(zip(others, free_ports(len(others)), strict=True)) | {"admin": self._options.console_port}
+        if not is_free("127.0.0.1", self._options.console_port):
+            raise CommandError(
+                ExitCode.BAD_CONFIGURATION,
+                f"port {self._options.console_port} of the console is in use; stop what listens there or choose another with "
+                "UNDERTOW_CONSOLE_PORT",
+            )
+        stamp = strftime("%Y%m%d-%H%M%S")
+        home = self._options.var / ("runs/" + stamp if paper else f"live/{self._options.mode}")
+        for old in sorted((self._options.var / "runs").glob("*"))[: -_KEPT_RUNS + 1]:
+            shutil.rmtree(old, ignore_errors=True)
+        socket = socket_path(home.absolute(), temporary)
+        return FleetPlan(
+            state=(home / "state").absolute(),
+            logs=(home / "logs").absolute(),
+            bus_url=f"unix://{socket}",
+            ports=ports,
+            has_paper_venue=paper,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _started(self, plan: FleetPlan, temporary: Path) -> AsyncIterator[None]:
+        try:
+            await self._start(plan, temporary)
+            yield
+        finally:
+            codes = await self._supervisor.stop_all(STOP_ORDER)
+            if self._bus:
+                await self._bus.close()
+            self._failures += [
+                f"{name} ended with code {code}: {last_line(plan.logs / f'{name}.log')}"
+                for name, code in codes.items()
+                if code not in (0, -signal.SIGTERM) and not any(f.startswith(name) for f in self._failures)
+            ]
+
+    async def _start(self, plan: FleetPlan, temporary: Path) -> None:
+        await self._unless_stopped(asyncio.to_thread(compile_kernels))
+        if self._stop.is_set():
+            return
+        socket = Path(plan.bus_url.removeprefix("unix://"))
+        socket.parent.mkdir(parents=True, exist_ok=True)
+        redis_home = plan.state / "redis"
+        await self._supervisor.start(redis_spec(redis_home, socket, plan.logs / "redis.log"))
+        self._bus = open_bus(plan.bus_url, "cli")
+        if plan.has_paper_venue:
+            await self._supervisor.start(plan.spec("venue"))
+            await self._unless_stopped(self._until_ready(plan, ("venue",)))
+        for name in SERVICES:
+            if self._stop.is_set():
+                return
+            (plan.state / name).mkdir(parents=True, exist_ok=True)
+            await self._supervisor.start(plan.spec(name))
+        await self._unless_stopped(self._until_ready(plan, SERVICES))
+        if plan.has_paper_venue and not self._stop.is_set():
+            status, answer = await self._http.post_json(f"{plan.url('venue')}/control/start", {})
+            if status != 200:  # noqa: PLR2004 - HTTP
+                raise CommandError(ExitCode.ERROR, f"the venue did not open its market: {answer}")
+        self._opened_at = monotonic()
+
+    async def _until_ready(self, plan: FleetPlan, names: tuple[str, ...]) -> None:
+        waiting = dict.fromkeys(names, "not listening yet")
+        deadline = monotonic() + READY_TIMEOUT_SECONDS
+        with self._console.status("") as status:
+            while waiting:
+                for name in list(waiting):
+                    ready, why = await self._http.ready(plan.url(name))
+                    if ready:
+                        del waiting[name]
+                    else:
+                        waiting[name] = why
+                status.update(f"starting: {len(names) - len(waiting)}/{len(names)} ready; waiting for {', '.join(waiting)}")
+                if self._failures:
+                    raise CommandError(ExitCode.ERROR, self._failures[0])
+                if waiting and monotonic() > deadline:
+                    reasons = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+                    raise CommandError(ExitCode.TIMED_OUT, f"not ready after {READY_TIMEOUT_SECONDS:.0f} s: {reasons}")
+                await asyncio.sleep(0.1)
+
+    async def _unless_stopped(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return
+        await task
+
+    async def _trade(self, plan: FleetPlan) -> None:
+        assert self._bus is not None  # noqa: S101 - `_start` opened it
+        market = await self._market_label(plan)
+        self._console.print(f"[bold]{self._options.mode.upper()}[/]  market: {market}")
+        self._console.print(f"console: [link]http://127.0.0.1:{self._options.console_port}[/link]   stop: Ctrl-C")
+        story = Story(self._bus, self._options.symbols, self._console)
+        deadline = None if self._options.seconds is None else monotonic() + self._options.seconds
+        while not self._stop.is_set() and not self._failures and (deadline is None or monotonic() < deadline):
+            pause = SCRAPE_SECONDS if deadline is None else min(SCRAPE_SECONDS, max(0.0, deadline - monotonic()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+            await self._scrape(plan)
+            await story.tell()
+
+    async def _close_books(self, plan: FleetPlan) -> Books:
+        """Close positions (paper only), wait until our books and the venue's have both come to rest, and read them."""
+        if plan.has_paper_venue:
+            body = {"who": "undertow run", "why": "the run ends"}
+            status, answer = await self._http.post_json(f"{plan.url('admin')}/api/flatten", body)
+            if status != 200:  # noqa: PLR2004 - HTTP
+                self._failures.append(f"flatten was refused: {answer}")
+        deadline = monotonic() + FLAT_TIMEOUT_SECONDS
+        settled = 0
+        books = Books()
+        while monotonic() < deadline and settled < 2:  # noqa: PLR2004 - two equal looks
+            await asyncio.sleep(0.3)
+            books = await read_books(self._http, plan, self._options.mode)
+            settled = settled + 1 if books.at_rest(flat=plan.has_paper_venue) else 0
+        if settled < 2:  # noqa: PLR2004
+            self._failures.append(f"books did not come to rest within {FLAT_TIMEOUT_SECONDS:.0f} s: {books.why_restless}")
+        return books
+
+    async def _scrape(self, plan: FleetPlan) -> None:
+        names = tuple(plan.ports)
+        pages = await asyncio.gather(*(self._http.get_text(f"{plan.url(name)}/metrics") for name in names))
+        for name, page in zip(names, pages, strict=True):
+            if page:
+                self._counters.feed(name, page)
+        if self._bus and await self._bus.connected():
+            with contextlib.suppress(ConnectionError):
+                self._lag_max = max([self._lag_max, *(each.lag for each in await lags(self._bus))])
+
+    async def _report(self, plan: FleetPlan, books: Books) -> dict[str, Any]:
+        stats = await self._venue_stats(plan)
+        orders, decisions = await self._record()
+        return reporting.compose(
+            reporting.RunFacts(
+                mode=self._options.mode,
+                market=str(stats.get("market_label", f"Bybit {self._options.mode}")),
+                seconds=0.0 if self._opened_at is None else monotonic() - self._opened_at,
+                counters=self._counters,
+                frames_injected=int(stats.get("frames_injected", 0)),
+                realised_pnl_usdt=books.realised_text,
+                residuals=books.residuals(),
+                stream_lag_max=self._lag_max,
+                orders=orders,
+                decisions=decisions,
+                restarts=self._supervisor.restarts,
+                failures=self._failures,
+            )
+        )
+
+    async def _record(self) -> tuple[list[Delivery], list[Delivery]]:
+        if self._bus is None or not await self._bus.connected():
+            return [], []
+        orders = await self._bus.since(Topic(ORDERS), "-")
+        decisions = list(orders)
+        for symbol in self._options.symbols:
+            decisions += await self._bus.since(Topic(FEATURES, symbol=symbol), "-")
+            decisions += await self._bus.since(Topic(SIGNALS, symbol=symbol, source="model_server"), "-")
+        return orders, decisions
+
+    async def _market_label(self, plan: FleetPlan) -> str:
+        return str((await self._venue_stats(plan)).get("market_label", f"Bybit {self._options.mode}"))
+
+    async def _venue_stats(self, plan: FleetPlan) -> dict[str, Any]:
+        if not plan.has_paper_venue:
+            return {}
+        return await self._http.get_json(f"{plan.url('venue')}/control/stats") or {}
+
+    def _on_failure(self, name: str, why: str) -> None:
+        self._failures.append(f"{name} {why}")
+
+
+def compile_kernels() -> None:
+    """Compile features and matching once, in a process of its own, so that no two services compile the same thing.
+
+    Raises:
+        CommandError: it failed.
+    """
+    cache = numba_cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "services.cli.warm"], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise CommandError(ExitCode.ERROR, f"compiling the kernels failed: {done.stderr.strip().splitlines()[-1]}")

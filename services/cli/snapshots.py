@@ -1,0 +1,33 @@
+"""SQL over the snapshots: a DuckDB view per topic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from services.cli.exits import CommandError, ExitCode
+
+
+def ask(root: Path, sql: str) -> list[dict[str, Any]]:
+    """Answer a query; each topic directory below `root` is a view of its name.
+
+    Raises:
+        CommandError: there are no snapshots, or the SQL is wrong.
+    """
+    topics = sorted(path for path in root.glob("topic=*") if any(path.rglob("*.parquet")))
+    if not topics:
+        raise CommandError(ExitCode.NOT_FOUND, f"no snapshots below {root}; run the fleet first, or name the directory with --data")
+    with duckdb.connect() as database:
+        for path in topics:
+            name = path.name.removeprefix("topic=")
+            pattern = str(path / "**" / "*.parquet").replace("'", "''")
+            database.execute(f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{pattern}', hive_partitioning = true)")  # noqa: S608
+        try:
+            answer = database.execute(sql)
+        except duckdb.Error as error:
+            views = ", ".join(path.name.removeprefix("topic=") for path in topics)
+            raise CommandError(ExitCode.ERROR, f"{error}; there are the views {views}") from None
+        names = [column[0] for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
