@@ -46,6 +46,35 @@ class Delivery:
         return f"{self.topic.key}/{self.entry_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    """How far one group is behind on one key.
+
+    Attributes:
+        length: entries in the stream.
+        lag: entries that the group has not read yet.
+        pending: entries that it has read and not acknowledged.
+    """
+
+    key: str
+    group: str
+    length: int
+    lag: int
+    pending: int
+
+
+class Watch(Protocol):
+    """Told what happens on the bus, for metrics; `undertow.runtime.metrics.BusMetrics` is one."""
+
+    def delivered(self, stream: str, seconds: float) -> None:
+        """A message arrived this long after it was published."""
+        ...
+
+    def dead_letter(self, stream: str) -> None:
+        """An entry could not be decoded."""
+        ...
+
+
 class Publisher(Protocol):
     """Writes to streams. While the bus is away it keeps what it was given, up to a declared limit, and sends it on its return."""
 
@@ -101,6 +130,10 @@ class Bus(Publisher, History, Protocol):
 
     async def acked_position(self, group: str, topic: Topic) -> str:
         """Id up to which the group has everything acknowledged ("0-0" when nothing): where a warm-up may end."""
+        ...
+
+    async def lags(self, topics: Sequence[Topic]) -> list[GroupLag]:
+        """Give length, lag and pending of every group on these topics; a key without groups has one row with group ""."""
         ...
 
     async def connected(self) -> bool:

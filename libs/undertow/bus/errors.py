@@ -1,0 +1,30 @@
+"""What can go wrong on the bus.
+
+BusError
+├── BusAwayError        Redis does not answer; what waits will be sent when it returns
+├── BusOverflowError    it has been away for longer than the publisher can remember
+├── BusRefusedError     Redis answered with an error (memory full, wrong type, no permission)
+└── PoisonLimitError    too many entries could not be decoded: writer and reader disagree
+"""
+
+from __future__ import annotations
+
+
+class BusError(Exception):
+    """Base."""
+
+
+class BusAwayError(BusError):
+    """Redis does not answer now."""
+
+
+class BusOverflowError(BusError):
+    """More messages wait for Redis than the publisher may remember."""
+
+
+class BusRefusedError(BusError):
+    """Redis answered with an error."""
+
+
+class PoisonLimitError(BusError):
+    """More entries than the limit could not be decoded."""

@@ -1,0 +1,295 @@
+"""The bus within one process: for tests, simulation and one-process runs; held to the same conformance suite as Redis.
+
+Messages pass through their bytes as on the wire. Entry ids are `N-0` with one counter for the whole store, so they are a function of
+the order of publications alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from undertow.bus.codec import Duplicates, Stamper, opened
+from undertow.bus.deadletters import DEAD_LETTER_MAXLEN, DeadLetter, dead_key
+from undertow.bus.errors import PoisonLimitError
+from undertow.bus.ports import Delivery, GroupLag, Topic, Watch
+from undertow.bus.settings import ReaderSettings, Unwatched
+from undertow.contracts.messages.base import Message
+
+
+@dataclass
+class Pending:
+    """An entry that was delivered and not acknowledged."""
+
+    consumer: str
+    since_ns: int
+
+
+@dataclass
+class Group:
+    """One consumer group on one key."""
+
+    last: int
+    pending: dict[int, Pending] = field(default_factory=dict)
+
+
+@dataclass
+class Log:
+    """One key."""
+
+    entries: dict[int, bytes] = field(default_factory=dict)  # ascending
+    groups: dict[str, Group] = field(default_factory=dict)
+
+
+class Store:
+    """What Redis is to the real bus: shared by every `MemoryBus` made on it."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, Log] = {}
+        self.dead: dict[str, list[DeadLetter]] = {}
+        self.counter = 0
+        self.changed = asyncio.Event()
+
+    def log(self, key: str) -> Log:
+        """Give the log of a key, empty when new."""
+        return self.logs.setdefault(key, Log())
+
+    def append(self, key: str, raw: bytes, maxlen: int) -> int:
+        """Append raw bytes and wake the readers."""
+        self.counter += 1
+        entries = self.log(key).entries
+        entries[self.counter] = raw
+        while len(entries) > maxlen:
+            del entries[next(iter(entries))]
+        self.changed.set()
+        return self.counter
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep what could not be decoded."""
+        letters = self.dead.setdefault(dead_key(letter.stream), [])
+        letters.append(letter)
+        del letters[:-DEAD_LETTER_MAXLEN]
+
+
+class MemoryBus:
+    """One process' connection to a store.
+
+    Args:
+        producer: service name and boot id.
+        store: shared with the other ends of the conversation; a new one by default.
+        wall_ns: stamps the hops and measures idleness.
+        watch: told of hops and dead letters.
+        reading: limits of its readers.
+    """
+
+    def __init__(
+        self,
+        producer: str = "memory",
+        store: Store | None = None,
+        *,
+        wall_ns: Callable[[], int] = time.time_ns,
+        watch: Watch | None = None,
+        reading: ReaderSettings | None = None,
+    ) -> None:
+        self.store = store or Store()
+        self._wall_ns = wall_ns
+        self._watch = watch or Unwatched()
+        self._reading = reading or ReaderSettings()
+        self._stamper = Stamper(producer, wall_ns)
+
+    async def publish(self, topic: Topic, message: Message, *, hops: tuple[int, ...] = ()) -> None:
+        """See `Publisher.publish`."""
+        await self.publish_many([(topic, message, hops)])
+
+    async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
+        """See `Publisher.publish_many`."""
+        for topic, message, hops in items:
+            _, raw = self._stamper.seal(topic.key, message, hops)
+            self.store.append(topic.key, raw, topic.stream.maxlen)
+
+    def reader(
+        self, group: str, consumer: str, topics: Sequence[Topic], *, batch: int = 256, from_start: bool = True
+    ) -> MemoryReader:
+        """See `Bus.reader`."""
+        return MemoryReader(
+            self.store, group, consumer, topics, batch, from_start, self._wall_ns, self._watch, self._reading
+        )
+
+    async def tail(self, topic: Topic, count: int) -> list[Delivery]:
+        """See `History.tail`."""
+        entries = list(self.store.log(topic.key).entries.items())
+        return _history(topic, entries[max(0, len(entries) - count) :])
+
+    async def since(self, topic: Topic, entry_id: str, until: str = "+") -> list[Delivery]:
+        """See `History.since`."""
+        first = _number(entry_id)
+        last = self.store.counter if until == "+" else _number(until)
+        entries = self.store.log(topic.key).entries.items()
+        return _history(topic, [(number, raw) for number, raw in entries if first <= number <= last])
+
+    async def acked_position(self, group: str, topic: Topic) -> str:
+        """See `Bus.acked_position`."""
+        state = self.store.log(topic.key).groups.get(group)
+        if state is None:
+            return "0-0"
+        position = min(state.pending) - 1 if state.pending else state.last
+        return f"{position}-0"
+
+    async def lags(self, topics: Sequence[Topic]) -> list[GroupLag]:
+        """See `Bus.lags`."""
+        rows: list[GroupLag] = []
+        for key in dict.fromkeys(topic.key for topic in topics):
+            log = self.store.log(key)
+            length = len(log.entries)
+            if not log.groups:
+                rows.append(GroupLag(key, "", length, 0, 0))
+            for name, group in log.groups.items():
+                lag = sum(number > group.last for number in log.entries)
+                rows.append(GroupLag(key, name, length, lag, len(group.pending)))
+        return rows
+
+    async def connected(self) -> bool:
+        """See `Bus.connected`."""
+        return True
+
+    async def close(self) -> None:
+        """See `Bus.close`."""
+
+
+class MemoryReader:
+    """See `Reader`."""
+
+    def __init__(
+        self,
+        store: Store,
+        group: str,
+        consumer: str,
+        topics: Sequence[Topic],
+        batch: int,
+        from_start: bool,
+        wall_ns: Callable[[], int],
+        watch: Watch,
+        reading: ReaderSettings,
+    ) -> None:
+        self._store = store
+        self._group = group
+        self._consumer = consumer
+        self._topics = tuple(topics)
+        self._batch = batch
+        self._wall_ns = wall_ns
+        self._watch = watch
+        self._reading = reading
+        self._duplicates = {topic.key: Duplicates() for topic in topics}
+        self._buried = 0
+        self._held: set[tuple[str, int]] = set()
+        for topic in topics:
+            log = store.log(topic.key)
+            log.groups.setdefault(group, Group(last=0 if from_start else store.counter))
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """See `Reader.ack`."""
+        for delivery in deliveries:
+            self._done(delivery.topic.key, _number(delivery.entry_id))
+
+    async def batches(self) -> AsyncIterator[list[Delivery]]:
+        """See `Reader.batches`."""
+        own = [(topic, number) for topic in self._topics for number in self._owned(topic.key)]
+        for at in range(0, len(own), self._batch):
+            batch = self._taken(own[at : at + self._batch], fresh=False)
+            if batch:
+                yield batch
+        while True:
+            self._store.changed.clear()
+            claimed = self._taken(self._claimed(), fresh=False)
+            if claimed:
+                yield claimed
+            batch = self._taken(self._unread(), fresh=True)
+            if batch:
+                yield batch
+            elif not claimed and not self._store.changed.is_set():
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            await asyncio.wait_for(self._store.changed.wait(), self._reading.claim_every_s)
+        except TimeoutError:
+            return
+
+    def _group_of(self, key: str) -> Group:
+        return self._store.log(key).groups[self._group]
+
+    def _owned(self, key: str) -> list[int]:
+        pending = self._group_of(key).pending
+        return sorted(number for number, entry in pending.items() if entry.consumer == self._consumer)
+
+    def _claimed(self) -> list[tuple[Topic, int]]:
+        now, found = self._wall_ns(), []
+        idle_ns = int(self._reading.claim_idle_s * 1e9)
+        for topic in self._topics:
+            for number, entry in sorted(self._group_of(topic.key).pending.items()):
+                if entry.consumer != self._consumer and now - entry.since_ns >= idle_ns and len(found) < self._batch:
+                    found.append((topic, number))
+        return found
+
+    def _unread(self) -> list[tuple[Topic, int]]:
+        found: list[tuple[Topic, int]] = []
+        for topic in self._topics:
+            group = self._group_of(topic.key)
+            fresh = [number for number in self._store.log(topic.key).entries if number > group.last][: self._batch]
+            if fresh:
+                group.last = fresh[-1]
+                found += [(topic, number) for number in fresh]
+        return found
+
+    def _taken(self, found: Sequence[tuple[Topic, int]], *, fresh: bool) -> list[Delivery]:
+        batch: list[Delivery] = []
+        for topic, number in found:
+            key = topic.key
+            self._group_of(key).pending[number] = Pending(self._consumer, self._wall_ns())
+            raw = self._store.log(key).entries.get(number)
+            if raw is None:  # trimmed while it was pending
+                self._done(key, number)
+                continue
+            try:
+                delivery = opened(topic, f"{number}-0", raw)
+            except msgspec.MsgspecError as error:
+                self._bury(topic, number, raw, str(error))
+                continue
+            if not self._duplicates[key].is_new(delivery):
+                self._done(key, number)
+                continue
+            if fresh:
+                self._watch.delivered(topic.stream.name, (self._wall_ns() - delivery.hops[-1]) / 1e9)
+            batch.append(delivery)
+        return batch
+
+    def _bury(self, topic: Topic, number: int, raw: bytes, reason: str) -> None:
+        self._store.bury(DeadLetter(topic.stream.name, topic.key, f"{number}-0", reason, raw))
+        self._done(topic.key, number)
+        self._watch.dead_letter(topic.stream.name)
+        self._buried += 1
+        if self._buried > self._reading.poison_limit:
+            raise PoisonLimitError(f"{self._buried} entries could not be decoded, the last on {topic.key}: {reason}")
+
+    def _done(self, key: str, number: int) -> None:
+        self._group_of(key).pending.pop(number, None)
+
+
+def _number(entry_id: str) -> int:
+    return int(entry_id.partition("-")[0])
+
+
+def _history(topic: Topic, entries: Sequence[tuple[int, bytes]]) -> list[Delivery]:
+    duplicates, found = Duplicates(), []
+    for number, raw in entries:
+        try:
+            delivery = opened(topic, f"{number}-0", raw)
+        except msgspec.MsgspecError:
+            continue  # the group's reader buries and counts it
+        if duplicates.is_new(delivery):
+            found.append(delivery)
+    return found

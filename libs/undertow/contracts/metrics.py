@@ -1,0 +1,101 @@
+"""Every metric there is: name, meaning and labels, declared once. What is not here is not measured.
+
+Each also carries the labels `service` and `mode`; none ever carries an order id. Units are base units (`_seconds`, `_usdt`), counters end
+in `_total`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+LATENCY_BUCKETS: Final = tuple(
+    round(step * scale, 9) for scale in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0) for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7)
+)
+"""Upper bounds in seconds, 10 µs to 7 s: fine enough to read a p99 off them within a third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Something counted; only grows."""
+
+    name: str
+    about: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Something that goes up and down."""
+
+    name: str
+    about: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Something spread over buckets.
+
+    Attributes:
+        buckets: ascending upper bounds in the metric's unit.
+    """
+
+    name: str
+    about: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = LATENCY_BUCKETS
+
+
+Metric = Counter | Gauge | Histogram
+
+# every service
+ERRORS: Final = Counter("undertow_errors_total", "Unexpected errors that a service survived.")
+READY: Final = Gauge("undertow_ready", "1 when the service can do its job now.")
+DEAD_LETTERS: Final = Counter("undertow_dead_letters_total", "Entries that could not be decoded.", labels=("stream",))
+HOP: Final = Histogram(
+    "undertow_hop_seconds", "Wall time from a message's publication to its arrival, by stream.", labels=("hop",)
+)
+TRADING_STATE: Final = Gauge("undertow_trading_state", "0 active, 1 reducing, 2 halted.")
+
+# ingestor
+FRAMES_RECEIVED: Final = Counter(
+    "undertow_frames_received_total", "Market frames received, acknowledgements excluded.", labels=("symbol",)
+)
+BOOK_GAPS: Final = Counter("undertow_book_gaps_total", "Times a book could no longer be trusted.", labels=("symbol",))
+LIQUIDATIONS: Final = Counter("undertow_liquidations_total", "Single liquidations seen.", labels=("symbol",))
+
+# feature_hub
+FEATURE_VECTORS: Final = Counter("undertow_feature_vectors_total", "Feature vectors published.", labels=("symbol",))
+
+# model_server
+SIGNALS_SENT: Final = Counter("undertow_signals_total", "Signals published, shadows excluded.", labels=("symbol",))
+DECISIONS: Final = Counter(
+    "undertow_decisions_total", "How each look at the market ended.", labels=("symbol", "verdict")
+)
+
+# order_router
+ORDERS_SUBMITTED: Final = Counter(
+    "undertow_orders_submitted_total", "Orders handed to the venue's socket.", labels=("symbol",)
+)
+FILLS: Final = Counter("undertow_fills_total", "Fills of our orders.", labels=("symbol",))
+ROUND_TRIPS: Final = Counter("undertow_round_trips_total", "Trades that ended flat.", labels=("symbol",))
+TICK_TO_ORDER: Final = Histogram(
+    "undertow_tick_to_order_seconds", "Wall time from the frame's arrival to the order's bytes written."
+)
+
+# position_manager
+EQUITY: Final = Gauge("undertow_equity_usdt", "Wallet plus unrealised PnL.")
+REALISED_PNL: Final = Gauge("undertow_realised_pnl_usdt", "Realised PnL net of fees and funding since the start.")
+POSITION_RESIDUAL: Final = Gauge("undertow_position_residual", "Sum over symbols of |our quantity - the venue's|.")
+MONEY_RESIDUAL: Final = Gauge("undertow_money_residual_usdt", "Our wallet minus the venue's.")
+
+# snapshotter
+SNAPSHOT_ROWS: Final = Counter("undertow_snapshot_rows_total", "Rows written to Parquet.")
+SNAPSHOT_ROWS_KNOWN: Final = Counter("undertow_snapshot_rows_known_total", "Redelivered rows that were on disk already.")
+SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wall time of a flush to Parquet.")
+
+
+def declared() -> tuple[Metric, ...]:
+    """Give every metric declared here, in the order of declaration."""
+    return tuple(value for value in globals().values() if isinstance(value, Counter | Gauge | Histogram))

@@ -1,0 +1,330 @@
+"""Settings from the environment: prefix `UNDERTOW_`, nested with `__`, each also as `NAME_FILE` (a path whose content is the value).
+
+A service has one frozen model that extends `ServiceSettings`; it is read once, in `__main__`. What is wrong is one
+`ConfigurationError` that names the variable, the rule and the remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from undertow.domain.state import Mode
+from undertow.runtime.errors import ConfigurationError
+
+PREFIX: Final = "UNDERTOW_"
+FILE_SUFFIX: Final = "_FILE"
+DEFAULT_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class Section(BaseModel):
+    """A nested group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpSettings(Section):
+    """Where health, metrics and the service's own routes listen."""
+
+    host: str = Field(default="127.0.0.1", description="an address of this machine")
+    port: int = Field(default=0, ge=0, le=65535, description="a free port, or 0 for any")
+
+
+class LogSettings(Section):
+    """How loud, and in which shape, the log on stderr is."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="one of debug, info, warning, error"
+    )
+    format: Literal["json", "console"] = Field(default="json", description="json or console")
+
+
+class ClockSettings(Section):
+    """Whose market time is followed."""
+
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$", description="http://HOST:PORT/control/clock of the paper venue")
+
+
+class BusSettings(Section):
+    """Where Redis is."""
+
+    url: str = Field(
+        pattern=r"^(redis://[^\s/]+(/\d+)?|unix://(?:[^\s@]*@)?/\S+)$",
+        description="redis://[USER:PASSWORD@]HOST:PORT/DB or unix:///PATH.sock",
+    )
+
+
+class GuardianClientSettings(Section):
+    """Where the guardian listens."""
+
+    url: str = Field(pattern=r"^https?://\S+$", description="http://HOST:PORT of the guardian")
+
+
+class VenueSettings(Section):
+    """The venue's addresses; what is empty follows from the mode (live, testnet, demo) or from `rest_url` (paper).
+
+    `trade_url` stays empty in demo, which has no trade socket.
+    """
+
+    rest_url: str = Field(default="", pattern=r"^(https?://\S+)?$", description="http(s)://HOST[:PORT]")
+    public_url: str = Field(default="", pattern=r"^(wss?://\S+)?$", description="ws(s)://HOST[:PORT]/v5/public/linear")
+    private_url: str = Field(default="", pattern=r"^(wss?://\S+)?$", description="ws(s)://HOST[:PORT]/v5/private")
+    trade_url: str = Field(default="", pattern=r"^(wss?://\S+)?$", description="ws(s)://HOST[:PORT]/v5/trade")
+
+    def resolved(self, mode: Mode) -> VenueSettings:
+        """Fill in what is empty.
+
+        Raises:
+            ConfigurationError: paper without `rest_url`, or an address that belongs to another mode.
+        """
+        for field, host in (("rest_url", self.rest_url), ("private_url", self.private_url), ("trade_url", self.trade_url)):
+            for other, known in VENUES.items():
+                if other is not mode and host and host == getattr(known, field):
+                    raise ConfigurationError(
+                        f"{PREFIX}VENUE__{field.upper()}",
+                        f"is the address of {other}, but {PREFIX}MODE is {mode}",
+                        "unset it or change the mode",
+                    )
+        if mode in VENUES:
+            default = VENUES[mode]
+        elif self.rest_url:
+            socket = re.sub(r"^http", "ws", self.rest_url.rstrip("/"))
+            default = VenueSettings(
+                public_url=f"{socket}/v5/public/linear", private_url=f"{socket}/v5/private", trade_url=f"{socket}/v5/trade"
+            )
+        else:
+            raise ConfigurationError(
+                f"{PREFIX}VENUE__REST_URL", "the paper venue has no default address", "set it to http://HOST:PORT of the venue"
+            )
+        given = {name: value for name, value in self.model_dump().items() if value}
+        return default.model_copy(update=given)
+
+
+VENUES: Final[Mapping[Mode, VenueSettings]] = {
+    Mode.LIVE: VenueSettings(
+        rest_url="https://api.bybit.com",
+        public_url="wss://stream.bybit.com/v5/public/linear",
+        private_url="wss://stream.bybit.com/v5/private",
+        trade_url="wss://stream.bybit.com/v5/trade",
+    ),
+    Mode.TESTNET: VenueSettings(
+        rest_url="https://api-testnet.bybit.com",
+        public_url="wss://stream-testnet.bybit.com/v5/public/linear",
+        private_url="wss://stream-testnet.bybit.com/v5/private",
+        trade_url="wss://stream-testnet.bybit.com/v5/trade",
+    ),
+    Mode.DEMO: VenueSettings(
+        rest_url="https://api-demo.bybit.com",
+        public_url="wss://stream.bybit.com/v5/public/linear",  # demo trades on the real market's data
+        private_url="wss://stream-demo.bybit.com/v5/private",
+    ),
+}
+
+
+class FileAwareEnvironment(EnvSettingsSource):
+    """The environment, in which `NAME_FILE` stands for `NAME` with the content of a file."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        known = {name.lower() for name in _variables(self.settings_cls)}
+        found = dict(super()._load_env_vars())
+        for name, path in list(found.items()):
+            base = name.removesuffix(FILE_SUFFIX.lower())
+            if base != name and base in known and name not in known and path:
+                if found.get(base):
+                    raise _both_given(base.upper())
+                found[base] = _content(name.upper(), path)
+        return found
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know.
+
+    Attributes:
+        owns_market_clock: True for the paper venue alone, whose clock the others follow.
+        symbols: comma separated or a JSON list.
+        instance: distinguishes the replicas of a service.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", nested_model_default_partial_update=True
+    )
+    owns_market_clock: ClassVar[bool] = False
+
+    mode: Mode = Field(default=Mode.PAPER, description="one of paper, demo, testnet, live")
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=DEFAULT_SYMBOLS, min_length=1, description="symbols like BTCUSDT,ETHUSDT"
+    )
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    clock: ClockSettings = ClockSettings()
+    instance: str = Field(default="0", pattern=r"^[A-Za-z0-9_.-]+$", description="letters, digits, dots, dashes")
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [symbol for symbol in re.split(r"[\s,\[\]\"']+", value) if symbol]
+        return value
+
+    @field_validator("symbols")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in value:
+            if not re.fullmatch(r"[A-Z0-9]+", symbol):
+                raise ValueError(f"{symbol!r} is not a symbol")
+        if len(set(value)) != len(value):
+            raise ValueError("a symbol is named twice")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_sections(cls, data: dict[str, Any]) -> dict[str, Any]:
+        # so that a missing field is reported as UNDERTOW_BUS__URL, not as UNDERTOW_BUS
+        sections = {name: {} for name in _sections(cls) if name not in data}
+        return {**sections, **data}
+
+    @model_validator(mode="after")
+    def _resolve(self) -> ServiceSettings:
+        if self.clock.url and self.mode is not Mode.PAPER:
+            raise ConfigurationError(
+                f"{PREFIX}CLOCK__URL", f"only the paper venue owns market time, but {PREFIX}MODE is {self.mode}", "unset it"
+            )
+        venue = getattr(self, "venue", None)
+        if isinstance(venue, VenueSettings):
+            object.__setattr__(self, "venue", venue.resolved(self.mode))
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment; nothing else."""
+        del env_settings, dotenv_settings, file_secret_settings
+        return (init_settings, FileAwareEnvironment(settings_cls))
+
+
+def load(settings: type[S]) -> S:
+    """Read the settings of a service.
+
+    Raises:
+        ConfigurationError: the first thing that is wrong, in one line.
+    """
+    try:
+        return settings()
+    except ValidationError as error:
+        raise _explained(settings, error) from None
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        name = PREFIX + (field.group(1).upper() if field else "*")
+        raise ConfigurationError(name, "cannot be read", "set it to valid JSON, or its parts one by one with __") from None
+
+
+class Credentials(Section):
+    """An API key of the venue; the secret never shows in a log."""
+
+    api_key: str
+    api_secret: SecretStr
+
+
+Role = Literal["router", "guardian", "reader"]
+
+
+def credentials_for(mode: Mode, role: Role, environment: Mapping[str, str]) -> Credentials:
+    """Give the key of a role: its own for the guardian, one for the rest of the fleet; built-in ones in paper.
+
+    Args:
+        mode: which venue.
+        role: who signs.
+        environment: `os.environ`.
+
+    Raises:
+        ConfigurationError: missing, unreadable, or given twice.
+    """
+    if mode is Mode.PAPER:
+        return Credentials(api_key=f"paper-{role}", api_secret=SecretStr(f"paper-{role}-secret"))
+    venue = "" if mode is Mode.LIVE else f"{mode.upper()}_"
+    own = "GUARDIAN_" if role == "guardian" else ""
+    name = f"BYBIT_{venue}{own}API_"
+    return Credentials(
+        api_key=_secret(f"{name}KEY", environment), api_secret=SecretStr(_secret(f"{name}SECRET", environment))
+    )
+
+
+def _secret(name: str, environment: Mapping[str, str]) -> str:
+    value, path = environment.get(name, ""), environment.get(name + FILE_SUFFIX, "")
+    if value and path:
+        raise _both_given(name)
+    if path:
+        value = _content(name + FILE_SUFFIX, path)
+    if not value:
+        raise ConfigurationError(name, "is missing", f"set it, or {name}{FILE_SUFFIX} to a file that contains it")
+    return value
+
+
+def _both_given(name: str) -> ConfigurationError:
+    return ConfigurationError(name, f"is given twice, here and in {name}{FILE_SUFFIX}", "unset one of them")
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ConfigurationError(name, f"{path} cannot be read ({reason})", "name a readable file") from None
+
+
+def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    return {
+        name: field.annotation
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    }
+
+
+def _variables(model: type[BaseModel], prefix: str = PREFIX) -> list[str]:
+    names: list[str] = []
+    sections = _sections(model)
+    for name in model.model_fields:
+        if name in sections:
+            names += _variables(sections[name], f"{prefix}{name.upper()}__")
+        else:
+            names.append(f"{prefix}{name.upper()}")
+    return names
+
+
+def _explained(settings: type[BaseModel], error: ValidationError) -> ConfigurationError:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    model, description = settings, ""
+    for depth, part in enumerate(path):
+        if part not in model.model_fields:  # an element of a list, or an unknown name
+            path = path[: depth + 1] if first["type"] == "extra_forbidden" else path[:depth]
+            break
+        description = model.model_fields[part].description or ""
+        model = _sections(model).get(part, model)
+    variable = PREFIX + "__".join(path).upper()
+    if first["type"] == "extra_forbidden":
+        return ConfigurationError(variable, "is not a setting", "correct the name or unset it")
+    if first["type"] == "missing":
+        return ConfigurationError(variable, "is missing", f"set it to {description or 'a value'}")
+    rule = first["msg"].removeprefix("Value error, ")
+    return ConfigurationError(variable, rule[0].lower() + rule[1:], f"set it to {description}" if description else "correct it")
