@@ -1,0 +1,233 @@
+"""Our orders against a market that does not know of them: queue position and fills.
+
+The assumptions, each with a test of the same words in `tests/undertow/matching/test_fills.py`:
+
+1.  Our orders never change the market: the displayed book and the public trades stay what they are, whatever we did.
+2.  A new resting order queues behind all that is displayed at its price.
+3.  A public trade at our price first eats the queue ahead of us; what is left of it fills us at our price, up to the trade's size.
+4.  A public trade through our price (worse for its taker than ours) fills us at our price, up to the trade's size.
+5.  Only trades whose taker is on the other side count: a taker's sell reaches our bids, a taker's buy our asks.
+6.  Several of our orders share one trade in price-time order; a later one waits for an earlier one.
+7.  A displayed quantity that falls by more than was traded there was cancelled. PESSIMISTIC: nobody ahead of us cancelled.
+    PROBABILISTIC: cancellations hit every displayed lot alike, ahead -= floor(cancelled * ahead / displayed before, less what was traded).
+8.  The queue ahead is never longer than what is displayed; lots that join the level stand behind us.
+9.  An order outside the displayed range does not know its queue: trades at its price do not fill it, and it takes its place behind all that
+    is displayed when its level first comes into sight. A level that leaves the range keeps its place.
+10. A book whose best opposite price reaches or crosses our price fills the whole rest at our price.
+11. An order that rests after taking all it could is not filled by the same opposite levels again: 10 holds for it once they have gone.
+12. A taking order walks the displayed levels from the best, at their prices, no further than its limit; twice taken is twice there (see 1).
+13. Fill-or-kill takes nothing unless the displayed levels within its limit hold all of it.
+14. A smaller quantity keeps the place in the queue; a new price or a larger quantity starts at the back.
+
+Arrays: `orders` int64[capacity, 8], columns below, sorted by side, then best price, then arrival; `held` int64[1] rows in use;
+`fills` int64[capacity, 3] of (order id, tick, lots). Quantities stay below 2^31 lots, so that products of two fit int64.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from undertow.matching.ladder import BUY, Ints, displayed, is_visible
+
+PESSIMISTIC: Final = 0
+PROBABILISTIC: Final = 1
+
+ID: Final = 0
+SIDE: Final = 1
+KEY: Final = 2
+LEAVES: Final = 3
+AHEAD: Final = 4
+"""Lots that must trade at our price before us; UNKNOWN while the level is out of sight."""
+SEEN: Final = 5
+"""Lots displayed at our level when we last looked."""
+TRADED: Final = 6
+"""Lots traded at our level since we last looked."""
+TOOK: Final = 7
+"""1 while the opposite levels that we took on arrival still cross our price."""
+COLUMNS: Final = 8
+
+UNKNOWN: Final = -1
+
+
+def new_orders(capacity: int) -> tuple[Ints, Ints]:
+    """Give an empty `orders, held`."""
+    return np.zeros((capacity, COLUMNS), np.int64), np.zeros(1, np.int64)
+
+
+@njit(cache=True)
+def key_of(side: int, tick: int) -> int:
+    """Give the side-free price: larger is better."""
+    return tick if side == BUY else -tick
+
+
+@njit(cache=True)
+def crosses(keys: Ints, count: Ints, side: int, key: int) -> bool:
+    """Tell whether the best opposite price reaches an order's price: it would take."""
+    other = 1 - side
+    return count[other] > 0 and -keys[other, count[other] - 1] <= key
+
+
+@njit(cache=True)
+def rest(
+    orders: Ints,
+    held: Ints,
+    keys: Ints,
+    lots: Ints,
+    count: Ints,
+    depth: int,
+    order: int,
+    side: int,
+    tick: int,
+    leaves: int,
+) -> None:
+    """Put an order at the back of its queue; `orders` must have a free row."""
+    key = key_of(side, tick)
+    size = held[0]
+    row = size
+    while row > 0 and (orders[row - 1, SIDE] > side or (orders[row - 1, SIDE] == side and orders[row - 1, KEY] < key)):
+        for column in range(COLUMNS):
+            orders[row, column] = orders[row - 1, column]
+        row -= 1
+    shown = displayed(keys, lots, count, side, key)
+    orders[row, ID] = order
+    orders[row, SIDE] = side
+    orders[row, KEY] = key
+    orders[row, LEAVES] = leaves
+    orders[row, AHEAD] = shown if is_visible(keys, count, depth, side, key) else UNKNOWN
+    orders[row, SEEN] = shown
+    orders[row, TRADED] = 0
+    orders[row, TOOK] = 1 if crosses(keys, count, side, key) else 0
+    held[0] = size + 1
+
+
+@njit(cache=True)
+def row_of(orders: Ints, held: Ints, order: int) -> int:
+    """Give an order's row, or -1."""
+    for row in range(held[0]):
+        if orders[row, ID] == order:
+            return row
+    return -1
+
+
+@njit(cache=True)
+def drop_done(orders: Ints, held: Ints) -> None:
+    """Remove rows that have nothing left."""
+    kept = 0
+    for row in range(held[0]):
+        if orders[row, LEAVES] > 0:
+            if kept != row:
+                for column in range(COLUMNS):
+                    orders[kept, column] = orders[row, column]
+            kept += 1
+    held[0] = kept
+
+
+@njit(cache=True)
+def set_leaves(orders: Ints, held: Ints, order: int, leaves: int) -> bool:
+    """Shrink an order in place, or (0) remove it; False when it does not rest here."""
+    row = row_of(orders, held, order)
+    if row < 0:
+        return False
+    orders[row, LEAVES] = leaves
+    if leaves == 0:
+        drop_done(orders, held)
+    return True
+
+
+@njit(cache=True)
+def take(
+    keys: Ints, lots: Ints, count: Ints, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints
+) -> int:
+    """Walk the opposite levels up to `tick`; give the number of fills written, 0 for a fill-or-kill that cannot be whole."""
+    other = 1 - side
+    limit = key_of(side, tick)
+    left = quantity
+    written = 0
+    for index in range(count[other] - 1, -1, -1):
+        if left == 0 or -keys[other, index] > limit:
+            break
+        part = min(left, lots[other, index])
+        fills[written, 0] = order
+        fills[written, 1] = abs(keys[other, index])
+        fills[written, 2] = part
+        written += 1
+        left -= part
+    return 0 if whole and left > 0 else written
+
+
+@njit(cache=True)
+def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, fills: Ints) -> int:
+    """Let one public trade work on our resting orders; give the number of fills written."""
+    side = 1 - taker
+    key = key_of(side, tick)
+    left = quantity  # what our earlier orders have not used
+    written = 0
+    for row in range(held[0]):
+        if orders[row, SIDE] != side or orders[row, KEY] < key:
+            continue
+        reach = left
+        if orders[row, KEY] == key:
+            orders[row, TRADED] += quantity
+            ahead = orders[row, AHEAD]
+            if ahead == UNKNOWN:
+                continue
+            orders[row, AHEAD] = max(0, ahead - left)
+            reach = left - ahead
+        part = min(orders[row, LEAVES], reach)
+        if part <= 0:
+            continue
+        orders[row, LEAVES] -= part
+        left -= part
+        fills[written, 0] = orders[row, ID]
+        fills[written, 1] = abs(orders[row, KEY])
+        fills[written, 2] = part
+        written += 1
+    if written:
+        drop_done(orders, held)
+    return written
+
+
+@njit(cache=True)
+def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> int:
+    """Give the queue ahead after the displayed quantity went from `seen` to `shown` while `traded` lots traded there."""
+    if model == PROBABILISTIC:
+        waiting = max(0, seen - traded)
+        cancelled = waiting - shown
+        if cancelled > 0:
+            ahead -= cancelled * min(ahead, waiting) // waiting
+    return min(ahead, shown)
+
+
+@njit(cache=True)
+def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth: int, model: int, fills: Ints) -> int:
+    """After a book frame: move our places in the queues, fill what the book crosses; give the number of fills written."""
+    written = 0
+    for row in range(held[0]):
+        side = orders[row, SIDE]
+        key = orders[row, KEY]
+        if crosses(keys, count, side, key):
+            if orders[row, TOOK] == 0:
+                fills[written, 0] = orders[row, ID]
+                fills[written, 1] = abs(key)
+                fills[written, 2] = orders[row, LEAVES]
+                orders[row, LEAVES] = 0
+                written += 1
+                continue
+        else:
+            orders[row, TOOK] = 0
+        if not is_visible(keys, count, depth, side, key):
+            continue
+        shown = displayed(keys, lots, count, side, key)
+        ahead = orders[row, AHEAD]
+        if ahead == UNKNOWN:
+            orders[row, AHEAD] = shown
+        else:
+            orders[row, AHEAD] = ahead_after(model, ahead, orders[row, SEEN], orders[row, TRADED], shown)
+        orders[row, SEEN] = shown
+        orders[row, TRADED] = 0
+    if written:
+        drop_done(orders, held)
+    return written
