@@ -1,0 +1,37 @@
+"""One decorator for every kernel: compiled, cached, and recompiled when any kernel's source changed.
+
+Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee of another file
+would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all sources of the package; it does not
+depend on modification times either, so a cache baked into an image stays valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def source_stamp(folder: Path) -> str:
+    """Hash names and contents of the Python files of `folder`; hex."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+SOURCE_STAMP: Final = source_stamp(Path(__file__).parent)
+
+
+def kernel(function: F) -> F:
+    """Compile `function` in nopython mode with strict IEEE arithmetic (no fastmath: results must not depend on vectorisation)."""
+    dispatcher: Any = numba.njit(cache=True)(function)
+    if not numba.config.DISABLE_JIT:
+        cache = dispatcher._cache  # noqa: SLF001 - numba offers no other way to name a stamp
+        cache._cache_file._source_stamp = SOURCE_STAMP  # noqa: SLF001 - as above
+    return cast(F, dispatcher)
