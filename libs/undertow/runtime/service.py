@@ -62,12 +62,14 @@ class Runtime:
         log: identity is bound already.
         metrics: the service's own registry.
         facts: shown by `/version`; a service adds its `model_hash` here.
+        listener: the open port of a service with a server of its own, which serves `asgi` too; None for all others.
     """
 
     def __init__(self, name: str, settings: ServiceSettings, clock: Clock | None = None) -> None:
         self.name = name
         self.boot_id = secrets.token_hex(6)
         self.clock: Clock = clock or WallClock()
+        self.listener: socket.socket | None = None
         self.metrics = Metrics(name, settings.mode)
         self.log: structlog.stdlib.BoundLogger = open_log(
             settings.log.level,
@@ -157,7 +159,8 @@ async def _live(runtime: Runtime, settings: S, build: Build[S], listener: socket
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     state = _Readiness(runtime)
-    async with _serving(runtime, listener):
+    serving = _handed_over if settings.has_own_server else _serving
+    async with serving(runtime, listener):
         life = asyncio.create_task(_work(runtime, settings, build, state), name=runtime.name)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({life, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -256,14 +259,25 @@ async def _serving(runtime: Runtime, listener: socket.socket) -> Any:
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="health")
-    port = listener.getsockname()[1]
-    print(json.dumps({"event": "listening", "service": runtime.name, "port": port}), flush=True)  # noqa: T201 - the launcher reads it
-    runtime.log.info("listening", port=port)
+    _announce(runtime, listener)
     try:
         yield
     finally:
         server.should_exit = True
         await serving
+
+
+@contextlib.asynccontextmanager
+async def _handed_over(runtime: Runtime, listener: socket.socket) -> Any:
+    runtime.listener = listener
+    _announce(runtime, listener)
+    yield
+
+
+def _announce(runtime: Runtime, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    print(json.dumps({"event": "listening", "service": runtime.name, "port": port}), flush=True)  # noqa: T201 - the launcher reads it
+    runtime.log.info("listening", port=port)
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:

@@ -155,6 +155,7 @@ class ServiceSettings(BaseSettings):
 
     Attributes:
         owns_market_clock: True for the paper venue alone, whose clock the others follow.
+        has_own_server: True for the paper venue alone, which answers HTTP and WebSocket on its one port by itself.
         symbols: comma separated or a JSON list.
         instance: distinguishes the replicas of a service.
     """
@@ -163,6 +164,7 @@ class ServiceSettings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", nested_model_default_partial_update=True
     )
     owns_market_clock: ClassVar[bool] = False
+    has_own_server: ClassVar[bool] = False
 
     mode: Mode = Field(default=Mode.PAPER, description="one of paper, demo, testnet, live")
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
