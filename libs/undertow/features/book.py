@@ -1,7 +1,7 @@
 """The kernels' order book: two sorted arrays with the best level last, so that a change near the top moves little.
 
-A side is `levels` of shape (2, CAPACITY): row 0 the keys ascending, row 1 the sizes in base coin; the key of a bid is its price, of an
-ask its negated price. When a side is full the worst level is forgotten.
+A side is `levels` of shape (2, CAPACITY): row 0 the keys ascending, row 1 the sizes in base coin; the key of a bid is
+its price, of an ask its negated price. When a side is full the worst level is forgotten.
 """
 
 from __future__ import annotations

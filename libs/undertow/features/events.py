@@ -1,7 +1,7 @@
 """Facts as columns: the one form in which live, training and backtest feed the kernels.
 
-A message becomes some rows `(ts_ns, kind, price, size)`. A message of the market stream ends with an `END` row, at which triggers are
-evaluated; reference facts have none and never move the kernels' clock. Times are event times.
+A message becomes some rows `(ts_ns, kind, price, size)`. A message of the market stream ends with an `END` row, at
+which triggers are evaluated; reference facts have none and never move the kernels' clock. Times are event times.
 
 | message | rows |
 |---|---|
@@ -19,16 +19,19 @@ A value that is no number becomes NaN; the kernel ignores and counts such a row.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync, Ticker, Trades
 from undertow.contracts.messages.reference import Funding, LongShortRatio, OpenInterest
 from undertow.domain.order import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from undertow.contracts.messages.base import Message
 
 RESET: Final = 0  # from here on nothing is known
 BOOK_CLEAR: Final = 1  # the rows that follow are the whole book

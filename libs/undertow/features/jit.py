@@ -1,8 +1,8 @@
 """One decorator for every kernel: compiled, cached, and recompiled when any kernel's source changed.
 
-Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee of another file
-would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all sources of the package; it does not
-depend on modification times either, so a cache baked into an image stays valid.
+Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee
+of another file would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all
+sources of the package; it does not depend on modification times either, so a cache baked into an image stays valid.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ SOURCE_STAMP: Final = source_stamp(Path(__file__).parent)
 
 
 def kernel(function: F) -> F:
-    """Compile `function` in nopython mode with strict IEEE arithmetic (no fastmath: results must not depend on vectorisation)."""
+    """Compile `function` in nopython mode with strict IEEE arithmetic: no result may depend on vectorisation."""
     dispatcher: Any = numba.njit(cache=True)(function)
     if not numba.config.DISABLE_JIT:
         cache = dispatcher._cache  # noqa: SLF001 - numba offers no other way to name a stamp
         cache._cache_file._source_stamp = SOURCE_STAMP  # noqa: SLF001 - as above
-    return cast(F, dispatcher)
+    return cast("F", dispatcher)

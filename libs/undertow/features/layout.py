@@ -1,7 +1,8 @@
 """Where the kernels keep what: indices into the arrays of `FeatureState`, windows and limits.
 
-Rolling windows are a ring of buckets of 100 ms, aligned to absolute time. A sum over a window adds its buckets from the newest back,
-so it depends on nothing older than the window: a warmed-up process and one that never stopped give the same bits.
+Rolling windows are a ring of buckets of 100 ms, aligned to absolute time. A sum over a window adds its buckets from
+the newest back, so it depends on nothing older than the window: a warmed-up process and one that never stopped give
+the same bits.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ C_SELL: Final = 1
 C_TRADES: Final = 2
 C_FLOW: Final = 3  # order-flow imbalance of the best levels, base coin
 C_FLOW_SIZE: Final = 4  # sum of its absolute values
-C_UPDATES: Final = 5  # book messages
+C_UPDATES: Final = 5  # book changes, without snapshots
 C_LIQ_LONG: Final = 6  # liquidated notional
 C_LIQ_SHORT: Final = 7
 C_LIQ_COUNT: Final = 8
@@ -49,7 +50,7 @@ I_HISTORY: Final = 2  # when the windows began, ns; -1 while the book is unknown
 I_BIDS: Final = 3  # levels held
 I_ASKS: Final = 4
 I_SNAPSHOT: Final = 5  # 1 when a snapshot has been seen
-I_TOUCHED: Final = 6  # 1 when this message changed the book
+I_TOUCHED: Final = 6  # 1 when this message changed the book, 2 when it is a snapshot
 I_LIQUIDATED: Final = 7  # 1 when this message held a liquidation
 I_VALID: Final = 8  # 1 when the book has both sides and is not crossed
 I_LAST_LIQUIDATION: Final = 9  # ns; -1 before the first

@@ -1,7 +1,8 @@
 """Slow facts (mark, index, open interest, funding, ratio): the last value of each with its event time.
 
-They arrive from two streams with different delays, so the one with the latest event time wins, whatever the order of arrival. They
-never move the kernels' clock and survive a gap of the market feed; how old they are is itself a feature.
+They arrive from two streams with different delays, so the one with the latest event time wins, whatever the order of
+arrival. They never move the kernels' clock and survive a gap of the market feed; how old they are is itself a
+feature.
 """
 
 from __future__ import annotations
