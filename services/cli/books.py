@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -78,7 +79,7 @@ async def read_books(http: FleetHttp, plan: FleetPlan, mode: Mode) -> Books:
 class _VenueBooks:
     def __init__(self, http: FleetHttp, plan: FleetPlan, mode: Mode) -> None:
         self._http, self._url = http, plan.url("venue")
-        self._credentials = credentials_for(mode, "reader")
+        self._credentials = credentials_for(mode, "reader", os.environ)
 
     async def _get(self, path: str, query: str) -> Any | None:
         clock = await self._http.get_json(f"{self._url}/v5/market/time")

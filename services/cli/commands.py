@@ -17,7 +17,8 @@ from rich.table import Table
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
-from undertow.runtime.settings import ConfigurationError, load_settings
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trade Bybit perpetuals around forced liquidations.")
 models = typer.Typer(no_args_is_help=True, help="Models in the registry.")
@@ -60,7 +61,7 @@ def run(
     for name, value in (("TAPE", tape and str(tape.absolute())), ("SEED", seed), ("RATE", rate)):
         if value is not None:
             os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
-    settings = load_settings(Settings)
+    settings = load(Settings)
     check_before_start(settings.mode)
     options = RunOptions(
         mode=settings.mode,
@@ -94,7 +95,7 @@ def _print_report(report: dict[str, Any], path: Path, screen: Screen, *, as_json
 
 
 def _console() -> Console:
-    return Console(load_settings(Settings).console_port)
+    return Console(load(Settings).console_port)
 
 
 def _show(data: Any, *, as_json: bool) -> None:
@@ -188,7 +189,7 @@ def query(sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot dir
     """Ask the snapshots in SQL; each stream is a view."""
     from services.cli.snapshots import ask  # noqa: PLC0415 - duckdb loads only here
 
-    _show(ask(data or load_settings(Settings).var / "snapshots", sql), as_json=as_json)
+    _show(ask(data or load(Settings).var / "snapshots", sql), as_json=as_json)
 
 
 @models.command("list")
