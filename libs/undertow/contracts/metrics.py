@@ -67,6 +67,10 @@ LIQUIDATIONS: Final = Counter("undertow_liquidations_total", "Single liquidation
 
 # feature_hub
 FEATURE_VECTORS: Final = Counter("undertow_feature_vectors_total", "Feature vectors published.", labels=("symbol",))
+FEATURE_HOLES: Final = Gauge(
+    "undertow_feature_holes", "Times that facts were missing and the windows began anew.", labels=("symbol",)
+)
+FEATURE_ROWS_IGNORED: Final = Gauge("undertow_feature_rows_ignored", "Rows ignored as garbage.", labels=("symbol",))
 
 # model_server
 SIGNALS_SENT: Final = Counter("undertow_signals_total", "Signals published, shadows excluded.", labels=("symbol",))

@@ -31,7 +31,7 @@ SOURCE_STAMP: Final = source_stamp(Path(__file__).parent)
 def kernel(function: F) -> F:
     """Compile `function` in nopython mode with strict IEEE arithmetic: no result may depend on vectorisation."""
     dispatcher: Any = numba.njit(cache=True)(function)
-    if not numba.config.DISABLE_JIT:
+    if dispatcher is not function:  # it is when the jit is off
         cache = dispatcher._cache  # noqa: SLF001 - numba offers no other way to name a stamp
         cache._cache_file._source_stamp = SOURCE_STAMP  # noqa: SLF001 - as above
     return cast("F", dispatcher)

@@ -1,8 +1,9 @@
 """Event columns in, feature vectors out: one compiled sweep for the feature hub, training and backtest.
 
 Rules, each with a test:
-- The clock is the greatest event time of the market rows seen; a row that is older counts as happening now. An event
-  time more than an hour away from the clock begins everything anew, as `RESET` does.
+- The clock is the greatest event time of the market rows seen; a row that is older counts as happening now. `RESET`
+  sets the clock, back as well; an event time more than an hour away from the clock begins everything anew, as `RESET`
+  does.
 - A row whose price is not positive and finite, whose size is negative or not finite, or whose kind is unknown is
   ignored and counted.
 - Book rows before the first snapshot are ignored. A snapshot equal to the book changes nothing.
@@ -79,7 +80,7 @@ class FeatureState(NamedTuple):
 
     def copy(self) -> FeatureState:
         """Give an independent copy."""
-        return FeatureState(*(array.copy() for array in self))
+        return FeatureState(self.ints.copy(), self.floats.copy(), self.book.copy(), self.ring.copy())
 
     @property
     def clock_ns(self) -> int:
@@ -354,6 +355,7 @@ def advance(
                     return written, r + 1
         elif what == row.RESET:
             forget(ints)
+            ints[at.I_CLOCK] = now
         elif what == row.BOOK_CLEAR:
             ints[at.I_BIDS] = 0
             ints[at.I_ASKS] = 0
@@ -408,9 +410,8 @@ def sweep(
         if count:
             parts.append((values[:count], rows[:count], quotes[:count]))
     if not parts:
-        return Vectors(
-            np.empty((0, N_FEATURES)), *(np.empty(0, dtype=np.int64) for _ in range(3)), quotes=np.empty((0, 2))
-        )
+        nothing = np.empty(0, dtype=np.int64)
+        return Vectors(np.empty((0, N_FEATURES)), nothing, nothing, nothing, np.empty((0, 2)))
     rows = np.concatenate([part[1] for part in parts])
     return Vectors(
         np.concatenate([part[0] for part in parts]),

@@ -68,4 +68,5 @@ def age_seconds(ints: Ints, slot: int, clock: int, limit: float) -> float:
     """Age of a slow value at `clock`, seconds, within [0, limit]; `limit` before the first."""
     if ints[I_SLOW + slot] < 0:
         return limit
-    return min(limit, max(0, clock - ints[I_SLOW + slot]) / NS_PER_SECOND)
+    age: float = max(0, clock - ints[I_SLOW + slot]) / NS_PER_SECOND
+    return min(limit, age)

@@ -52,7 +52,7 @@ def window_sums(ring: Floats, bucket: int) -> Floats:
 @kernel
 def highest(ring: Floats, bucket: int, length: int, channel: int) -> float:
     """Give the maximum of a channel over the newest `length` buckets."""
-    best = ring[bucket & at.BUCKET_MASK, channel]
+    best: float = ring[bucket & at.BUCKET_MASK, channel]
     for back in range(1, length):
         best = max(best, ring[(bucket - back) & at.BUCKET_MASK, channel])
     return best
@@ -61,7 +61,7 @@ def highest(ring: Floats, bucket: int, length: int, channel: int) -> float:
 @kernel
 def lowest(ring: Floats, bucket: int, length: int, channel: int) -> float:
     """Give the minimum of a channel over the newest `length` buckets."""
-    best = ring[bucket & at.BUCKET_MASK, channel]
+    best: float = ring[bucket & at.BUCKET_MASK, channel]
     for back in range(1, length):
         best = min(best, ring[(bucket - back) & at.BUCKET_MASK, channel])
     return best
