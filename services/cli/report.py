@@ -41,6 +41,7 @@ class RunFacts:
     seconds: float
     counters: CounterTotals
     frames_injected: int
+    duplicate_orders: int
     realised_pnl_usdt: str
     residuals: Residuals
     stream_lag_max: int
@@ -65,6 +66,7 @@ def compose(facts: RunFacts) -> dict[str, Any]:
         "feature_vectors": count("undertow_feature_vectors_total"),
         "signals": count("undertow_signals_total"),
         "orders_submitted": count("undertow_orders_submitted_total"),
+        "duplicate_orders": facts.duplicate_orders,
         "fills": count("undertow_fills_total"),
         "round_trips": count("undertow_round_trips_total"),
         "verdicts": facts.counters.by_label("undertow_decisions_total", "verdict"),

@@ -241,6 +241,7 @@ class FleetRun:
                 seconds=0.0 if self._opened_at is None else monotonic() - self._opened_at,
                 counters=self._counters,
                 frames_injected=int(stats.get("frames_injected", 0)),
+                duplicate_orders=int(stats.get("duplicate_link_ids_refused", 0)),
                 realised_pnl_usdt=books.realised_text,
                 residuals=books.residuals(),
                 stream_lag_max=self._lag_max,

@@ -1,0 +1,109 @@
+import os
+import signal
+import socket
+from time import sleep
+
+import pytest
+
+from tests.fleet.fleet import Fleet
+from tests.support import recorded
+
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(240), pytest.mark.skipif(os.name != "posix", reason="needs signals")]
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def begin(*options: str, **environment: str) -> Fleet:
+        started.append(Fleet(tmp_path, *options, **environment))
+        return started[-1]
+
+    yield begin
+    for fleet in started:
+        fleet.launcher.kill()
+        fleet.launcher.wait()
+
+
+def assert_clean(fleet: Fleet, code: int, expected: int = 0) -> None:
+    assert code == expected, fleet.text
+    assert fleet.left_behind() == []
+
+
+def test_the_fleet_trades_round_trips_and_its_books_agree_with_the_venues(start):
+    fleet = start("--for", "25")
+    assert_clean(fleet, fleet.wait())
+    report = fleet.report()
+    for field in ("liquidations", "feature_vectors", "signals", "orders_submitted", "fills", "round_trips"):
+        assert report[field] > 0, (field, report)
+    assert (report["position_residual"], report["money_residual_usdt"]) == ("0", "0")
+    assert (report["book_gaps"], report["dead_letters"], report["errors"]) == (0, 0, 0), report
+    assert report["tick_to_order_ms"]["p99"] < 50, report["tick_to_order_ms"]
+    assert set(report["rss_mb"]) >= {"ingestor", "feature_hub", "model_server", "order_router", "guardian", "venue"}
+
+
+def test_every_frame_of_a_recorded_tape_goes_through_the_fleet(start):
+    tape = recorded("bybit/linear-20260809.rawlines.gz")
+    fleet = start("--for", "16", "--tape", str(tape), "--rate", "3")
+    assert_clean(fleet, fleet.wait())
+    report = fleet.report()
+    assert report["frames_received"] - report["frames_injected"] == 2529, report
+    assert (report["book_gaps"], report["dead_letters"], report["errors"]) == (0, 0, 0), report
+    assert (report["position_residual"], report["money_residual_usdt"]) == ("0", "0")
+    assert report["orders_submitted"] > 0, report
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.5, 6.0])
+def test_an_interrupt_during_start_up_leaves_nothing(start, seconds):
+    fleet = start()
+    sleep(seconds)
+    fleet.interrupt()
+    assert_clean(fleet, fleet.wait(60))
+    assert fleet.report()["errors"] == 0, fleet.report()
+
+
+def test_nothing_outlives_a_launcher_that_is_killed(start):
+    fleet = start()
+    fleet.until("console:")
+    fleet.launcher.send_signal(signal.SIGKILL)
+    fleet.wait()
+    sleep(1.0)
+    running = [what for what in fleet.left_behind() if "services." in what or "redis-server" in what]
+    assert running == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"UNDERTOW_MODE": "papre"}, "UNDERTOW_MODE"),
+        ({"UNDERTOW_PAPER__RATE": "fast"}, "UNDERTOW_PAPER__RATE"),
+        ({"UNDERTOW_PAPER__TAPE": "/nowhere/tape.gz"}, "UNDERTOW_PAPER__TAPE"),
+        ({"UNDERTOW_SYMBOLS": "BTCUSDT,BTCUSDT"}, "UNDERTOW_SYMBOLS"),
+        ({"UNDERTOW_MODE": "live"}, "BYBIT_API_KEY"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_and_nothing_is_started(start, environment, words):
+    fleet = start("--for", "5", **environment)
+    assert_clean(fleet, fleet.wait(60), expected=4)
+    assert words in fleet.text
+    assert len(fleet.text.strip().splitlines()) == 1, fleet.text
+
+
+def test_a_console_port_in_use_is_named(start):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        fleet = start("--for", "5", UNDERTOW_CONSOLE_PORT=str(port))
+        assert fleet.wait(60) == 4
+        assert f"port {port}" in fleet.text
+
+
+def test_a_corrupt_tape_is_named_with_its_line(start, tmp_path):
+    tape = tmp_path / "broken.txt"
+    tape.write_text('1786310819526357000 {"topic":"tickers.BTCUSDT","type":"snapshot","data":{"symbol":"BTCUSDT"},"ts":1}\n17 {"to\n')
+    fleet = start("--for", "5", "--tape", str(tape))
+    assert_clean(fleet, fleet.wait(60), expected=4)
+    assert "broken.txt" in fleet.text
+    assert "2" in fleet.text
+    assert len(fleet.text.strip().splitlines()) == 1
