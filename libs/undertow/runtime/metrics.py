@@ -72,9 +72,7 @@ class Metrics:
             case Gauge():
                 return prometheus.Gauge(spec.name, spec.about, names, registry=self.registry)
             case Histogram():
-                return prometheus.Histogram(
-                    spec.name, spec.about, names, registry=self.registry, buckets=spec.buckets
-                )
+                return prometheus.Histogram(spec.name, spec.about, names, registry=self.registry, buckets=spec.buckets)
 
 
 class BusMetrics:

@@ -6,7 +6,9 @@ import random
 from collections.abc import Iterator
 
 
-def backoff(first_s: float = 0.05, longest_s: float = 5.0, *, factor: float = 2.0, seed: str | None = None) -> Iterator[float]:
+def backoff(
+    first_s: float = 0.05, longest_s: float = 5.0, *, factor: float = 2.0, seed: str | None = None
+) -> Iterator[float]:
     """Yield waits in seconds without end: each between half and the whole of a bound that doubles up to `longest_s`.
 
     Args:

@@ -56,7 +56,9 @@ class LogSettings(Section):
 class ClockSettings(Section):
     """Whose market time is followed."""
 
-    url: str = Field(default="", pattern=r"^(https?://\S+)?$", description="http://HOST:PORT/control/clock of the paper venue")
+    url: str = Field(
+        default="", pattern=r"^(https?://\S+)?$", description="http://HOST:PORT/control/clock of the paper venue"
+    )
 
 
 class BusSettings(Section):
@@ -91,7 +93,11 @@ class VenueSettings(Section):
         Raises:
             ConfigurationError: paper without `rest_url`, or an address that belongs to another mode.
         """
-        for field, host in (("rest_url", self.rest_url), ("private_url", self.private_url), ("trade_url", self.trade_url)):
+        for field, host in (
+            ("rest_url", self.rest_url),
+            ("private_url", self.private_url),
+            ("trade_url", self.trade_url),
+        ):
             for other, known in VENUES.items():
                 if other is not mode and host and host == getattr(known, field):
                     raise ConfigurationError(
@@ -104,11 +110,15 @@ class VenueSettings(Section):
         elif self.rest_url:
             socket = re.sub(r"^http", "ws", self.rest_url.rstrip("/"))
             default = VenueSettings(
-                public_url=f"{socket}/v5/public/linear", private_url=f"{socket}/v5/private", trade_url=f"{socket}/v5/trade"
+                public_url=f"{socket}/v5/public/linear",
+                private_url=f"{socket}/v5/private",
+                trade_url=f"{socket}/v5/trade",
             )
         else:
             raise ConfigurationError(
-                f"{PREFIX}VENUE__REST_URL", "the paper venue has no default address", "set it to http://HOST:PORT of the venue"
+                f"{PREFIX}VENUE__REST_URL",
+                "the paper venue has no default address",
+                "set it to http://HOST:PORT of the venue",
             )
         given = {name: value for name, value in self.model_dump().items() if value}
         return default.model_copy(update=given)
@@ -161,7 +171,11 @@ class ServiceSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", nested_model_default_partial_update=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        nested_model_default_partial_update=True,
     )
     owns_market_clock: ClassVar[bool] = False
     has_own_server: ClassVar[bool] = False
@@ -203,7 +217,9 @@ class ServiceSettings(BaseSettings):
     def _resolve(self) -> ServiceSettings:
         if self.clock.url and self.mode is not Mode.PAPER:
             raise ConfigurationError(
-                f"{PREFIX}CLOCK__URL", f"only the paper venue owns market time, but {PREFIX}MODE is {self.mode}", "unset it"
+                f"{PREFIX}CLOCK__URL",
+                f"only the paper venue owns market time, but {PREFIX}MODE is {self.mode}",
+                "unset it",
             )
         venue = getattr(self, "venue", None)
         if isinstance(venue, VenueSettings):
@@ -237,7 +253,9 @@ def load(settings: type[S]) -> S:
     except SettingsError as error:
         field = re.search(r'field "(\w+)"', str(error))
         name = PREFIX + (field.group(1).upper() if field else "*")
-        raise ConfigurationError(name, "cannot be read", "set it to valid JSON, or its parts one by one with __") from None
+        raise ConfigurationError(
+            name, "cannot be read", "set it to valid JSON, or its parts one by one with __"
+        ) from None
 
 
 class Credentials(Section):
@@ -329,4 +347,6 @@ def _explained(settings: type[BaseModel], error: ValidationError) -> Configurati
     if first["type"] == "missing":
         return ConfigurationError(variable, "is missing", f"set it to {description or 'a value'}")
     rule = first["msg"].removeprefix("Value error, ")
-    return ConfigurationError(variable, rule[0].lower() + rule[1:], f"set it to {description}" if description else "correct it")
+    return ConfigurationError(
+        variable, rule[0].lower() + rule[1:], f"set it to {description}" if description else "correct it"
+    )

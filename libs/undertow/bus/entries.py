@@ -1,0 +1,79 @@
+"""Entry ids and what Redis tells about groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from undertow.bus.resp import Connection
+
+ENTRY_FIELD: Final = b"m"
+LAST_SEQUENCE: Final = 2**64 - 1
+COUNT_PAGE: Final = 1000
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """Give what ids are ordered by."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def before(entry_id: str) -> str:
+    """Give the id just before this one; "0-0" has none and stays."""
+    milliseconds, sequence = entry_order(entry_id)
+    if sequence:
+        return f"{milliseconds}-{sequence - 1}"
+    return f"{milliseconds - 1}-{LAST_SEQUENCE}" if milliseconds else "0-0"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """One group on one key.
+
+    Attributes:
+        delivered: last id delivered.
+        acked: id up to which everything is acknowledged.
+        pending: entries delivered and not acknowledged.
+        lag: entries not delivered yet, where Redis says so (7 and later).
+    """
+
+    delivered: str
+    acked: str
+    pending: int
+    lag: int | None
+
+
+async def group_states(connection: Connection, key: str) -> dict[str, GroupInfo]:
+    """Give the groups of a key that exists.
+
+    Raises:
+        BusAwayError: Redis is away.
+        BusRefusedError: there is no such key.
+    """
+    (rows,) = await connection.ask(("XINFO", "GROUPS", key))
+    states: dict[str, GroupInfo] = {}
+    for row in rows:
+        facts: dict[bytes, Any] = dict(zip(row[::2], row[1::2], strict=True))
+        name, delivered = facts[b"name"].decode(), facts[b"last-delivered-id"].decode()
+        acked = delivered
+        if facts[b"pending"]:
+            (summary,) = await connection.ask(("XPENDING", key, name))
+            if summary[1] is not None:
+                acked = before(summary[1].decode())
+        states[name] = GroupInfo(delivered, acked, facts[b"pending"], facts.get(b"lag"))
+    return states
+
+
+async def count_after(connection: Connection, key: str, entry_id: str) -> int:
+    """Count the entries after an id by reading them: Redis 6.2 does not say.
+
+    Raises:
+        BusAwayError: Redis is away.
+    """
+    total = 0
+    while True:
+        (entries,) = await connection.ask(("XRANGE", key, f"({entry_id}", "+", "COUNT", COUNT_PAGE))
+        total += len(entries)
+        if len(entries) < COUNT_PAGE:
+            return total
+        entry_id = entries[-1][0].decode()

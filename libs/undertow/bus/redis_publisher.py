@@ -1,0 +1,175 @@
+"""Publishing to Redis: pipelined XADDs, nothing forgotten while Redis is away, nothing lost when it crashes within the window."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import hiredis
+import msgspec
+
+from undertow.bus.codec import Stamper
+from undertow.bus.entries import ENTRY_FIELD
+from undertow.bus.errors import BusAwayError, BusRefusedError
+from undertow.bus.outbox import Letter, Outbox
+from undertow.bus.ports import Topic
+from undertow.bus.resp import Command, Connection, Link, Replies
+from undertow.bus.settings import PublisherSettings
+from undertow.contracts.envelope import Envelope
+from undertow.contracts.messages.base import Message
+from undertow.runtime.retry import backoff
+
+LOOK_BACK: Final = 64
+CATCH_UP_BATCH: Final = 512
+
+
+class RedisPublisher:
+    """See `Publisher`.
+
+    Confirmed means that Redis has answered. While connected, `publish` returns when Redis has confirmed; while Redis is away it returns at
+    once and the message waits.
+
+    Args:
+        link: a connection of its own.
+        producer: service name and boot id.
+        settings: limits.
+        wall_ns: stamps the hops.
+    """
+
+    def __init__(
+        self, link: Link, producer: str, settings: PublisherSettings, wall_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._link = link
+        self._producer = producer
+        self._wall_ns = wall_ns
+        self._stamper = Stamper(producer, wall_ns)
+        self._outbox = Outbox(settings.unconfirmed_limit, int(settings.republish_window_s * 1e9))
+        self._header = msgspec.msgpack.Decoder(Envelope[msgspec.Raw])
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._refused: BusRefusedError | None = None
+        self._lost_ns: int | None = None
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages Redis has not confirmed."""
+        return self._outbox.unconfirmed
+
+    async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
+        """See `Publisher.publish_many`.
+
+        Raises:
+            BusOverflowError: Redis has been away for too long.
+            BusRefusedError: Redis does not accept the message or the login.
+        """
+        if not items:
+            return
+        connection = await self._connected()
+        self._outbox.require_room(len(items))
+        letters = []
+        for topic, message, hops in items:
+            key = topic.key
+            number, raw = self._stamper.seal(key, message, hops)
+            letters.append(Letter(key, number, raw, topic.stream.maxlen))
+        self._outbox.add(letters)
+        if connection is None or self._connection is not connection:
+            return  # the task that connects sends them
+        with contextlib.suppress(BusAwayError):
+            _raise_refusal(await self._send(connection, letters))
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until Redis has confirmed everything; False when it has not within the time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                for wait_s in backoff(0.005, 0.05):
+                    await self._connected()
+                    if not self._outbox.unconfirmed:
+                        return True
+                    await asyncio.sleep(wait_s)
+        return not self._outbox.unconfirmed
+
+    async def close(self) -> None:
+        """Disconnect; what is unconfirmed is lost."""
+        if self._connection is not None:
+            self._connection.on_lost = lambda: None
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
+        self._link.close()
+
+    def _send(self, connection: Connection, letters: Sequence[Letter]) -> asyncio.Future[Replies]:
+        def settle(replies: Replies) -> None:
+            self._outbox.confirm(len(replies), self._wall_ns())
+
+        return connection.request([_xadd(letter) for letter in letters], settle=settle)
+
+    async def _connected(self) -> Connection | None:
+        if self._connection is not None:
+            return self._connection
+        if self._connecting is None or self._connecting.done():
+            attempted = self._reconnect()
+            await attempted.wait()
+        if self._refused is not None:
+            refused, self._refused = self._refused, None
+            raise refused
+        return self._connection
+
+    def _lost(self) -> None:
+        self._connection = None
+        self._lost_ns = self._wall_ns()
+        self._reconnect()
+
+    def _reconnect(self) -> asyncio.Event:
+        attempted = asyncio.Event()
+        self._connecting = asyncio.create_task(self._connect(attempted), name="bus publisher connects")
+        return attempted
+
+    async def _connect(self, attempted: asyncio.Event) -> None:
+        try:
+            for wait_s in backoff(0.02, 1.0):
+                try:
+                    connection = await self._link.once()
+                    await self._catch_up(connection)
+                except BusAwayError:
+                    attempted.set()
+                    await asyncio.sleep(wait_s)
+                else:
+                    return
+        except BusRefusedError as error:
+            self._refused = error
+        finally:
+            attempted.set()
+
+    async def _catch_up(self, connection: Connection) -> None:
+        keys = self._outbox.keys()
+        if keys:
+            replies = await connection.ask(*(("XREVRANGE", key, "+", "-", "COUNT", LOOK_BACK) for key in keys))
+            survived = {key: self._last_number(entries) for key, entries in zip(keys, replies, strict=True)}
+            self._outbox.missing(survived, self._lost_ns or self._wall_ns())
+        while self._outbox.unconfirmed:
+            _raise_refusal(await self._send(connection, self._outbox.waiting(CATCH_UP_BATCH)))
+        if not connection.alive:
+            raise BusAwayError("lost again while catching up")
+        connection.on_lost = self._lost
+        self._connection, self._lost_ns = connection, None
+
+    def _last_number(self, entries: Sequence[Any]) -> int:
+        for _, fields in entries:  # newest first
+            with contextlib.suppress(msgspec.MsgspecError):
+                envelope = self._header.decode(fields[1])
+                if envelope.producer == self._producer:
+                    return envelope.sequence
+        return 0
+
+
+def _xadd(letter: Letter) -> Command:
+    return ("XADD", letter.key, "MAXLEN", "~", letter.maxlen, "*", ENTRY_FIELD, letter.raw)
+
+
+def _raise_refusal(replies: Replies) -> None:
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            raise BusRefusedError(str(reply))
