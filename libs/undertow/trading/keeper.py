@@ -1,0 +1,578 @@
+"""The keeper drives every live trade to flat: cancels, exits, look-ups, the stop's confirmation. Pure: events in, effects out.
+
+The rule for an unknown outcome: never send again. Look the id up until it is found, or until a look-up that began after the
+signature's end (signed + recv_window + 1 s) found it in no list; until then its full quantity counts as exposure.
+An exit gets a new number only after the one before is over. Timers live here, not in the journal: after a restart every working
+order is looked up, and what was due is due at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from undertow.domain.instrument import Instrument
+from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
+from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition
+from undertow.trading.desk import Desk
+from undertow.trading.effects import Anomaly, Cancel, Effect, Journal, Lookup, Publish, Refresh, Send, SetStop
+from undertow.trading.orders import OwnOrder, order_changed, order_id_for
+from undertow.trading.reconcile import Action, compare_orders, compare_positions
+from undertow.trading.records import (
+    AnyRecord,
+    EntrySubmitted,
+    ExecutionSeen,
+    ExitAsked,
+    ExitSubmitted,
+    OrderSeen,
+    OrderSettled,
+    Outcome,
+    Plan,
+    TradeEnded,
+)
+from undertow.trading.trade import Entering, Exiting, Holding, Trade
+
+_MS: Final = 1_000_000
+_SECOND: Final = 1_000_000_000
+_ZERO: Final = Decimal(0)
+
+DUPLICATE_ORDER_ID: Final = 110072
+REDUCE_ONLY_IMPOSSIBLE: Final = 110017
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How patient the keeper is; market ns."""
+
+    entry_recv_window_ns: int = 1 * _SECOND
+    exit_recv_window_ns: int = 5 * _SECOND
+    signature_slack_ns: int = 1 * _SECOND
+    lookup_every_ns: int = 250 * _MS
+    silence_ns: int = 2 * _SECOND  # an order of which nothing is heard for so long is looked up
+    cancel_every_ns: int = 1 * _SECOND
+    cancel_grace_ns: int = 500 * _MS  # the exit waits so long for the entry's cancel
+    exit_retry_ns: int = 250 * _MS  # doubles with each refused exit
+    exit_retry_most_ns: int = 5 * _SECOND
+    refresh_every_ns: int = 500 * _MS
+    refreshes_before_gone: int = 8
+    disagreement_ns: int = 2 * _SECOND  # positions that differ for so long are refreshed
+    stop_wait_ns: int = 1 * _SECOND  # a fill whose stop is not confirmed gets one set
+    stop_missing_ns: int = 1 * _SECOND  # and is closed when that is not confirmed either
+    lookback_ns: int = 10 * _SECOND  # clocks differ: executions are asked for from so long before
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The venue took the request."""
+
+    venue_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The venue, or our own transport before anything was written, said no."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """No answer, or one that says nothing."""
+
+    reason: str
+
+
+Answer = Accepted | Refused | Unknown
+
+
+@dataclass(slots=True)
+class _OrderWatch:
+    signed_ns: int | None = None  # latest time at which it can have been signed; None while it is not known
+    look_at_ns: int = 0
+    is_looked_up: bool = False
+    cancel_at_ns: int = 0
+
+
+@dataclass(slots=True)
+class _TradeWatch:
+    stop_is_confirmed: bool = False
+    stop_first_asked_ns: int = 0
+    stop_asked_ns: int = 0
+    exit_at_ns: int = 0
+    exit_is_blocked: bool = False  # the venue says there is nothing to reduce: find out first
+    refused_exits: int = 0
+    refresh_at_ns: int = 0
+    is_refreshed: bool = False
+    refreshes_flat: int = 0
+    venue_qty: Decimal | None = None
+    differs_since_ns: int = 0
+
+
+class Keeper:
+    """Drives the trades of a `Desk`."""
+
+    def __init__(self, desk: Desk, timing: Timing) -> None:
+        self.desk = desk
+        self._timing = timing
+        self._orders: dict[str, _OrderWatch] = {}
+        self._trades: dict[str, _TradeWatch] = {}
+        self._instruments: dict[str, Instrument] = {}
+
+    def set_instrument(self, instrument: Instrument) -> None:
+        """Use these filters for exits from now on."""
+        self._instruments[instrument.symbol] = instrument
+
+    def open_trade(self, plan: Plan, request: OrderRequest, now_ns: int) -> list[Effect]:
+        """Submit an entry: the fact first, then the wire."""
+        effects = self._record(EntrySubmitted(at_ns=now_ns, plan=plan, request=request))
+        self._watch_sent(request.order_id, now_ns)
+        return [*effects, Send(request)]
+
+    def on_written(self, order_id: str, now_ns: int, wall_ns: int) -> list[Effect]:
+        """The request's bytes were handed to the socket: its signature is not younger than this."""
+        order = self.desk.orders.get(order_id)
+        if order is None:
+            return []
+        self._event_watch(order_id).signed_ns = now_ns
+        trade = self.desk.trades[order.trade_id]
+        return [Publish(order_changed(order, now_ns, trade.plan.cause, wall_ns))]
+
+    def on_answer(self, order_id: str, answer: Answer, now_ns: int) -> list[Effect]:
+        """The request was answered, or will not be."""
+        order = self.desk.orders.get(order_id)
+        if order is None:
+            return [Anomaly("answer_to_nothing", "", order_id)]
+        watch = self._event_watch(order_id)
+        watch.signed_ns = watch.signed_ns if watch.signed_ns is not None else now_ns
+        match answer:
+            case Accepted(venue_order_id):
+                watch.look_at_ns = now_ns + self._timing.silence_ns
+                if order.status is not OrderStatus.SUBMITTED:
+                    return []
+                return self._record(
+                    OrderSettled(
+                        at_ns=now_ns, order_id=order_id, outcome=Outcome.ACCEPTED, venue_order_id=venue_order_id
+                    )
+                )
+            case Refused(code, reason) if code != DUPLICATE_ORDER_ID and order.status is OrderStatus.SUBMITTED:
+                return self._refused(order, code, reason, now_ns)
+            case _ if order.is_settled:
+                return []
+            case _:
+                return self._look_up(order, now_ns)
+
+    def on_cancel_answer(self, order_id: str, now_ns: int, *, is_gone: bool) -> list[Effect]:
+        """A cancel was answered; `is_gone`: the venue has no such open order, so find out what became of it."""
+        order = self.desk.orders.get(order_id)
+        if order is None or order.is_settled or not is_gone:
+            return []
+        return self._look_up(order, now_ns)
+
+    def on_order(self, fact: VenueOrder, now_ns: int) -> list[Effect]:
+        """The venue's word about an order, by stream or by look-up."""
+        if not self.desk.is_news(fact):
+            return []
+        owner = self.desk.owner_of_order(fact)
+        if owner.role is OrderRole.STOP and not owner.trade_id:
+            return []  # the venue clears away the stop of a trade that is over
+        effects: list[Effect] = []
+        if owner.role is OrderRole.FOREIGN and owner.order_id not in self.desk.orders:
+            words = f"{fact.side} {fact.qty} {fact.status}, id {owner.order_id}"
+            effects.append(Anomaly("foreign_order", fact.symbol, words))
+        effects += self._record(
+            OrderSeen(at_ns=now_ns, order_id=owner.order_id, trade_id=owner.trade_id, role=owner.role, fact=fact)
+        )
+        self._heard_of(owner.order_id, now_ns)
+        return [*effects, *self._advance(owner.trade_id, now_ns)]
+
+    def on_execution(self, fact: VenueExecution, now_ns: int) -> list[Effect]:
+        """A fill or a cash event, once per `exec_id`."""
+        if self.desk.knows_execution(fact.exec_id):
+            return []
+        owner = self.desk.owner_of_execution(fact)
+        effects: list[Effect] = []
+        if fact.moves_position and owner.role is OrderRole.FOREIGN:
+            words = f"{fact.exec_type} {fact.side} {fact.qty} at {fact.price}, order {owner.order_id}"
+            effects.append(Anomaly("foreign_execution", fact.symbol, words))
+        effects += self._record(
+            ExecutionSeen(at_ns=now_ns, order_id=owner.order_id, trade_id=owner.trade_id, role=owner.role, fact=fact)
+        )
+        if fact.moves_position:
+            self._heard_of(owner.order_id, now_ns)
+        return [*effects, *self._advance(owner.trade_id, now_ns)]
+
+    def on_position(self, fact: VenuePosition, now_ns: int) -> list[Effect]:
+        """The venue's word about a position: is its stop there, does its size agree."""
+        trade = self.desk.live_trade(fact.symbol)
+        if trade is None:
+            return []
+        watch = self._trade_watch(trade)
+        watch.venue_qty = fact.qty
+        if fact.qty and fact.stop_loss:
+            watch.stop_is_confirmed = True
+        return self._advance(trade.plan.trade_id, now_ns)
+
+    def on_stop_set(self, symbol: str) -> list[Effect]:
+        """The venue accepted the stop that was missing."""
+        trade = self.desk.live_trade(symbol)
+        if trade is not None:
+            self._trade_watch(trade).stop_is_confirmed = True
+        return []
+
+    def on_lookup(
+        self,
+        order_id: str,
+        found: VenueOrder | None,
+        executions: Sequence[VenueExecution],
+        asked_ns: int,
+        now_ns: int,
+    ) -> list[Effect]:
+        """A look-up that began at `asked_ns` was answered."""
+        watch = self._event_watch(order_id)
+        watch.is_looked_up = False
+        watch.look_at_ns = now_ns + self._timing.lookup_every_ns
+        effects: list[Effect] = []
+        for execution in executions:
+            effects += self.on_execution(execution, now_ns)
+        if found is not None:
+            effects += self.on_order(found, now_ns)
+        order = self.desk.orders.get(order_id)
+        if order is None or order.status.is_terminal:
+            return effects
+        if found is not None:
+            watch.look_at_ns = now_ns + self._timing.silence_ns
+            return effects
+        end = self._signature_end_ns(order)
+        if executions or end is None or asked_ns <= end:
+            return effects
+        outcome = Outcome.NEVER_ARRIVED if order.status is OrderStatus.SUBMITTED else Outcome.GONE
+        if outcome is Outcome.GONE:
+            effects.append(Anomaly("order_gone", order.request.symbol, f"{order_id} was {order.status}"))
+        effects += self._record(
+            OrderSettled(at_ns=now_ns, order_id=order_id, outcome=outcome, reason=f"{outcome} by look-up")
+        )
+        return [*effects, *self._advance(order.trade_id, now_ns)]
+
+    def on_lookup_failed(self, order_id: str, now_ns: int) -> list[Effect]:
+        """A look-up could not be answered; try again later."""
+        watch = self._event_watch(order_id)
+        watch.is_looked_up = False
+        watch.look_at_ns = now_ns + self._timing.lookup_every_ns
+        return []
+
+    def on_refreshed(
+        self, symbol: str, qty: Decimal, executions: Sequence[VenueExecution], now_ns: int
+    ) -> list[Effect]:
+        """The venue's position and executions of a symbol arrived; what it has closed and cannot explain is given up."""
+        effects: list[Effect] = []
+        for execution in executions:
+            effects += self.on_execution(execution, now_ns)
+        trade = self.desk.live_trade(symbol)
+        if trade is None:
+            return effects
+        watch = self._trade_watch(trade)
+        watch.is_refreshed = False
+        watch.venue_qty = qty
+        held = self.desk.held_qty(trade)
+        watch.exit_is_blocked = watch.exit_is_blocked and qty == 0 and bool(held)
+        if held == qty:
+            watch.differs_since_ns = watch.refresh_at_ns = watch.refreshes_flat = 0
+            return [*effects, *self._advance(trade.plan.trade_id, now_ns)]
+        watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
+        working = any(not order.status.is_terminal for order in self._own_orders(trade))
+        watch.refreshes_flat = watch.refreshes_flat + 1 if qty == 0 and held and not working else 0
+        if watch.refreshes_flat < self._timing.refreshes_before_gone:
+            return [*effects, *self._advance(trade.plan.trade_id, now_ns)]
+        words = f"we hold {held} and no execution says where it went; the venue is flat"
+        effects.append(Anomaly("position_gone", symbol, words))
+        return [*effects, *self._end(trade, now_ns, "position gone")]
+
+    def on_refresh_failed(self, symbol: str, now_ns: int) -> list[Effect]:
+        """The venue did not say; try again later."""
+        trade = self.desk.live_trade(symbol)
+        if trade is not None:
+            watch = self._trade_watch(trade)
+            watch.is_refreshed = watch.exit_is_blocked = False
+            watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
+        return []
+
+    def ask_exit(self, why: str, now_ns: int, symbol: str = "") -> list[Effect]:
+        """Every live trade (of one symbol, or all) wants to be flat now."""
+        effects: list[Effect] = []
+        for trade in self.desk.live_trades():
+            if symbol in ("", trade.plan.symbol) and not isinstance(trade.stage, Exiting):
+                effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade.plan.trade_id, why=why))
+                effects += self._advance(trade.plan.trade_id, now_ns)
+        return effects
+
+    def restarted(self, now_ns: int) -> list[Effect]:
+        """The journal has been folded: whatever was signed was signed before now."""
+        for order in self.desk.working_orders():
+            self._order_watch(order.order_id).signed_ns = now_ns
+        return []
+
+    def recovered(
+        self,
+        orders: Sequence[VenueOrder],
+        executions: Sequence[VenueExecution],
+        positions: Sequence[VenuePosition],
+        now_ns: int,
+    ) -> list[Effect]:
+        """Two passes over the venue agreed: fold them in, then act on what still differs."""
+        effects: list[Effect] = []
+        for execution in executions:
+            effects += self.on_execution(execution, now_ns)
+        for difference in compare_orders(self.desk, orders):
+            if difference.fact is not None:
+                effects += self.on_order(difference.fact, now_ns)
+            elif difference.action is Action.LOOK_UP:
+                effects += self._look_up(self.desk.orders[difference.order_id], now_ns)
+        for position in positions:
+            effects += self.on_position(position, now_ns)
+        for difference in compare_positions(self.desk, positions):
+            trade = self.desk.live_trade(difference.symbol)
+            if difference.action is Action.REFRESH and trade is not None:
+                effects += self._refresh(trade, now_ns)
+            else:
+                effects.append(Anomaly("position_residual", difference.symbol, difference.detail))
+        return [*effects, *self.on_time(now_ns)]
+
+    def on_time(self, now_ns: int) -> list[Effect]:
+        """Do whatever is due."""
+        effects: list[Effect] = []
+        for trade in self.desk.live_trades():
+            effects += self._advance(trade.plan.trade_id, now_ns)
+        return effects
+
+    def next_due_ns(self) -> int | None:
+        """Give the earliest time at which `on_time` may have something to do; None when nothing is live."""
+        due = (self._trade_due_ns(trade) for trade in self.desk.live_trades())
+        return min((at_ns for at_ns in due if at_ns is not None), default=None)
+
+    def _advance(self, trade_id: str, now_ns: int) -> list[Effect]:
+        trade = self.desk.trades.get(trade_id)
+        if trade is None or not trade.is_live:
+            return []
+        if self.desk.is_over(trade):
+            return self._end(trade, now_ns, "")
+        effects = self._watch_orders(trade, now_ns)
+        effects += self._watch_position(trade, now_ns)
+        match trade.stage:
+            case Entering(cancel_at_ns) if now_ns >= cancel_at_ns:
+                effects += self._cancel_entry(trade, now_ns)
+            case Holding(first_fill_ns, exit_at_ns):
+                why = f"held {trade.plan.hold_ns / _SECOND:g} s" if now_ns >= exit_at_ns else ""
+                effects += self._watch_stop(trade, first_fill_ns, now_ns)
+                if not why and self._stop_is_missing(trade, now_ns):
+                    why = "the venue-side stop is not confirmed"
+                if why:
+                    effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade_id, why=why))
+                    effects += self._exit(self.desk.trades[trade_id], now_ns, now_ns)
+                elif now_ns >= trade.opened_ns + trade.plan.rest_ns:
+                    effects += self._cancel_entry(trade, now_ns)
+            case Exiting(asked_ns):
+                effects += self._exit(trade, asked_ns, now_ns)
+            case _:
+                pass
+        return effects
+
+    def _exit(self, trade: Trade, asked_ns: int, now_ns: int) -> list[Effect]:
+        effects = self._cancel_entry(trade, now_ns)
+        entry = self.desk.orders[trade.entry_id]
+        held = self.desk.held_qty(trade)
+        watch = self._trade_watch(trade)
+        entry_blocks = not entry.status.is_terminal and now_ns < asked_ns + self._timing.cancel_grace_ns
+        if entry_blocks or now_ns < watch.exit_at_ns or not self._exit_is_wanted(trade):
+            return effects
+        watch.exit_at_ns = now_ns + self._timing.exit_retry_ns
+        request = self._exit_request(trade, held)
+        effects += self._record(ExitSubmitted(at_ns=now_ns, trade_id=trade.plan.trade_id, request=request))
+        self._watch_sent(request.order_id, now_ns)
+        return [*effects, Send(request)]
+
+    def _exit_is_wanted(self, trade: Trade) -> bool:
+        works = any(order.role is OrderRole.EXIT and order.open_qty for order in self._own_orders(trade))
+        return bool(self.desk.held_qty(trade)) and not works and not self._trade_watch(trade).exit_is_blocked
+
+    def _exit_request(self, trade: Trade, held: Decimal) -> OrderRequest:
+        instrument = self._instruments.get(trade.plan.symbol)
+        qty = abs(held) if instrument is None else min(abs(held), instrument.max_market_qty)
+        return OrderRequest(
+            order_id=order_id_for(trade.plan.signal_id, OrderRole.EXIT, trade.exits + 1),
+            symbol=trade.plan.symbol,
+            side=Side.SELL if held > 0 else Side.BUY,
+            order_type=OrderType.MARKET,
+            qty=qty,
+            price=_ZERO,
+            time_in_force=TimeInForce.IOC,
+            reduce_only=True,
+        )
+
+    def _cancel_entry(self, trade: Trade, now_ns: int) -> list[Effect]:
+        entry = self.desk.orders[trade.entry_id]
+        watch = self._order_watch(entry.order_id)
+        if entry.status.is_terminal or now_ns < watch.cancel_at_ns:
+            return []
+        watch.cancel_at_ns = now_ns + self._timing.cancel_every_ns
+        watch.look_at_ns = min(watch.look_at_ns, now_ns + self._timing.cancel_grace_ns)
+        return [Cancel(entry.request.symbol, entry.order_id)]
+
+    def _refused(self, order: OwnOrder, code: int, reason: str, now_ns: int) -> list[Effect]:
+        words = f"{code}: {reason}"
+        effects = self._record(
+            OrderSettled(at_ns=now_ns, order_id=order.order_id, outcome=Outcome.REFUSED, reason=words)
+        )
+        trade = self.desk.trades[order.trade_id]
+        if order.role is OrderRole.EXIT and trade.is_live:
+            watch = self._trade_watch(trade)
+            wait = min(self._timing.exit_retry_ns << min(watch.refused_exits, 10), self._timing.exit_retry_most_ns)
+            watch.refused_exits += 1
+            watch.exit_at_ns = now_ns + wait
+            effects.append(Anomaly("exit_refused", order.request.symbol, words))
+            if code == REDUCE_ONLY_IMPOSSIBLE:
+                watch.exit_is_blocked = True
+                effects += self._refresh(trade, now_ns)
+        return [*effects, *self._advance(order.trade_id, now_ns)]
+
+    def _watch_orders(self, trade: Trade, now_ns: int) -> list[Effect]:
+        effects: list[Effect] = []
+        for order in self.desk.orders_of(trade):
+            if order.role not in (OrderRole.ENTRY, OrderRole.EXIT) or order.is_settled:
+                continue
+            watch = self._order_watch(order.order_id)
+            if order.status.is_terminal:  # a fill is known whose execution is not
+                watch.look_at_ns = min(watch.look_at_ns, now_ns + self._timing.lookup_every_ns)
+            if now_ns >= watch.look_at_ns:
+                effects += self._look_up(order, now_ns)
+        return effects
+
+    def _watch_position(self, trade: Trade, now_ns: int) -> list[Effect]:
+        watch = self._trade_watch(trade)
+        if watch.venue_qty is None or watch.venue_qty == self.desk.held_qty(trade):
+            watch.differs_since_ns = 0
+        elif not watch.differs_since_ns:
+            watch.differs_since_ns = now_ns
+        if not watch.refresh_at_ns and any(not order.lacks_no_execution for order in self._venue_orders(trade)):
+            watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
+        differs = watch.differs_since_ns and now_ns >= watch.differs_since_ns + self._timing.disagreement_ns
+        asked = watch.refresh_at_ns and now_ns >= watch.refresh_at_ns
+        return self._refresh(trade, now_ns) if differs or asked else []
+
+    def _watch_stop(self, trade: Trade, first_fill_ns: int, now_ns: int) -> list[Effect]:
+        watch = self._trade_watch(trade)
+        stop_loss = self.desk.orders[trade.entry_id].request.stop_loss
+        due = max(first_fill_ns + self._timing.stop_wait_ns, watch.stop_asked_ns + self._timing.stop_wait_ns)
+        if watch.stop_is_confirmed or not stop_loss or now_ns < due:
+            return []
+        watch.stop_asked_ns = now_ns
+        watch.stop_first_asked_ns = watch.stop_first_asked_ns or now_ns
+        return [SetStop(trade.plan.symbol, stop_loss)]
+
+    def _stop_is_missing(self, trade: Trade, now_ns: int) -> bool:
+        watch = self._trade_watch(trade)
+        asked_ns = watch.stop_first_asked_ns
+        return bool(asked_ns) and not watch.stop_is_confirmed and now_ns >= asked_ns + self._timing.stop_missing_ns
+
+    def _refresh(self, trade: Trade, now_ns: int) -> list[Effect]:
+        watch = self._trade_watch(trade)
+        if watch.is_refreshed:
+            return []
+        watch.is_refreshed = True
+        watch.refresh_at_ns = now_ns
+        return [Refresh(trade.plan.symbol, trade.opened_ns - self._timing.lookback_ns)]
+
+    def _look_up(self, order: OwnOrder, now_ns: int) -> list[Effect]:
+        watch = self._order_watch(order.order_id)
+        if watch.is_looked_up:
+            return []
+        watch.is_looked_up = True
+        watch.look_at_ns = now_ns + self._timing.silence_ns
+        return [Lookup(order.request.symbol, order.order_id, order.submitted_ns - self._timing.lookback_ns)]
+
+    def _end(self, trade: Trade, now_ns: int, why: str) -> list[Effect]:
+        effects = self._record(TradeEnded(at_ns=now_ns, trade_id=trade.plan.trade_id, why=why))
+        self._trades.pop(trade.plan.trade_id, None)
+        for order_id in trade.order_ids:
+            self._orders.pop(order_id, None)
+        return effects
+
+    def _record(self, record: AnyRecord) -> list[Effect]:
+        folded = self.desk.fold(record)
+        effects: list[Effect] = [Journal(record)]
+        quiet = isinstance(record, EntrySubmitted | ExitSubmitted)  # told when it is written
+        if not quiet:
+            effects += [Publish(message) for message in folded.messages]
+        symbol = self._symbol_of(record)
+        return effects + [Anomaly("impossible_transition", symbol, words) for words in folded.anomalies]
+
+    def _symbol_of(self, record: AnyRecord) -> str:
+        if isinstance(record, OrderSeen | ExecutionSeen):
+            return record.fact.symbol
+        if isinstance(record, OrderSettled):
+            return self.desk.orders[record.order_id].request.symbol
+        return ""
+
+    def _own_orders(self, trade: Trade) -> list[OwnOrder]:
+        return [order for order in self.desk.orders_of(trade) if order.role in (OrderRole.ENTRY, OrderRole.EXIT)]
+
+    def _venue_orders(self, trade: Trade) -> list[OwnOrder]:
+        return [order for order in self.desk.orders_of(trade) if order.role not in (OrderRole.ENTRY, OrderRole.EXIT)]
+
+    def _signature_end_ns(self, order: OwnOrder) -> int | None:
+        signed_ns = self._order_watch(order.order_id).signed_ns
+        if signed_ns is None:
+            return None
+        is_exit = order.request.reduce_only
+        window = self._timing.exit_recv_window_ns if is_exit else self._timing.entry_recv_window_ns
+        return signed_ns + window + self._timing.signature_slack_ns
+
+    def _watch_sent(self, order_id: str, now_ns: int) -> None:
+        self._order_watch(order_id).look_at_ns = now_ns + self._timing.silence_ns
+
+    def _heard_of(self, order_id: str, now_ns: int) -> None:
+        self._event_watch(order_id).look_at_ns = now_ns + self._timing.silence_ns
+
+    def _order_watch(self, order_id: str) -> _OrderWatch:
+        return self._orders.setdefault(order_id, _OrderWatch())
+
+    def _event_watch(self, order_id: str) -> _OrderWatch:
+        # an event about a trade that is over must not leave a watch behind
+        return self._orders.get(order_id) or _OrderWatch()
+
+    def _trade_watch(self, trade: Trade) -> _TradeWatch:
+        return self._trades.setdefault(trade.plan.trade_id, _TradeWatch())
+
+    def _trade_due_ns(self, trade: Trade) -> int | None:
+        watch = self._trade_watch(trade)
+        due: list[int] = []
+        for order in self._own_orders(trade):
+            if not order.is_settled and not self._order_watch(order.order_id).is_looked_up:
+                due.append(self._order_watch(order.order_id).look_at_ns)
+        entry = self.desk.orders[trade.entry_id]
+        entry_watch = self._order_watch(trade.entry_id)
+        match trade.stage:
+            case Entering(cancel_at_ns):
+                due.append(max(cancel_at_ns, entry_watch.cancel_at_ns))
+            case Holding(first_fill_ns, exit_at_ns):
+                due.append(exit_at_ns)
+                if not entry.status.is_terminal:
+                    due.append(max(trade.opened_ns + trade.plan.rest_ns, entry_watch.cancel_at_ns))
+                if not watch.stop_is_confirmed and entry.request.stop_loss:
+                    due.append(max(first_fill_ns, watch.stop_asked_ns) + self._timing.stop_wait_ns)
+            case Exiting(asked_ns):
+                grace_ns = 0
+                if not entry.status.is_terminal:
+                    grace_ns = asked_ns + self._timing.cancel_grace_ns
+                    due.append(entry_watch.cancel_at_ns)
+                if self._exit_is_wanted(trade):
+                    due.append(max(grace_ns, watch.exit_at_ns))
+            case _:
+                pass
+        if watch.refresh_at_ns and not watch.is_refreshed:
+            due.append(watch.refresh_at_ns)
+        if watch.differs_since_ns and not watch.is_refreshed:
+            due.append(watch.differs_since_ns + self._timing.disagreement_ns)
+        return min(due, default=None)

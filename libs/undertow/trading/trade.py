@@ -1,0 +1,241 @@
+"""A trade from entry to flat: its stages, the one table between them, and what each stage knows.
+
+A trade is made of one entry, any number of numbered exits, and what the venue's stop did. Its position is the fold of its own
+executions; its result is that position's realised result less the fees of those executions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from undertow.contracts.messages.trading import TradeClosed
+from undertow.domain.order import OrderRole, Side
+from undertow.domain.position import Position
+from undertow.exchange.models import VenueExecution
+from undertow.trading.records import Plan
+
+_ZERO: Final = Decimal(0)
+
+
+class Stage(StrEnum):
+    """How far a trade is."""
+
+    ENTERING = "entering"
+    HOLDING = "holding"
+    EXITING = "exiting"
+    CLOSED = "closed"
+
+
+class TradeEvent(StrEnum):
+    """What happens to a trade."""
+
+    ENTRY_FILLED = "entry_filled"  # some of it
+    EXIT_ASKED = "exit_asked"
+    FLAT = "flat"  # nothing held, every order settled
+
+
+_S, _E = Stage, TradeEvent
+TRANSITIONS: Final[dict[tuple[Stage, TradeEvent], Stage]] = {
+    (_S.ENTERING, _E.ENTRY_FILLED): _S.HOLDING,
+    (_S.ENTERING, _E.EXIT_ASKED): _S.EXITING,  # cancels the entry, closes what crosses
+    (_S.ENTERING, _E.FLAT): _S.CLOSED,  # the entry ended unfilled
+    (_S.HOLDING, _E.ENTRY_FILLED): _S.HOLDING,  # T counts from the first
+    (_S.HOLDING, _E.EXIT_ASKED): _S.EXITING,
+    (_S.HOLDING, _E.FLAT): _S.CLOSED,  # the venue's stop closed it
+    (_S.EXITING, _E.ENTRY_FILLED): _S.EXITING,  # the fill that crossed our cancel
+    (_S.EXITING, _E.EXIT_ASKED): _S.EXITING,  # the first reason holds
+    (_S.EXITING, _E.FLAT): _S.CLOSED,
+    (_S.CLOSED, _E.ENTRY_FILLED): _S.HOLDING,  # a fill came after the end
+}
+
+
+class ImpossibleStep(Exception):  # noqa: N818 - the domain's word
+    """Our own mistake: a trade was asked for a step that its stage does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entering:
+    """The entry rests, or may rest."""
+
+    cancel_at_ns: int
+
+    @property
+    def name(self) -> Stage:
+        """Key of the table."""
+        return Stage.ENTERING
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Something filled; the exit is due at `exit_at_ns`."""
+
+    first_fill_ns: int
+    exit_at_ns: int
+
+    @property
+    def name(self) -> Stage:
+        """Key of the table."""
+        return Stage.HOLDING
+
+
+@dataclass(frozen=True, slots=True)
+class Exiting:
+    """It wants to be flat since `asked_ns`."""
+
+    asked_ns: int
+    why: str
+
+    @property
+    def name(self) -> Stage:
+        """Key of the table."""
+        return Stage.EXITING
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Flat, every order settled."""
+
+    closed_ns: int
+    why: str
+
+    @property
+    def name(self) -> Stage:
+        """Key of the table."""
+        return Stage.CLOSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One trade.
+
+    Attributes:
+        order_ids: the entry, then exits and stops in the order in which they became known.
+        exits: how many exits have been submitted.
+        position: of this trade alone, from its executions.
+        entry_qty: base coin that entries filled.
+        entry_value: quote coin of these fills.
+        exit_qty: base coin that left through exits, stops and others.
+        exit_value: quote coin of these fills.
+    """
+
+    plan: Plan
+    stage: Entering | Holding | Exiting | Closed
+    order_ids: tuple[str, ...]
+    opened_ns: int
+    position: Position
+    exits: int = 0
+    entry_qty: Decimal = _ZERO
+    entry_value: Decimal = _ZERO
+    exit_qty: Decimal = _ZERO
+    exit_value: Decimal = _ZERO
+
+    @staticmethod
+    def opened(plan: Plan, entry_id: str, at_ns: int) -> Trade:
+        """Begin a trade whose entry is submitted at `at_ns`."""
+        return Trade(
+            plan=plan,
+            stage=Entering(cancel_at_ns=at_ns + plan.rest_ns),
+            order_ids=(entry_id,),
+            opened_ns=at_ns,
+            position=Position(symbol=plan.symbol),
+        )
+
+    @property
+    def side(self) -> Side:
+        """Of the entry."""
+        return Side(self.plan.side)
+
+    @property
+    def entry_id(self) -> str:
+        """Our id of the entry order."""
+        return self.order_ids[0]
+
+    @property
+    def is_live(self) -> bool:
+        """True until it is closed."""
+        return not isinstance(self.stage, Closed)
+
+    def with_order(self, order_id: str, *, is_exit: bool) -> Trade:
+        """Add an exit or a stop."""
+        if order_id in self.order_ids:
+            return self
+        return replace(self, order_ids=(*self.order_ids, order_id), exits=self.exits + is_exit)
+
+    def entry_filled(self, at_ns: int) -> Trade:
+        """Some of the entry filled at `at_ns`; T counts from the first time."""
+        after = _next(self.stage.name, TradeEvent.ENTRY_FILLED)
+        if after is Stage.HOLDING and not isinstance(self.stage, Holding):
+            return replace(self, stage=Holding(first_fill_ns=at_ns, exit_at_ns=at_ns + self.plan.hold_ns))
+        return self
+
+    def exit_asked(self, at_ns: int, why: str) -> Trade:
+        """From `at_ns` it wants to be flat.
+
+        Raises:
+            ImpossibleStep: it is closed.
+        """
+        _next(self.stage.name, TradeEvent.EXIT_ASKED)
+        return self if isinstance(self.stage, Exiting) else replace(self, stage=Exiting(asked_ns=at_ns, why=why))
+
+    def flat(self, at_ns: int, why: str = "") -> Trade:
+        """It is over.
+
+        Raises:
+            ImpossibleStep: it was over before.
+        """
+        _next(self.stage.name, TradeEvent.FLAT)
+        known = self.stage.why if isinstance(self.stage, Exiting) else ""
+        return replace(self, stage=Closed(closed_ns=at_ns, why=why or known))
+
+    def executed(self, fact: VenueExecution, role: OrderRole) -> Trade:
+        """Book one fill; the stage is another matter."""
+        position = self.position.after_fill(fact.side, fact.qty, fact.price, fact.fee)
+        if role is OrderRole.ENTRY:
+            return replace(
+                self,
+                position=position,
+                entry_qty=self.entry_qty + fact.qty,
+                entry_value=self.entry_value + fact.qty * fact.price,
+            )
+        return replace(
+            self,
+            position=position,
+            exit_qty=self.exit_qty + fact.qty,
+            exit_value=self.exit_value + fact.qty * fact.price,
+        )
+
+    def result(self, now_ns: int) -> TradeClosed | None:
+        """Give the round trip for the policy to learn from, or None when nothing was ever held."""
+        if not self.entry_qty:
+            return None
+        gross, fees = self.position.realised, self.position.fees
+        return TradeClosed(
+            ts_event=self.stage.closed_ns if isinstance(self.stage, Closed) else now_ns,
+            ts_recv=now_ns,
+            cause=self.plan.cause,
+            trade_id=self.plan.trade_id,
+            signal_id=self.plan.signal_id,
+            symbol=self.plan.symbol,
+            source=self.plan.source,
+            side=self.side,
+            delta_bps=self.plan.delta_bps,
+            hold_ns=self.plan.hold_ns,
+            model_hash=self.plan.model_hash,
+            qty=self.entry_qty,
+            entry_price=self.entry_value / self.entry_qty,
+            exit_price=self.exit_value / self.exit_qty if self.exit_qty else _ZERO,
+            gross_pnl=gross,
+            fees=fees,
+            return_bps=float((gross - fees) / self.entry_value * 10_000),
+            expected_bps=self.plan.expected_bps,
+        )
+
+
+def _next(stage: Stage, event: TradeEvent) -> Stage:
+    try:
+        return TRANSITIONS[stage, event]
+    except KeyError:
+        raise ImpossibleStep(f"a trade that is {stage} cannot be {event}") from None
