@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from undertow.exchange.bybit.sign import signed_headers
+
 from services.cli.fleet import FleetPlan
 from services.cli.http import FleetHttp
 from services.cli.report import Residuals, plain, residual_of_positions
 from undertow.domain.state import Mode
-from undertow.exchange.bybit.sign import signed_headers
 from undertow.runtime.settings import credentials_for
 
 

@@ -24,6 +24,24 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trade Bybit 
 models = typer.Typer(no_args_is_help=True, help="Models in the registry.")
 app.add_typer(models, name="model")
 
+_REPORTED = (
+    "seconds",
+    "frames_received",
+    "frames_injected",
+    "liquidations",
+    "feature_vectors",
+    "signals",
+    "orders_submitted",
+    "fills",
+    "round_trips",
+    "realised_pnl_usdt",
+    "position_residual",
+    "money_residual_usdt",
+    "book_gaps",
+    "dead_letters",
+    "errors",
+    "restarts",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
 
@@ -45,8 +63,12 @@ def _leave(code: ExitCode, line: str) -> None:
 
 @app.command()
 def run(
-    seconds: Annotated[float | None, typer.Option("--for", help="Seconds of open market; without it until Ctrl-C.")] = None,
-    tape: Annotated[Path | None, typer.Option(help="Recorded Bybit frames to trade on instead of the generated market.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="Seconds of open market; without it until Ctrl-C.")
+    ] = None,
+    tape: Annotated[
+        Path | None, typer.Option(help="Recorded Bybit frames to trade on instead of the generated market.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated market and of injected cascades.")] = None,
     rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
     *,
@@ -57,7 +79,9 @@ def run(
     from services.cli.run import FleetRun, RunOptions  # noqa: PLC0415
 
     if seconds is not None and seconds <= 0:
-        raise CommandError(ExitCode.BAD_CONFIGURATION, f"--for {seconds:g}: seconds must be above 0; leave it out to run until Ctrl-C")
+        raise CommandError(
+            ExitCode.BAD_CONFIGURATION, f"--for {seconds:g}: seconds must be above 0; leave it out to run until Ctrl-C"
+        )
     for name, value in (("TAPE", tape and str(tape.absolute())), ("SEED", seed), ("RATE", rate)):
         if value is not None:
             os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
@@ -81,10 +105,7 @@ def _print_report(report: dict[str, Any], path: Path, screen: Screen, *, as_json
     if as_json:
         sys.stdout.write(json.dumps(report) + "\n")
     table = Table(title=f"run report · {report['market']}", show_header=False)
-    for name in (
-        "seconds frames_received frames_injected liquidations feature_vectors signals orders_submitted fills round_trips realised_pnl_usdt "
-        "position_residual money_residual_usdt book_gaps dead_letters errors restarts"
-    ).split():
+    for name in _REPORTED:
         table.add_row(name.replace("_", " "), str(report[name]))
     tick = report["tick_to_order_ms"]
     table.add_row("tick to order, ms", f"p50 {tick['p50']}  p99 {tick['p99']}  n {tick['n']}")
@@ -185,7 +206,9 @@ def venue(
 
 
 @app.command()
-def query(sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False) -> None:
+def query(
+    sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False
+) -> None:
     """Ask the snapshots in SQL; each stream is a view."""
     from services.cli.snapshots import ask  # noqa: PLC0415 - duckdb loads only here
 

@@ -38,33 +38,74 @@ def _quantile(metric: m.Histogram, q: float, by: str = "") -> str:
 
 
 PANELS: Final = (
-    Panel("State", "none", {"{{service}}": f"max by (service) ({m.TRADING_STATE.name})"}, "stat", 4, "0 active, 1 reducing, 2 halted"),
+    Panel(
+        "State",
+        "none",
+        {"{{service}}": f"max by (service) ({m.TRADING_STATE.name})"},
+        "stat",
+        4,
+        "0 active, 1 reducing, 2 halted",
+    ),
     Panel("Services ready", "none", {"ready": f"sum({m.READY.name})"}, "stat", 4),
     Panel("Equity", "currencyUSD", {"equity": f"max({m.EQUITY.name})"}, "stat", 4),
-    Panel("Realised PnL", "currencyUSD", {"realised": f"max({m.REALISED_PNL.name})"}, "stat", 4, "net of fees and funding"),
-    Panel("Position residual", "none", {"residual": f"max({m.POSITION_RESIDUAL.name})"}, "stat", 4, "our books minus the venue's"),
-    Panel("Money residual", "none", {"residual": f"max({m.MONEY_RESIDUAL.name})"}, "stat", 4, "our books minus the venue's, USDT"),
+    Panel(
+        "Realised PnL", "currencyUSD", {"realised": f"max({m.REALISED_PNL.name})"}, "stat", 4, "net of fees and funding"
+    ),
+    Panel(
+        "Position residual",
+        "none",
+        {"residual": f"max({m.POSITION_RESIDUAL.name})"},
+        "stat",
+        4,
+        "our books minus the venue's",
+    ),
+    Panel(
+        "Money residual",
+        "none",
+        {"residual": f"max({m.MONEY_RESIDUAL.name})"},
+        "stat",
+        4,
+        "our books minus the venue's, USDT",
+    ),
     Panel("Equity over time", "currencyUSD", {"equity": f"max({m.EQUITY.name})"}, width=12),
-    Panel("Why no trade", "none", {"{{verdict}}": f"sum by (verdict) (increase({m.DECISIONS.name}[5m]))"}, "bargauge", 12),
+    Panel(
+        "Why no trade", "none", {"{{verdict}}": f"sum by (verdict) (increase({m.DECISIONS.name}[5m]))"}, "bargauge", 12
+    ),
     Panel("Frames per second", "reqps", {"{{symbol}}": _rate(m.FRAMES_RECEIVED, "symbol")}),
     Panel("Liquidations per second", "reqps", {"{{symbol}}": _rate(m.LIQUIDATIONS, "symbol")}),
     Panel("Book gaps", "none", {"{{symbol}}": f"sum by (symbol) (increase({m.BOOK_GAPS.name}[5m]))"}),
-    Panel("Vectors, signals, orders, fills", "none", {
-        "vectors": f"sum(increase({m.FEATURE_VECTORS.name}[5m]))",
-        "signals": f"sum(increase({m.SIGNALS_SENT.name}[5m]))",
-        "orders": f"sum(increase({m.ORDERS_SUBMITTED.name}[5m]))",
-        "fills": f"sum(increase({m.FILLS.name}[5m]))",
-        "round trips": f"sum(increase({m.ROUND_TRIPS.name}[5m]))",
-    }, width=12),
-    Panel("Tick to order", "s", {
-        "p50": _quantile(m.TICK_TO_ORDER, 0.5), "p99": _quantile(m.TICK_TO_ORDER, 0.99),
-    }, width=12, about="frame received to order bytes written, wall time"),
+    Panel(
+        "Vectors, signals, orders, fills",
+        "none",
+        {
+            "vectors": f"sum(increase({m.FEATURE_VECTORS.name}[5m]))",
+            "signals": f"sum(increase({m.SIGNALS_SENT.name}[5m]))",
+            "orders": f"sum(increase({m.ORDERS_SUBMITTED.name}[5m]))",
+            "fills": f"sum(increase({m.FILLS.name}[5m]))",
+            "round trips": f"sum(increase({m.ROUND_TRIPS.name}[5m]))",
+        },
+        width=12,
+    ),
+    Panel(
+        "Tick to order",
+        "s",
+        {
+            "p50": _quantile(m.TICK_TO_ORDER, 0.5),
+            "p99": _quantile(m.TICK_TO_ORDER, 0.99),
+        },
+        width=12,
+        about="frame received to order bytes written, wall time",
+    ),
     Panel("Hop p99", "s", {"{{hop}}": _quantile(m.HOP, 0.99, "hop")}),
     Panel("Resident memory", "bytes", {"{{service}}": 'process_resident_memory_bytes{job="undertow"}'}),
-    Panel("Errors and dead letters", "none", {
-        "{{service}} errors": f"sum by (service) (increase({m.ERRORS.name}[5m]))",
-        "{{stream}} dead letters": f"sum by (stream) (increase({m.DEAD_LETTERS.name}[5m]))",
-    }),
+    Panel(
+        "Errors and dead letters",
+        "none",
+        {
+            "{{service}} errors": f"sum by (service) (increase({m.ERRORS.name}[5m]))",
+            "{{stream}} dead letters": f"sum by (stream) (increase({m.DEAD_LETTERS.name}[5m]))",
+        },
+    ),
 )
 
 

@@ -37,7 +37,11 @@ def streams_page() -> str:
         for s in STREAMS
     ]
     head = ["# Streams", "", "Generated from `libs/undertow/contracts/streams.py` by `make docs`.", ""]
-    table = ["| key | payloads | writer | readers | entries kept | what it carries |", "|---|---|---|---|---|---|", *rows]
+    table = [
+        "| key | payloads | writer | readers | entries kept | what it carries |",
+        "|---|---|---|---|---|---|",
+        *rows,
+    ]
     return "\n".join([*head, *table]) + "\n"
 
 
@@ -56,7 +60,9 @@ def generated(root: Path) -> dict[Path, str]:
     readme = (root / "README.md").read_text()
     section = f"{_BEGIN}\n{picture()}\n{_END}"
     return {
-        root / "README.md": re.sub(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", lambda _: section, readme, flags=re.DOTALL),
+        root / "README.md": re.sub(
+            f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", lambda _: section, readme, flags=re.DOTALL
+        ),
         root / "docs" / "streams.md": streams_page(),
         root / "docs" / "metrics.md": metrics_page(),
         root / "infra" / "grafana" / "dashboards" / "overview.json": overview(),

@@ -112,6 +112,15 @@ class Supervisor:
             child.restarts += 1
 
 
+async def run_to_end(spec: ProcessSpec) -> int:
+    """Run a process that ends by itself; give its exit code. Cancelled, it takes the process along."""
+    process = await _spawn(spec)
+    try:
+        return await process.wait()
+    finally:
+        await _end(process, 0.0)
+
+
 async def _spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
     spec.log.parent.mkdir(parents=True, exist_ok=True)
     with spec.log.open("ab") as log:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -21,6 +21,7 @@ from time import monotonic, strftime
 from typing import Any, Final
 
 from rich.console import Console
+from undertow.bus.stats import lags
 
 from services.cli import report as reporting
 from services.cli.books import Books, read_books
@@ -29,11 +30,10 @@ from services.cli.embedded_redis import redis_spec, socket_path
 from services.cli.exits import CommandError, ExitCode
 from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_free, numba_cache
 from services.cli.http import FleetHttp
-from services.cli.processes import Supervisor, last_line
+from services.cli.processes import ProcessSpec, Supervisor, last_line, run_to_end
 from services.cli.story import Story
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
-from undertow.bus.stats import lags
 from undertow.contracts.streams import FEATURES, ORDERS, SIGNALS
 from undertow.domain.state import Mode
 
@@ -82,16 +82,17 @@ class FleetRun:
         plan = self._plan(temporary)
         books = Books()
         try:
-            async with self._started(plan, temporary):
+            async with self._started(plan):
                 if not self._stop.is_set():
                     await self._trade(plan)
                 if self._opened_at is not None:
                     books = await self._close_books(plan)
                 await self._scrape(plan)
-                report = await self._report(plan, books)
+                facts = await self._facts(plan, books)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             await self._http.close()
+        report = reporting.compose(facts)  # after the stop, which may have failed too
         reporting.write(report, self._options.var / "run-report.json")
         return report
 
@@ -120,9 +121,9 @@ class FleetRun:
         )
 
     @contextlib.asynccontextmanager
-    async def _started(self, plan: FleetPlan, temporary: Path) -> AsyncIterator[None]:
+    async def _started(self, plan: FleetPlan) -> AsyncIterator[None]:
         try:
-            await self._start(plan, temporary)
+            await self._start(plan)
             yield
         finally:
             codes = await self._supervisor.stop_all(STOP_ORDER)
@@ -134,8 +135,8 @@ class FleetRun:
                 if code not in (0, -signal.SIGTERM) and not any(f.startswith(name) for f in self._failures)
             ]
 
-    async def _start(self, plan: FleetPlan, temporary: Path) -> None:
-        await self._unless_stopped(asyncio.to_thread(compile_kernels))
+    async def _start(self, plan: FleetPlan) -> None:
+        await self._unless_stopped(compile_kernels(plan.logs / "warm.log"))
         if self._stop.is_set():
             return
         socket = Path(plan.bus_url.removeprefix("unix://"))
@@ -169,7 +170,9 @@ class FleetRun:
                         del waiting[name]
                     else:
                         waiting[name] = why
-                status.update(f"starting: {len(names) - len(waiting)}/{len(names)} ready; waiting for {', '.join(waiting)}")
+                status.update(
+                    f"starting: {len(names) - len(waiting)}/{len(names)} ready; waiting for {', '.join(waiting)}"
+                )
                 if self._failures:
                     raise CommandError(ExitCode.ERROR, self._failures[0])
                 if waiting and monotonic() > deadline:
@@ -218,7 +221,9 @@ class FleetRun:
             books = await read_books(self._http, plan, self._options.mode)
             settled = settled + 1 if books.at_rest(flat=plan.has_paper_venue) else 0
         if settled < 2:  # noqa: PLR2004
-            self._failures.append(f"books did not come to rest within {FLAT_TIMEOUT_SECONDS:.0f} s: {books.why_restless}")
+            self._failures.append(
+                f"books did not come to rest within {FLAT_TIMEOUT_SECONDS:.0f} s: {books.why_restless}"
+            )
         return books
 
     async def _scrape(self, plan: FleetPlan) -> None:
@@ -231,25 +236,23 @@ class FleetRun:
             with contextlib.suppress(ConnectionError):
                 self._lag_max = max([self._lag_max, *(each.lag for each in await lags(self._bus))])
 
-    async def _report(self, plan: FleetPlan, books: Books) -> dict[str, Any]:
+    async def _facts(self, plan: FleetPlan, books: Books) -> reporting.RunFacts:
         stats = await self._venue_stats(plan)
         orders, decisions = await self._record()
-        return reporting.compose(
-            reporting.RunFacts(
-                mode=self._options.mode,
-                market=str(stats.get("market_label", f"Bybit {self._options.mode}")),
-                seconds=0.0 if self._opened_at is None else monotonic() - self._opened_at,
-                counters=self._counters,
-                frames_injected=int(stats.get("frames_injected", 0)),
-                duplicate_orders=int(stats.get("duplicate_link_ids_refused", 0)),
-                realised_pnl_usdt=books.realised_text,
-                residuals=books.residuals(),
-                stream_lag_max=self._lag_max,
-                orders=orders,
-                decisions=decisions,
-                restarts=self._supervisor.restarts,
-                failures=self._failures,
-            )
+        return reporting.RunFacts(
+            mode=self._options.mode,
+            market=str(stats.get("market_label", f"Bybit {self._options.mode}")),
+            seconds=0.0 if self._opened_at is None else monotonic() - self._opened_at,
+            counters=self._counters,
+            frames_injected=int(stats.get("frames_injected", 0)),
+            duplicate_orders=int(stats.get("duplicate_link_ids_refused", 0)),
+            realised_pnl_usdt=books.realised_text,
+            residuals=books.residuals(),
+            stream_lag_max=self._lag_max,
+            orders=orders,
+            decisions=decisions,
+            restarts=self._supervisor.restarts,
+            failures=self._failures,
         )
 
     async def _record(self) -> tuple[list[Delivery], list[Delivery]]:
@@ -274,7 +277,7 @@ class FleetRun:
         self._failures.append(f"{name} {why}")
 
 
-def compile_kernels() -> None:
+async def compile_kernels(log: Path) -> None:
     """Compile features and matching once, in a process of its own, so that no two services compile the same thing.
 
     Raises:
@@ -282,8 +285,6 @@ def compile_kernels() -> None:
     """
     cache = numba_cache()
     cache.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "services.cli.warm"], check=False, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise CommandError(ExitCode.ERROR, f"compiling the kernels failed: {done.stderr.strip().splitlines()[-1]}")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    if await run_to_end(ProcessSpec("warm", [sys.executable, "-m", "services.cli.warm"], environment, log)):
+        raise CommandError(ExitCode.ERROR, f"compiling the kernels failed: {last_line(log)}")

@@ -24,7 +24,9 @@ class Snapshotter:
         self._bus = bus
         self._store = store
         self._core = SnapshotCore(
-            flush_ns=round(settings.snapshot.flush_seconds * 1e9), flush_rows=settings.snapshot.flush_rows, stored=store.open()
+            flush_ns=round(settings.snapshot.flush_seconds * 1e9),
+            flush_rows=settings.snapshot.flush_rows,
+            stored=store.open(),
         )
         self._unacked: list[Delivery] = []
         self._reading = False

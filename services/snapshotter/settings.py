@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from undertow.runtime.settings import BusSettings, ServiceSettings
+from undertow.runtime.settings import BusSettings, Section, ServiceSettings
 
 
-class SnapshotSettings(BaseModel):
+class SnapshotSettings(Section):
     """`UNDERTOW_SNAPSHOT__*`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    root: Path = Path("var/snapshots")
-    flush_seconds: float = Field(default=30.0, gt=0)
-    flush_rows: int = Field(default=20_000, gt=0)
+    root: Path = Field(default=Path("var/snapshots"), description="a directory that can be written")
+    flush_seconds: float = Field(default=30.0, gt=0, description="seconds of market time above 0")
+    flush_rows: int = Field(default=20_000, gt=0, description="a number of rows above 0")
 
 
 class Settings(ServiceSettings):
     """What the snapshotter is told."""
 
-    bus: BusSettings = BusSettings()
+    bus: BusSettings
     snapshot: SnapshotSettings = SnapshotSettings()

@@ -47,7 +47,9 @@ class SnapshotStore:
             for part in self._root.rglob("*.part"):
                 part.unlink()
         except OSError as error:
-            raise SnapshotError(f"snapshot directory {self._root}: {error}; choose another with UNDERTOW_SNAPSHOT__ROOT") from None
+            raise SnapshotError(
+                f"snapshot directory {self._root}: {error}; choose another with UNDERTOW_SNAPSHOT__ROOT"
+            ) from None
         progress = self._progress()
         for name in progress.parts:  # announced by the last flush: finished only if progress was replaced after it
             (self._root / name).unlink(missing_ok=True)

@@ -20,8 +20,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 def compose(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     command = ["docker", "compose"] if plugin else ["docker-compose"]
-    environment = os.environ | {"COMPOSE_PROJECT_NAME": "undertow-e2e", "DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
-    return subprocess.run([*command, *arguments], cwd=ROOT, check=check, capture_output=True, text=True, env=environment)
+    environment = os.environ | {
+        "COMPOSE_PROJECT_NAME": "undertow-e2e",
+        "DOCKER_BUILDKIT": "0",
+        "COMPOSE_DOCKER_CLI_BUILD": "0",
+    }
+    return subprocess.run(
+        [*command, *arguments], cwd=ROOT, check=check, capture_output=True, text=True, env=environment
+    )
 
 
 def get(url: str) -> dict:
@@ -57,7 +63,8 @@ def services():
         name
         for name, service in declared.items()
         if "build" in service
-        or subprocess.run(["docker", "image", "inspect", service["image"]], capture_output=True, check=False).returncode == 0
+        or subprocess.run(["docker", "image", "inspect", service["image"]], capture_output=True, check=False).returncode
+        == 0
         or subprocess.run(["docker", "pull", "-q", service["image"]], capture_output=True, check=False).returncode == 0
     ]
     assert set(declared) - set(wanted) <= {"grafana"}
@@ -100,11 +107,18 @@ def test_every_query_of_every_dashboard_returns_data(services, dashboard):
 
 def test_only_the_four_consoles_are_published_and_only_on_this_machine(services):
     published = [port for service in services["declared"].values() for port in service.get("ports", [])]
-    assert sorted(published) == ["127.0.0.1:3000:3000", "127.0.0.1:8080:8080", "127.0.0.1:9090:9090", "127.0.0.1:9093:9093"]
+    assert sorted(published) == [
+        "127.0.0.1:3000:3000",
+        "127.0.0.1:8080:8080",
+        "127.0.0.1:9090:9090",
+        "127.0.0.1:9093:9093",
+    ]
 
 
 def test_containers_run_as_nobody_special_on_a_read_only_root(services):
     ids = compose("ps", "-q").stdout.split()
-    for state in json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True, text=True).stdout):
+    for state in json.loads(
+        subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True, text=True).stdout
+    ):
         assert state["HostConfig"]["ReadonlyRootfs"], state["Name"]
         assert state["Config"]["User"] not in ("", "root", "0"), state["Name"]

@@ -24,12 +24,16 @@ class Fleet:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.output = home / "output.txt"
-        self.environment = os.environ | {
-            "UNDERTOW_VAR": str(home / "var"),
-            "UNDERTOW_CONSOLE_PORT": str(self.port),
-            "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(ROOT / "var" / "numba")),
-            "TMPDIR": str(home),
-        } | environment
+        self.environment = (
+            os.environ
+            | {
+                "UNDERTOW_VAR": str(home / "var"),
+                "UNDERTOW_CONSOLE_PORT": str(self.port),
+                "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(ROOT / "var" / "numba")),
+                "TMPDIR": str(home),
+            }
+            | environment
+        )
         self.before = processes()
         with self.output.open("wb") as output:
             self.launcher = subprocess.Popen(

@@ -8,7 +8,11 @@ import pytest
 from tests.fleet.fleet import Fleet
 from tests.support import recorded
 
-pytestmark = [pytest.mark.fleet, pytest.mark.timeout(240), pytest.mark.skipif(os.name != "posix", reason="needs signals")]
+pytestmark = [
+    pytest.mark.fleet,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(os.name != "posix", reason="needs signals"),
+]
 
 
 @pytest.fixture
@@ -101,7 +105,9 @@ def test_a_console_port_in_use_is_named(start):
 
 def test_a_corrupt_tape_is_named_with_its_line(start, tmp_path):
     tape = tmp_path / "broken.txt"
-    tape.write_text('1786310819526357000 {"topic":"tickers.BTCUSDT","type":"snapshot","data":{"symbol":"BTCUSDT"},"ts":1}\n17 {"to\n')
+    tape.write_text(
+        '1786310819526357000 {"topic":"tickers.BTCUSDT","type":"snapshot","data":{"symbol":"BTCUSDT"},"ts":1}\n17 {"to\n'
+    )
     fleet = start("--for", "5", "--tape", str(tape))
     assert_clean(fleet, fleet.wait(60), expected=4)
     assert "broken.txt" in fleet.text

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from services.cli.processes import ProcessSpec, Supervisor, last_line
 
+from services.cli.processes import ProcessSpec, Supervisor, last_line
 from tests.support import eventually
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(60)"

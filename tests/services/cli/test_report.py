@@ -2,6 +2,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+
 from services.cli.counters import CounterTotals
 from services.cli.report import (
     Residuals,
@@ -20,9 +21,37 @@ from undertow.contracts.messages.trading import OrderChanged
 from undertow.contracts.streams import FEATURES, ORDERS
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 
-FIELDS = """mode market seconds frames_received frames_injected book_gaps liquidations feature_vectors signals orders_submitted fills round_trips
-realised_pnl_usdt position_residual money_residual_usdt dead_letters stream_lag_max decisions_hash restarts latency_ms tick_to_order_ms rss_mb
-errors""".split()
+FIELDS = {
+    *(
+        "mode",
+        "market",
+        "seconds",
+        "frames_received",
+        "frames_injected",
+        "book_gaps",
+        "liquidations",
+        "feature_vectors",
+    ),
+    *(
+        "signals",
+        "orders_submitted",
+        "fills",
+        "round_trips",
+        "realised_pnl_usdt",
+        "position_residual",
+        "money_residual_usdt",
+    ),
+    *(
+        "dead_letters",
+        "stream_lag_max",
+        "decisions_hash",
+        "restarts",
+        "latency_ms",
+        "tick_to_order_ms",
+        "rss_mb",
+        "errors",
+    ),
+}
 
 
 def order(number: int = 1, status: OrderStatus = OrderStatus.SUBMITTED, written: int = 9_000_000) -> OrderChanged:
@@ -54,7 +83,7 @@ def test_the_report_has_every_field_that_design_fixes():
             residuals=Residuals("0", "0"), stream_lag_max=0,
         )
     )  # fmt: skip
-    assert set(FIELDS) <= set(report)
+    assert set(report) >= FIELDS
 
 
 def test_a_journey_is_split_at_each_stamp_and_ends_when_the_bytes_are_written():
@@ -89,7 +118,9 @@ def test_a_position_that_only_one_side_knows_counts_in_full():
     assert residual_of_positions({"A": Decimal(1)}, {"A": Decimal(1), "B": Decimal("-0.5")}) == Decimal("0.5")
 
 
-@pytest.mark.parametrize(("value", "text"), [("0E-8", "0"), ("-0.00", "0"), ("1.50", "1.5"), ("100", "100"), ("-0.25", "-0.25")])
+@pytest.mark.parametrize(
+    ("value", "text"), [("0E-8", "0"), ("-0.00", "0"), ("1.50", "1.5"), ("100", "100"), ("-0.25", "-0.25")]
+)
 def test_a_residual_is_written_plainly(value: str, text: str):
     assert plain(Decimal(value)) == text
 

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+
 from services.cli.exits import CommandError, ExitCode
 from services.cli.snapshots import ask
 from services.snapshotter.core import SnapshotCore
@@ -40,7 +41,10 @@ def test_money_is_stored_as_the_exact_text_of_the_wire():
 
 def test_sql_sees_what_was_stored_and_can_unnest_the_trades(tmp_path):
     stored(SnapshotStore(tmp_path), 1, 2)
-    rows = ask(tmp_path, "SELECT symbol, t.price AS price, t.side AS side FROM (SELECT symbol, unnest(trades) AS t FROM trades)")
+    rows = ask(
+        tmp_path,
+        "SELECT symbol, t.price AS price, t.side AS side FROM (SELECT symbol, unnest(trades) AS t FROM trades)",
+    )
     assert rows == [{"symbol": "BTCUSDT", "price": "65000.10", "side": "Sell"}] * 2
 
 
