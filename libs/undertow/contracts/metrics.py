@@ -78,6 +78,11 @@ DECISIONS: Final = Counter(
     "undertow_decisions_total", "How each look at the market ended.", labels=("symbol", "verdict")
 )
 
+DECISION_SECONDS: Final = Histogram(
+    "undertow_decision_seconds", "Wall time from a vector to its decision: the grid scored and an arm chosen."
+)
+TRADES_LEARNT: Final = Counter("undertow_trades_learnt_total", "Closed trades the policy has learnt from.")
+
 # order_router
 ORDERS_SUBMITTED: Final = Counter(
     "undertow_orders_submitted_total", "Orders handed to the venue's socket.", labels=("symbol",)
@@ -93,11 +98,18 @@ EQUITY: Final = Gauge("undertow_equity_usdt", "Wallet plus unrealised PnL.")
 REALISED_PNL: Final = Gauge("undertow_realised_pnl_usdt", "Realised PnL net of fees and funding since the start.")
 POSITION_RESIDUAL: Final = Gauge("undertow_position_residual", "Sum over symbols of |our quantity - the venue's|.")
 MONEY_RESIDUAL: Final = Gauge("undertow_money_residual_usdt", "Our wallet minus the venue's.")
+DRAWDOWN: Final = Gauge("undertow_drawdown_ratio", "1 - (equity - net transfers) / peak.")
+RECONCILED: Final = Gauge("undertow_reconciled_timestamp_seconds", "Market time of the last comparison with the venue.")
 
 # snapshotter
 SNAPSHOT_ROWS: Final = Counter("undertow_snapshot_rows_total", "Rows written to Parquet.")
-SNAPSHOT_ROWS_KNOWN: Final = Counter("undertow_snapshot_rows_known_total", "Redelivered rows that were on disk already.")
+SNAPSHOT_ROWS_KNOWN: Final = Counter(
+    "undertow_snapshot_rows_known_total", "Redelivered rows that were on disk already."
+)
 SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wall time of a flush to Parquet.")
+
+# guardian
+GUARDIAN_ORDERS: Final = Counter("undertow_guardian_orders_total", "Closing orders the guardian has sent.")
 
 
 def declared() -> tuple[Metric, ...]:

@@ -1,0 +1,342 @@
+"""The guardian's shell: looks at the venue, ticks, answers HTTP, and sends what the core decides by whichever way is open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from services.guardian.core import GuardianCore
+from services.guardian.rules import (
+    MILLISECOND_NS,
+    Announce,
+    CancelAll,
+    Effect,
+    Flatten,
+    Look,
+    Memory,
+    OpenOrder,
+    Phase,
+    Remember,
+    Transfer,
+)
+from services.guardian.settings import GuardianSettings
+from undertow.contracts.messages.heartbeat import Heartbeat
+from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
+from undertow.domain.order import OrderType, TimeInForce
+from undertow.exchange.errors import (
+    AlreadySoError,
+    OrderGoneError,
+    OrderRefusedError,
+    RateLimitedError,
+    VenueError,
+)
+from undertow.exchange.models import LedgerEntry, OrderRequest, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.ports import OrderEntry
+from undertow.runtime.checkpoint import Checkpoint
+from undertow.runtime.service import Runtime
+from undertow.trading.ledger import TRANSFERS
+
+TICK_S: Final = 0.05
+LOOK_TIMEOUT_S: Final = 2.0
+JSON: Final = "application/json"
+Answer = tuple[int, bytes, str]
+
+
+class Venue(Protocol):
+    """What the guardian asks over HTTP; part of `undertow.exchange.ports.TradingRest`."""
+
+    async def positions(self) -> list[VenuePosition]: ...  # noqa: D102 - see TradingRest
+    async def open_orders(self) -> list[VenueOrder]: ...  # noqa: D102
+    async def wallet(self) -> Wallet: ...  # noqa: D102
+    async def ledger(self, *, since_ns: int) -> list[LedgerEntry]: ...  # noqa: D102
+    async def cancel_all(self) -> int: ...  # noqa: D102
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A person's command."""
+
+    who: str
+    why: str
+    token: str = ""
+
+
+class GuardianApp:
+    """The service.
+
+    Args:
+        ways: where orders may be sent, the first preferred: the trade socket, then HTTP.
+        checkpoint: where the memory is kept.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: GuardianSettings,
+        venue: Venue,
+        ways: Sequence[OrderEntry],
+        checkpoint: Checkpoint[Memory],
+    ) -> None:
+        self._runtime = runtime
+        self._guard = settings.guard
+        self._kill_file = settings.guard.kill_file or settings.state_dir / "KILL"
+        self._venue = venue
+        self._ways = tuple(ways)
+        self._checkpoint = checkpoint
+        self._core: GuardianCore | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._ledger_at = float("-inf")
+        self._look_failure = "no look at the venue yet"
+        self._hurry = asyncio.Event()
+        for method, path, handler in (
+            ("POST", "/heartbeat", self._on_heartbeat),
+            ("POST", "/kill", self._on_kill),
+            ("POST", "/rearm", self._on_rearm),
+            ("GET", "/state", self._on_state),
+        ):
+            runtime.add_route(method, path, handler)
+
+    def unready_reason(self) -> str | None:
+        """Not ready until the venue was seen, and while it cannot be seen."""
+        return self._look_failure or None
+
+    async def run(self) -> None:
+        """Guard until cancelled."""
+        now_ns = self._runtime.clock.now_ns()
+        memory = self._checkpoint.load() or Memory(born_ns=now_ns)
+        self._core = GuardianCore(self._guard.rules(), memory, now_ns)
+        self._perform([Remember(memory)])
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._on_signal)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._look_for_ever(), name="look")
+                tasks.create_task(self._tick_for_ever(), name="tick")
+        finally:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
+            for task in self._sending:
+                task.cancel()
+
+    # looking and ticking
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            self._hurry.clear()
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    look = await self._take_look()
+            except (VenueError, TimeoutError) as error:
+                self._look_failure = f"cannot see the venue: {error or 'no answer'}"
+            except Exception as error:  # noqa: BLE001 - the guardian must outlive whatever a look brings
+                self._look_failure = f"cannot see the venue: {error}"
+                self._runtime.survived("look_failed", error)
+            else:
+                self._look_failure = ""
+                self._perform(self.core.on_look(look, self._now()))
+            await self._until_next_look()
+
+    async def _until_next_look(self) -> None:
+        if self.core.phase is Phase.HALTING:
+            await asyncio.sleep(self._guard.press_every_ms / 1000)
+            return
+        try:
+            await asyncio.wait_for(self._hurry.wait(), self._guard.look_every_ms / 1000)
+        except TimeoutError:
+            return
+
+    async def _take_look(self) -> Look:
+        started_ns = self._now()
+        if self.core.phase is Phase.HALTING:  # only what flattening needs
+            positions, orders = await asyncio.gather(self._venue.positions(), self._venue.open_orders())
+            return _look(started_ns, positions, orders)
+        positions, orders, wallet = await asyncio.gather(
+            self._venue.positions(), self._venue.open_orders(), self._venue.wallet()
+        )
+        # after the wallet, so that a transfer which moved it is in the log; a late row is what two looks in a row are for
+        transfers: tuple[Transfer, ...] | None = None
+        now = asyncio.get_running_loop().time()
+        if now - self._ledger_at >= self._guard.ledger_every_seconds:
+            rows = await self._venue.ledger(since_ns=self.core.memory.born_ns)
+            transfers = tuple(Transfer(row.entry_id, row.change) for row in rows if row.kind in TRANSFERS)
+            self._ledger_at = now
+        return _look(started_ns, positions, orders, wallet, transfers)
+
+    async def _tick_for_ever(self) -> None:
+        gauge = self._runtime.metrics.gauge(TRADING_STATE)
+        while True:
+            now_ns = self._now()
+            self._perform(self.core.on_kill_file(now_ns, present=_exists(self._kill_file)))
+            self._perform(self.core.on_tick(now_ns))
+            gauge.set(self.core.state.severity)
+            await asyncio.sleep(TICK_S)
+
+    def _on_signal(self) -> None:
+        self._perform(self.core.on_kill("signal", "SIGUSR1", self._now()))
+
+    # acting
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Remember():
+                    self._remember(effect.memory)
+                case CancelAll():
+                    self._send(self._cancel(effect))
+                case Flatten():
+                    self._send(self._flatten(effect))
+                case Announce():
+                    self._runtime.log.warning("phase_changed", phase=effect.phase, reason=effect.reason)
+                    self._hurry.set()
+
+    def _remember(self, memory: Memory) -> None:
+        try:
+            self._checkpoint.save(memory)
+        except OSError as error:  # a full disk must not stop the kill
+            self._runtime.survived("memory_not_written", error)
+
+    def _send(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _flatten(self, effect: Flatten) -> None:
+        """Send by the first way that answers; the same id by the next, which a venue that has it refuses as a duplicate."""
+        request = OrderRequest(
+            order_id=effect.order_id,
+            symbol=effect.symbol,
+            side=effect.side,
+            order_type=OrderType.MARKET,
+            qty=effect.qty,
+            price=effect.qty * 0,
+            time_in_force=TimeInForce.IOC,
+            reduce_only=True,
+        )
+        counter = self._runtime.metrics.counter(GUARDIAN_ORDERS)
+        retry_at_ns = 0
+        for way in self._ways:
+            counter.inc()
+            try:
+                await way.create_order(request)
+            except (OrderRefusedError, AlreadySoError):  # flat already, or it has this id: the next look tells
+                return
+            except RateLimitedError as error:
+                retry_at_ns = error.retry_at_ns
+            except Exception as error:  # noqa: BLE001 - whatever it was, there is another way and another try
+                self._runtime.survived("close_failed", error, order_id=effect.order_id)
+            else:
+                return
+        self.core.on_refused(effect.symbol, retry_at_ns)
+
+    async def _cancel(self, effect: CancelAll) -> None:
+        retry_at_ns = 0
+        try:
+            await self._venue.cancel_all()
+        except RateLimitedError as error:
+            retry_at_ns = error.retry_at_ns
+        except Exception as error:  # noqa: BLE001 - whatever it was, there is another way and another try
+            self._runtime.survived("cancel_all_failed", error)
+        else:
+            return
+        await self._cancel_one_by_one(effect.known)
+        self.core.on_refused("", max(retry_at_ns, self._now() + 200 * MILLISECOND_NS))
+
+    async def _cancel_one_by_one(self, known: Sequence[OpenOrder]) -> None:
+        for order in known:
+            if not order.order_id:
+                continue
+            try:
+                await self._ways[0].cancel_order(order.symbol, order.order_id)
+            except OrderGoneError:
+                continue
+            except VenueError as error:
+                self._runtime.survived("cancel_failed", error, order_id=order.order_id)
+                return
+
+    # HTTP
+
+    @property
+    def core(self) -> GuardianCore:
+        """The core; there from the first moment of `run`."""
+        if self._core is None:
+            raise RuntimeError("the guardian does not run yet")
+        return self._core
+
+    def _now(self) -> int:
+        return self._runtime.clock.now_ns()
+
+    async def _on_heartbeat(self, body: bytes, _query: dict[str, str]) -> Answer:
+        if self._core is None:
+            return _error(503, "starting")
+        try:
+            heartbeat = msgspec.json.decode(body, type=Heartbeat)
+        except msgspec.MsgspecError as error:
+            return _error(400, str(error))
+        permit = self.core.on_heartbeat(heartbeat, self._now())
+        return 200, msgspec.json.encode(permit), JSON
+
+    async def _on_kill(self, body: bytes, _query: dict[str, str]) -> Answer:
+        if self._core is None:
+            return _error(503, "starting")
+        order = _order(body)
+        if isinstance(order, str):
+            return _error(400, order)
+        self._perform(self.core.on_kill(order.who, order.why, self._now()))
+        return await self._on_state(b"", {})
+
+    async def _on_rearm(self, body: bytes, _query: dict[str, str]) -> Answer:
+        if self._core is None:
+            return _error(503, "starting")
+        order = _order(body)
+        if isinstance(order, str):
+            return _error(400, order)
+        answer, effects = self.core.on_rearm(order.who, order.why, order.token, self._now())
+        self._perform(effects)
+        if answer.refusal:
+            return _error(409, answer.refusal)
+        return 200, json.dumps({"rearmed": answer.rearmed, "token": answer.token}).encode(), JSON
+
+    async def _on_state(self, _body: bytes, _query: dict[str, str]) -> Answer:
+        if self._core is None:
+            return _error(503, "starting")
+        return 200, json.dumps(self.core.report(self._now())).encode(), JSON
+
+
+def _look(
+    started_ns: int,
+    positions: Sequence[VenuePosition],
+    orders: Sequence[VenueOrder],
+    wallet: Wallet | None = None,
+    transfers: tuple[Transfer, ...] | None = None,
+) -> Look:
+    return Look(
+        started_ns=started_ns,
+        positions={position.symbol: position.qty for position in positions if position.qty},
+        orders=tuple(OpenOrder(order.symbol, order.order_id, order.is_conditional) for order in orders),
+        equity=wallet.equity if wallet else None,
+        transfers=transfers,
+    )
+
+
+def _order(body: bytes) -> Order | str:
+    try:
+        order = msgspec.json.decode(body, type=Order)
+    except msgspec.MsgspecError as error:
+        return str(error)
+    if not order.who.strip() or not order.why.strip():
+        return "who and why must not be empty"
+    return order
+
+
+def _error(status: int, words: str) -> Answer:
+    return status, json.dumps({"error": words}).encode(), JSON
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

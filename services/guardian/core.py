@@ -1,0 +1,383 @@
+"""The guardian: ACTIVE, REDUCING, HALTING (cancel, flatten, look), HALTED. Pure: inputs and `now_ns` in, effects out.
+
+It trips on: a command, a kill file, drawdown, silence of the router while something is open, and lasting disagreement between fleet and
+venue. It never trips on its own missing data: silence and disagreement count only beside a fresh look at the venue, silence starts anew
+when the guardian itself slept, and a look that fails only withdraws permits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from services.guardian.rules import (
+    ORDER_PREFIX,
+    ROUTER,
+    SECOND_NS,
+    STATES,
+    Announce,
+    CancelAll,
+    Effect,
+    Flatten,
+    Look,
+    Memory,
+    Phase,
+    RearmAnswer,
+    Remember,
+    Rules,
+)
+from undertow.contracts.messages.heartbeat import Heartbeat, Permit
+from undertow.domain.order import Side
+from undertow.domain.state import TradingState
+
+_ZERO: Final = Decimal(0)
+_LOOKS_NEEDED: Final = 2
+_ROWS_KEPT: Final = 1_000
+
+
+@dataclass(slots=True)
+class Holder:
+    """The one router boot that may get entry permits, and its newest heartbeat."""
+
+    heartbeat: Heartbeat
+    seen_ns: int
+
+
+class GuardianCore:
+    """All decisions of the guardian.
+
+    Args:
+        rules: when to act.
+        memory: of an earlier life; one that was halted is halted again until it is rearmed.
+        now_ns: market ns.
+    """
+
+    def __init__(self, rules: Rules, memory: Memory, now_ns: int) -> None:
+        self._rules = rules
+        self._memory = memory
+        self._phase = Phase.HALTING if memory.reason else Phase.ACTIVE
+        self._reason = memory.reason
+        self._holder: Holder | None = None
+        self._heard: dict[str, int] = {}
+        self._awake_since_ns = now_ns + rules.startup_grace_ns - rules.heartbeat_timeout_ns
+        self._ticked_ns = now_ns
+        self._look: Look | None = None
+        self._looked_ns = 0
+        self._deep_looks = 0
+        self._disagree_since_ns: int | None = None
+        self._agree_since_ns: int | None = None
+        self._kill_file = False
+        self._flat_looks = 0
+        self._acted_ns = 0
+        self._cancelled_ns: int | None = None
+        self._closing: dict[str, int] = {}
+        self._lost: set[str] = set()
+        self._sent: deque[int] = deque()
+        self._wait_until_ns = 0
+        self._token: tuple[str, int] | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is."""
+        return self._phase
+
+    @property
+    def state(self) -> TradingState:
+        """What the fleet is told."""
+        return STATES[self._phase]
+
+    @property
+    def memory(self) -> Memory:
+        """What would survive a restart now."""
+        return self._memory
+
+    # what comes in
+
+    def on_heartbeat(self, heartbeat: Heartbeat, now_ns: int) -> Permit:
+        """Note a heartbeat and answer with a permit.
+
+        One router boot holds the entry permits. Another boot gets none until the holder has been silent for more than two permit lives,
+        when no permit of it can be valid any more.
+        """
+        self._heard[heartbeat.service] = now_ns
+        refusal = self._why_no_entry(heartbeat, now_ns)
+        return Permit(
+            state=self.state,
+            reason=self._reason or refusal,
+            boot_id=heartbeat.boot_id,
+            entries_permitted=not refusal,
+            valid_until_ns=now_ns + self._rules.permit_ns,
+        )
+
+    def on_kill(self, who: str, why: str, now_ns: int) -> list[Effect]:
+        """Halt on a person's or a service's command, whatever the phase."""
+        return self._halt(f"{who}: {why}", now_ns)
+
+    def on_kill_file(self, now_ns: int, *, present: bool) -> list[Effect]:
+        """Halt when the kill file appears; while it is there nobody can rearm."""
+        appeared = present and not self._kill_file
+        self._kill_file = present
+        return self._halt("kill file", now_ns) if appeared else []
+
+    def on_look(self, look: Look, now_ns: int) -> list[Effect]:
+        """Judge a look at the venue."""
+        self._look, self._looked_ns = look, now_ns
+        effects = self._measure(look, now_ns)
+        if self._phase in {Phase.ACTIVE, Phase.REDUCING}:
+            return effects + self._compare(look, now_ns)
+        if self._phase is Phase.HALTED:
+            return effects if look.is_flat else effects + self._halt(self._reason, now_ns)
+        self._flat_looks = self._flat_looks + 1 if look.is_flat and look.started_ns >= self._acted_ns else 0
+        if self._flat_looks >= _LOOKS_NEEDED:
+            self._phase = Phase.HALTED
+            return [*effects, Announce(self._phase, self._reason)]
+        return effects + self._press(now_ns)
+
+    def on_tick(self, now_ns: int) -> list[Effect]:
+        """Notice what did not happen; called several times a second."""
+        if now_ns - self._ticked_ns > self._rules.stall_ns:
+            self._awake_since_ns = max(self._awake_since_ns, now_ns)
+        self._ticked_ns = now_ns
+        if self._phase is Phase.HALTING:
+            return self._press(now_ns)
+        if self._phase is not Phase.HALTED and self._is_router_lost(now_ns):
+            silent_s = (now_ns - self._router_seen_ns()) / SECOND_NS
+            return self._halt(f"no heartbeat of the router for {silent_s:.1f} s with positions or orders open", now_ns)
+        return []
+
+    def on_refused(self, symbol: str, retry_at_ns: int) -> None:
+        """A close or, with an empty symbol, cancel-all did not get through; nothing is sent before `retry_at_ns`.
+
+        A close that was perhaps accepted is sent again under a new id: being reduce-only, it cannot overshoot.
+        """
+        self._wait_until_ns = max(self._wait_until_ns, retry_at_ns)
+        if symbol:
+            self._lost.add(symbol)
+        else:
+            self._cancelled_ns = None
+
+    def on_rearm(self, who: str, why: str, token: str, now_ns: int) -> tuple[RearmAnswer, list[Effect]]:
+        """Rearm in two steps: without a token give one, with it go back to ACTIVE and measure drawdown from here."""
+        refusal = self._why_not_rearm()
+        if refusal:
+            return RearmAnswer(rearmed=False, refusal=refusal), []
+        if not token:
+            fresh = hashlib.sha256(f"{self._memory.born_ns}|{self._memory.reason}|{now_ns}".encode()).hexdigest()[:8]
+            self._token = (fresh, now_ns + self._rules.token_ns)
+            return RearmAnswer(rearmed=False, token=fresh), []
+        if self._token is None or self._token[0] != token or now_ns > self._token[1]:
+            return RearmAnswer(rearmed=False, refusal="the token is wrong or has expired; ask for a new one"), []
+        self._token = None
+        self._phase, self._reason = Phase.ACTIVE, ""
+        self._disagree_since_ns = self._agree_since_ns = None
+        self._deep_looks = 0
+        self._awake_since_ns = now_ns
+        self._memory = msgspec.structs.replace(self._memory, reason="", peak=None)
+        return RearmAnswer(rearmed=True), [Remember(self._memory), Announce(self._phase, f"{who}: {why}")]
+
+    def report(self, now_ns: int) -> dict[str, Any]:
+        """Give what `GET /state` shows."""
+        look = self._look
+        router = self._holder
+        return {
+            "state": self.state,
+            "phase": self._phase,
+            "reason": self._reason,
+            "heartbeat_age_ns": now_ns - router.seen_ns if router else -1,
+            "heartbeats": {service: now_ns - seen for service, seen in self._heard.items()},
+            "permit_holder": router.heartbeat.boot_id if router else "",
+            "look_age_ns": now_ns - self._looked_ns if look else -1,
+            "positions": {symbol: str(qty) for symbol, qty in look.positions.items()} if look else {},
+            "open_orders": [order.order_id for order in look.orders] if look else [],
+            "equity": str(look.equity) if look and look.equity is not None else "",
+            "peak": "" if self._memory.peak is None else str(self._memory.peak),
+            "net_transfers": str(self._memory.transfers),
+            "disagreement_ns": 0 if self._disagree_since_ns is None else now_ns - self._disagree_since_ns,
+            "kill_file": self._kill_file,
+            "orders_sent": self._memory.orders,
+        }
+
+    # permits
+
+    def _why_no_entry(self, heartbeat: Heartbeat, now_ns: int) -> str:
+        if heartbeat.service != ROUTER:
+            return "only the router enters"
+        if not self._takes_permit(heartbeat, now_ns):
+            return "another router holds the permit of this account"
+        if self._phase is not Phase.ACTIVE:
+            return f"the guardian is {self._phase}"
+        if not self._sees(now_ns):
+            return "the guardian has no fresh look at the venue"
+        return ""
+
+    def _takes_permit(self, heartbeat: Heartbeat, now_ns: int) -> bool:
+        holder = self._holder
+        if holder and holder.heartbeat.boot_id != heartbeat.boot_id:
+            if now_ns - holder.seen_ns <= 2 * self._rules.permit_ns:
+                return False
+        elif holder and heartbeat.sequence < holder.heartbeat.sequence:
+            heartbeat = holder.heartbeat  # an older one that came late says nothing new
+        self._holder = Holder(heartbeat, now_ns)
+        return True
+
+    def _sees(self, now_ns: int) -> bool:
+        return self._look is not None and now_ns - self._looked_ns <= self._rules.view_timeout_ns
+
+    # reasons to trip
+
+    def _router_seen_ns(self) -> int:
+        return max(self._holder.seen_ns if self._holder else 0, self._awake_since_ns)
+
+    def _is_router_lost(self, now_ns: int) -> bool:
+        silent = now_ns - self._router_seen_ns() > self._rules.heartbeat_timeout_ns
+        return silent and self._sees(now_ns) and self._look is not None and self._look.is_exposed
+
+    def _measure(self, look: Look, now_ns: int) -> list[Effect]:
+        before = self._memory
+        self._count_transfers(look)
+        if look.equity is None:
+            return []
+        own = look.equity - self._memory.transfers
+        peak = self._memory.peak
+        if peak is None or own > peak:
+            self._memory = msgspec.structs.replace(self._memory, peak=own)
+            self._deep_looks = 0
+        elif peak > 0 and (peak - own) / peak >= self._rules.drawdown_limit:
+            self._deep_looks += 1
+            if self._deep_looks >= _LOOKS_NEEDED and self._phase in {Phase.ACTIVE, Phase.REDUCING}:
+                return self._halt(f"drawdown {(peak - own) / peak:.2%} of the peak {peak}", now_ns)
+        else:
+            self._deep_looks = 0
+        return [] if self._memory is before else [Remember(self._memory)]
+
+    def _count_transfers(self, look: Look) -> None:
+        counted = set(self._memory.counted_rows)
+        fresh = [row for row in look.transfers or () if row.entry_id not in counted]
+        if not fresh:
+            return
+        # what lies before the first look is in its equity already
+        amount = _ZERO if self._memory.peak is None and not counted else sum((row.amount for row in fresh), _ZERO)
+        self._memory = msgspec.structs.replace(
+            self._memory,
+            transfers=self._memory.transfers + amount,
+            counted_rows=(*self._memory.counted_rows, *(row.entry_id for row in fresh))[-_ROWS_KEPT:],
+        )
+
+    def _compare(self, look: Look, now_ns: int) -> list[Effect]:
+        holder = self._holder
+        if holder is None or now_ns - holder.seen_ns > self._rules.heartbeat_timeout_ns:
+            self._disagree_since_ns = self._agree_since_ns = None  # silence is another rule's business
+            return []
+        difference = _difference(holder.heartbeat, look)
+        if not difference:
+            self._disagree_since_ns = None
+            self._agree_since_ns = now_ns if self._agree_since_ns is None else self._agree_since_ns
+            if self._phase is Phase.REDUCING and now_ns - self._agree_since_ns >= self._rules.reduce_after_ns:
+                self._phase, self._reason = Phase.ACTIVE, ""
+                return [Announce(self._phase, "fleet and venue agree again")]
+            return []
+        self._agree_since_ns = None
+        self._disagree_since_ns = now_ns if self._disagree_since_ns is None else self._disagree_since_ns
+        lasted_ns = now_ns - self._disagree_since_ns
+        if lasted_ns >= self._rules.halt_after_ns:
+            return self._halt(f"fleet and venue disagree for {lasted_ns / SECOND_NS:.1f} s: {difference}", now_ns)
+        if lasted_ns >= self._rules.reduce_after_ns and self._phase is Phase.ACTIVE:
+            self._phase, self._reason = Phase.REDUCING, f"fleet and venue disagree: {difference}"
+            return [Announce(self._phase, self._reason)]
+        return []
+
+    # acting
+
+    def _halt(self, reason: str, now_ns: int) -> list[Effect]:
+        self._phase, self._reason = Phase.HALTING, reason
+        self._token = None
+        self._flat_looks = 0
+        self._acted_ns = now_ns
+        self._cancelled_ns = None
+        self._closing.clear()
+        self._lost.clear()
+        self._memory = msgspec.structs.replace(self._memory, reason=reason)
+        return [Remember(self._memory), Announce(self._phase, reason), *self._press(now_ns)]
+
+    def _press(self, now_ns: int) -> list[Effect]:
+        """Give what is to be sent now: cancel-all when something rests or nothing was cancelled yet, a close for each position."""
+        if now_ns < self._wait_until_ns:
+            return []
+        effects: list[Effect] = []
+        look = self._look
+        rests = look is None or bool(look.orders) or not self._sees(now_ns)
+        due = self._cancelled_ns is None or (rests and now_ns - self._cancelled_ns >= self._rules.retry_ns)
+        if due:
+            self._cancelled_ns = self._acted_ns = now_ns
+            effects.append(CancelAll(look.orders if look else ()))
+        longest_waiting_first = sorted(self._held(now_ns).items(), key=lambda item: self._closing.get(item[0], 0))
+        closes = [
+            self._close(symbol, qty, now_ns)
+            for symbol, qty in longest_waiting_first
+            if self._may_close(symbol, now_ns) and self._in_budget(now_ns)
+        ]
+        if closes:
+            self._acted_ns = now_ns
+            effects += [Remember(self._memory), *closes]
+        return effects
+
+    def _held(self, now_ns: int) -> Mapping[str, Decimal]:
+        """Positions to close: the venue's word; without a fresh look also what the router last believed."""
+        seen = self._look.positions if self._look else {}
+        if self._sees(now_ns) or self._holder is None:
+            return seen
+        believed = {symbol: qty for symbol, qty in self._holder.heartbeat.positions.items() if qty}
+        return believed | seen
+
+    def _may_close(self, symbol: str, now_ns: int) -> bool:
+        sent_ns = self._closing.get(symbol)
+        if sent_ns is None:
+            return True
+        age_ns = now_ns - sent_ns
+        settled = symbol in self._lost or (self._look is not None and self._look.started_ns > sent_ns)
+        return age_ns >= (self._rules.retry_ns if settled else self._rules.blind_ns)
+
+    def _in_budget(self, now_ns: int) -> bool:
+        while self._sent and now_ns - self._sent[0] >= SECOND_NS:
+            self._sent.popleft()
+        return len(self._sent) < self._rules.orders_per_second
+
+    def _close(self, symbol: str, qty: Decimal, now_ns: int) -> Flatten:
+        number = self._memory.orders + 1
+        self._memory = msgspec.structs.replace(self._memory, orders=number)
+        self._closing[symbol] = now_ns
+        self._lost.discard(symbol)
+        self._sent.append(now_ns)
+        side = Side.SELL if qty > 0 else Side.BUY
+        return Flatten(f"{ORDER_PREFIX}{self._memory.born_ns:x}-{number}", symbol, side, abs(qty))
+
+    def _why_not_rearm(self) -> str:
+        if self._kill_file:
+            return "the kill file is still there; remove it first"
+        if self._phase is Phase.HALTING:
+            return "still cancelling and flattening"
+        if self._phase is not Phase.HALTED:
+            return f"not halted: {self._phase}"
+        return ""
+
+
+def _difference(heartbeat: Heartbeat, look: Look) -> str:
+    words = [
+        f"{symbol} {heartbeat.positions.get(symbol, _ZERO)} in the fleet, {look.positions.get(symbol, _ZERO)} at the venue"
+        for symbol in sorted(heartbeat.positions.keys() | look.positions.keys())
+        if heartbeat.positions.get(symbol, _ZERO) != look.positions.get(symbol, _ZERO)
+    ]
+    words += [
+        f"order {order.order_id or 'without our id'} in {order.symbol} is nobody's"
+        for order in look.orders
+        if not order.is_conditional
+        and order.order_id not in heartbeat.open_order_ids
+        and not order.order_id.startswith(ORDER_PREFIX)
+    ]
+    return "; ".join(words)
