@@ -227,7 +227,8 @@ class MemoryReader:
         return sorted(number for number, entry in pending.items() if entry.consumer == self._consumer)
 
     def _claimed(self) -> list[tuple[Topic, int]]:
-        now, found = self._wall_ns(), []
+        found: list[tuple[Topic, int]] = []
+        now = self._wall_ns()
         idle_ns = int(self._reading.claim_idle_s * 1e9)
         for topic in self._topics:
             for number, entry in sorted(self._group_of(topic.key).pending.items()):

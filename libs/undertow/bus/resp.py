@@ -17,8 +17,8 @@ import hiredis
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.runtime.retry import backoff
 
-Argument = str | bytes | int
-Command = tuple[Argument, ...]
+Command = tuple[Any, ...]
+"""Arguments: str, bytes or int."""
 Replies = list[Any]
 
 DEFAULT_PORT: Final = 6379

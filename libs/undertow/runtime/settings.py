@@ -210,7 +210,7 @@ class ServiceSettings(BaseSettings):
     @classmethod
     def _open_sections(cls, data: dict[str, Any]) -> dict[str, Any]:
         # so that a missing field is reported as UNDERTOW_BUS__URL, not as UNDERTOW_BUS
-        sections = {name: {} for name in _sections(cls) if name not in data}
+        sections: dict[str, Any] = {name: {} for name in _sections(cls) if name not in data}
         return {**sections, **data}
 
     @model_validator(mode="after")

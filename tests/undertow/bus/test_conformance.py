@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import RedisServer, redis_executables
 from undertow.bus.errors import PoisonLimitError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Bus, Delivery, Reader, Topic
@@ -19,8 +21,6 @@ from undertow.bus.resp import Address, connect
 from undertow.bus.settings import ReaderSettings
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.streams import CONTROL
-
-from tests.conftest import RedisServer, redis_executables
 
 TOPIC = Topic(CONTROL, source="admin")
 OTHER = Topic(CONTROL, source="position_manager")
