@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from undertow.domain.order import Side
 from undertow.exchange.bybit.frames import FrameDecoder
 from undertow.features.catalogue import N_FEATURES, SCHEMA_HASH
 from undertow.features.events import EventBuffer, Events
@@ -21,7 +22,6 @@ from undertow.features.layout import REASON_LONG, REASON_SHORT
 from undertow.learning.errors import DatasetError
 from undertow.learning.grid import ARMS, arm_columns
 from undertow.learning.labels import LabelRule, label
-from undertow.domain.order import Side
 
 if TYPE_CHECKING:
     from undertow.markets.ports import FrameSource
@@ -130,9 +130,7 @@ def build_dataset(
         raise DatasetError(f"{source}: a vector or label is NaN or infinite; the data is damaged")
     order = np.argsort(ts_ns, kind="stable")
     rows = sum(len(columns.kind) for columns in events.values())
-    return Dataset(
-        ts_ns[order], vectors[order], signs[order], filled[order], returns[order], SCHEMA_HASH, source, rows
-    )
+    return Dataset(ts_ns[order], vectors[order], signs[order], filled[order], returns[order], SCHEMA_HASH, source, rows)
 
 
 def _of_symbol(
@@ -143,6 +141,10 @@ def _of_symbol(
     labels = label(events, vectors.rows[wanted], vectors.quotes[wanted].mean(axis=1), tick, rule)
     chosen = wanted[labels.kept]
     signs = np.where(vectors.reasons[chosen] == REASON_LONG, 1, -1).astype(np.int8)
-    return vectors.clock_ns[chosen], vectors.values[chosen].reshape(-1, N_FEATURES), signs, labels.filled, labels.return_bps
-
-
+    return (
+        vectors.clock_ns[chosen],
+        vectors.values[chosen].reshape(-1, N_FEATURES),
+        signs,
+        labels.filled,
+        labels.return_bps,
+    )

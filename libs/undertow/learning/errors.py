@@ -13,7 +13,17 @@ class LearningError(Exception):
 
 
 class ModelError(LearningError):
-    """A model is missing, corrupt, or does not fit; the text is one line with the remedy."""
+    """A model is missing, corrupt, or does not fit.
+
+    Args:
+        problem: what is wrong, naming the file or the entry.
+        remedy: what the person should do.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem = problem
+        self.remedy = remedy
 
 
 class DatasetError(LearningError):

@@ -97,7 +97,7 @@ def label(events: Events, triggers: Ints, mids: Floats, tick: float, rule: Label
 
 @kernel
 def _apply(bids: Floats, asks: Floats, counts: Ints, kind: int, price: float, size: float) -> None:
-    if kind == BOOK_CLEAR or kind == RESET:
+    if kind in (BOOK_CLEAR, RESET):
         counts[0] = 0
         counts[1] = 0
     elif kind == BID:
@@ -140,7 +140,7 @@ def _limit(mid: float, sign: int, delta: float, tick: float) -> int:
 def _displayed(levels: Floats, count: int, key: float, tick: float) -> float:
     for i in range(count - 1, -1, -1):
         if abs(levels[0, i] - key) < tick / 2:
-            return levels[1, i]
+            return float(levels[1, i])
         if levels[0, i] < key:
             break
     return 0.0
@@ -177,51 +177,51 @@ def _queues(
 
 
 @kernel
+def _fill_times(
+    ts: Ints, kind: Bytes, price: Floats, size: Floats, first: int, after: int, until: int,
+    limits: Ints, signs: Ints, queues: Floats, tick: float,
+) -> Ints:  # fmt: skip
+    """First fill of each arm, ns; -1 where there is none within (after, until]."""
+    fills = np.full(signs.shape[0], -1, np.int64)
+    ahead = queues.copy()
+    for i in range(first, ts.shape[0]):
+        if kind[i] == END and ts[i] > until:
+            break
+        if (kind[i] != TRADE_BUY and kind[i] != TRADE_SELL) or ts[i] <= after or ts[i] > until:
+            continue
+        at = round(price[i] / tick)
+        taker = 1 if kind[i] == TRADE_SELL else -1
+        for a in range(signs.shape[0]):
+            if fills[a] < 0 and queues[a] >= 0.0 and signs[a] == taker:
+                if limits[a] == at:
+                    ahead[a] -= size[i]
+                if (limits[a] - at) * taker > 0 or ahead[a] < 0.0:
+                    fills[a] = ts[i]
+    return fills
+
+
+@kernel
 def _outcomes(
     ts: Ints, kind: Bytes, price: Floats, size: Floats, triggers: Ints, arrivals: Ints, mids: Floats, queues: Floats,
     touch_ts: Ints, touch: Ints, signs: Ints, deltas: Floats, holds: Ints,
     tick: float, latency: int, rest: int, maker: float, taker: float,
 ) -> tuple[npt.NDArray[np.bool_], Floats]:  # fmt: skip
-    k = triggers.shape[0]
+    """Rules 3 to 5: filled (k, arms) and net return in bps (k, arms)."""
     arms = signs.shape[0]
-    filled = np.zeros((k, arms), np.bool_)
-    returns = np.full((k, arms), np.nan)
-    fill_ts = np.empty(arms, np.int64)
-    ahead = np.empty(arms)
+    filled = np.zeros((triggers.shape[0], arms), np.bool_)
+    returns = np.full((triggers.shape[0], arms), np.nan)
     limits = np.empty(arms, np.int64)
-    for j in range(k):
+    for j in range(triggers.shape[0]):
         for a in range(arms):
-            fill_ts[a] = -1
-            ahead[a] = queues[j, a]
             limits[a] = _limit(mids[j], signs[a], deltas[a], tick)
-        i = triggers[j] + 1
-        until = arrivals[j] + rest
-        while i < ts.shape[0]:
-            if kind[i] == TRADE_BUY or kind[i] == TRADE_SELL:
-                if ts[i] > until:
-                    break
-                if ts[i] > arrivals[j]:
-                    at = round(price[i] / tick)
-                    sign = 1 if kind[i] == TRADE_SELL else -1
-                    for a in range(arms):
-                        if fill_ts[a] >= 0 or queues[j, a] < 0.0 or signs[a] != sign:
-                            continue
-                        if (limits[a] - at) * sign > 0:
-                            fill_ts[a] = ts[i]
-                        elif limits[a] == at:
-                            ahead[a] -= size[i]
-                            if ahead[a] < 0.0:
-                                fill_ts[a] = ts[i]
-            elif kind[i] == END and ts[i] > until + latency:
-                break
-            i += 1
+        fills = _fill_times(
+            ts, kind, price, size, triggers[j] + 1, arrivals[j], arrivals[j] + rest, limits, signs, queues[j], tick
+        )
         for a in range(arms):
-            if fill_ts[a] < 0:
-                continue
-            row = np.searchsorted(touch_ts, fill_ts[a] + holds[a] + latency, side="right") - 1
-            leaves = touch[row, 0] if signs[a] > 0 else touch[row, 1]
-            ratio = leaves / limits[a]
-            filled[j, a] = True
-            returns[j, a] = signs[a] * (ratio - 1.0) * 1e4 - maker - taker * ratio
+            if fills[a] >= 0:
+                row = np.searchsorted(touch_ts, fills[a] + holds[a] + latency, side="right") - 1
+                leaves = touch[row, 0] if signs[a] > 0 else touch[row, 1]
+                ratio = leaves / limits[a]
+                filled[j, a] = True
+                returns[j, a] = signs[a] * (ratio - 1.0) * 1e4 - maker - taker * ratio
     return filled, returns
-

@@ -127,6 +127,10 @@ class ThompsonPolicy:
             candidates=int(candidates.sum()),
         )
 
+    def charge(self, cost_bps: float, at_ns: int) -> None:
+        """Note an exploration of an earlier life of this process."""
+        self._explored.append((at_ns, cost_bps))
+
     def _affords(self, cost_bps: float, now_ns: int) -> bool:
         while self._explored and self._explored[0][0] <= now_ns - HOUR_NS:
             self._explored.popleft()

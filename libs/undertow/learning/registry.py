@@ -126,26 +126,31 @@ def load_entry(root: Path, model_hash: str) -> Entry:
         ModelError: it is missing, truncated, altered, or its card does not fit this version; one line with the remedy.
     """
     if not _HASH.fullmatch(model_hash):
-        raise ModelError(f"{model_hash!r} is no model hash (16 hex digits); list the entries of {root}")
+        raise ModelError(f"{model_hash!r} is no model hash", f"name one of the entries of {root}: 16 hex digits")
     folder = root / model_hash
     try:
         raw_card = (folder / "card.json").read_bytes()
         contents = {name: (folder / name).read_bytes() for name in FILES}
     except OSError as error:
-        raise ModelError(f"model {model_hash}: cannot read {error.filename}: {error.strerror}; train or restore it") from None
+        raise ModelError(
+            f"model {model_hash}: cannot read {error.filename}: {error.strerror}", "restore the entry or train again"
+        ) from None
     if _sha256(raw_card)[:HASH_LENGTH] != model_hash:
-        raise ModelError(f"model {model_hash}: {folder / 'card.json'} is not what the hash names; restore the entry")
+        raise ModelError(f"model {model_hash}: {folder / 'card.json'} is truncated or altered", "restore the entry")
     try:
         card = msgspec.json.decode(raw_card, type=Card)
     except msgspec.MsgspecError as error:
-        raise ModelError(f"model {model_hash}: its card cannot be read: {error}; train again with this version") from None
+        raise ModelError(
+            f"model {model_hash}: its card cannot be read: {error}", "train again with this version"
+        ) from None
     for name, content in contents.items():
         if _sha256(content) != card.files.get(name):
             raise ModelError(
-                f"model {model_hash}: {folder / name} is truncated or altered ({len(content)} bytes); restore the entry"
+                f"model {model_hash}: {folder / name} is truncated or altered ({len(content)} bytes)",
+                "restore the entry",
             )
     if card.arms != len(ARMS) or card.arm_columns != ARM_COLUMNS:
-        raise ModelError(f"model {model_hash} was trained for another grid of arms; train again with this version")
+        raise ModelError(f"model {model_hash} was trained for another grid of arms", "train again with this version")
     return Entry(model_hash, card, contents["return.onnx"], contents["fill.onnx"])
 
 
@@ -161,9 +166,11 @@ def read_champion(root: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+        raise ModelError(f"cannot read {path}: {error.strerror}", "make it readable, or delete it") from None
     if not _HASH.fullmatch(text):
-        raise ModelError(f"{path} holds {text[:40]!r}, no model hash; write one of the entries' names into it, or delete it")
+        raise ModelError(
+            f"{path} holds {text[:40]!r}, no model hash", "write the name of an entry into it, or delete it"
+        )
     return text
 
 
@@ -189,14 +196,16 @@ def load_serving(root: Path, mode: Mode, demonstration: Path = DEMONSTRATION) ->
     if name is not None:
         entry = load_entry(root, name)
     elif mode is not Mode.PAPER:
-        raise ModelError(f"{root} has no champion and the demonstration model is for paper only; train and promote a model")
+        raise ModelError(
+            f"{root} has no champion, and the demonstration model is for paper only", "train and promote a model"
+        )
     else:
         shipped = read_champion(demonstration)
         if shipped is None:
-            raise ModelError(f"{root} has no champion and no demonstration model was shipped; run the trainer")
+            raise ModelError(f"{root} has no champion and no demonstration model was shipped", "run the trainer")
         entry = load_entry(demonstration, shipped)
     if entry.card.demonstration and mode is not Mode.PAPER:
         raise ModelError(
-            f"model {entry.model_hash} is a demonstration model, good for paper only, not {mode}; promote another"
+            f"model {entry.model_hash} is a demonstration model, good for paper only, not {mode}", "promote another"
         )
     return entry

@@ -62,13 +62,15 @@ def session(onnx_bytes: bytes) -> Any:
         return onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"ONNX Runtime cannot load the model: {reason}; train or restore it") from error
+        raise ModelError(f"ONNX Runtime cannot load the model: {reason}", "restore it or train again") from error
 
 
 class OnnxScorer:
     """Two ONNX models with the names they answer to."""
 
-    def __init__(self, return_onnx: bytes, fill_onnx: bytes, *, model_hash: str, schema_hash: str, columns: int) -> None:
+    def __init__(
+        self, return_onnx: bytes, fill_onnx: bytes, *, model_hash: str, schema_hash: str, columns: int
+    ) -> None:
         """Load and check both.
 
         Raises:
@@ -81,10 +83,12 @@ class OnnxScorer:
         for name, one in (("return", self._return), ("fill", self._fill)):
             takes = one.get_inputs()[0].shape[-1]
             if takes != columns:
-                raise ModelError(f"model {model_hash}: {name}.onnx takes {takes} columns, its card says {columns}; train again")
+                raise ModelError(
+                    f"model {model_hash}: {name}.onnx takes {takes} columns, its card says {columns}", "train again"
+                )
         probe = self.score(np.zeros((len(ARMS), columns), dtype=np.float32))
         if not (np.isfinite(probe.return_bps).all() and np.isfinite(probe.fill_probability).all()):
-            raise ModelError(f"model {model_hash} answers with numbers that are not finite; train again")
+            raise ModelError(f"model {model_hash} answers with numbers that are not finite", "train again")
 
     def score(self, matrix: npt.NDArray[np.float32]) -> Scores:
         """Score model input of shape (36, n)."""
