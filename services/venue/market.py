@@ -1,0 +1,183 @@
+"""One symbol as the venue sees it: filters, risk tiers, displayed book, merged ticker, marks and the funding stamp.
+
+Where the protocol page does not say: without risk tiers one tier holds, initial margin 1 / maximum leverage, maintenance half of that, no
+upper bound; a ticker without a funding time means that no funding is due.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from undertow.matching.ladder import BUY, SELL, Ints
+from undertow.matching.matcher import Matcher
+from undertow.matching.scale import LARGEST_VALUE, UNITS, Scale, to_units
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.venue.answers import Item
+
+_MEMORY: Final = 65_536
+_PREMIUM_SECONDS: Final = 30
+_NS: Final = 1_000_000_000
+_MS: Final = 1_000_000
+SIDES: Final = {"Buy": BUY, "Sell": SELL}
+SIDE_NAMES: Final = ("Buy", "Sell")
+
+
+class _Memo(dict[str, int]):
+    """Decimal text to grid integer, remembered: a book repeats its prices and sizes."""
+
+    def __init__(self, convert: Any) -> None:
+        super().__init__()
+        self._convert = convert
+
+    def __missing__(self, text: str) -> int:
+        if len(self) >= _MEMORY:
+            self.clear()
+        number: int = self._convert(Decimal(text))
+        self[text] = number
+        return number
+
+
+class Market:
+    """One symbol's state; prices as Decimal, book in ticks and lots."""
+
+    def __init__(self, instrument: Item, tiers: Sequence[Item], *, depth: int, model: int) -> None:
+        price, lot, leverage = instrument["priceFilter"], instrument["lotSizeFilter"], instrument["leverageFilter"]
+        risk = instrument.get("riskParameters") or {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.1"}
+        self.symbol: str = instrument["symbol"]
+        self.status: str = instrument["status"]
+        self.base_coin: str = instrument["baseCoin"]
+        self.settle_coin: str = instrument["settleCoin"]
+        self.min_price, self.max_price = Decimal(price["minPrice"]), Decimal(price["maxPrice"])
+        self.max_limit_qty, self.max_market_qty = Decimal(lot["maxOrderQty"]), Decimal(lot["maxMktOrderQty"])
+        self.min_qty, self.min_notional = Decimal(lot["minOrderQty"]), Decimal(lot["minNotionalValue"])
+        self.min_leverage, self.max_leverage = Decimal(leverage["minLeverage"]), Decimal(leverage["maxLeverage"])
+        self.leverage_step = Decimal(leverage["leverageStep"])
+        self.funding_interval_ns = int(instrument["fundingInterval"]) * 60 * _NS
+        self.ratio_x, self.ratio_y = Decimal(risk["priceLimitRatioX"]), Decimal(risk["priceLimitRatioY"])
+        self.scale = Scale.load(
+            symbol=self.symbol,
+            tick_size=Decimal(price["tickSize"]),
+            qty_step=Decimal(lot["qtyStep"]),
+            max_price=self.max_price,
+            max_qty=max(self.max_limit_qty, self.max_market_qty),
+        )
+        self.tiers, self.tier_leverages, self.tier_ids = _tiers(tiers, self.max_leverage)
+        self.matcher = Matcher(depth=depth, model=model)
+        self._ticks, self._lots = _Memo(self.scale.ticks), _Memo(self.scale.lots)
+        self.ticker: dict[str, str] = {}
+        self.last = Decimal(0)
+        self.mark = Decimal(0)
+        self.index = Decimal(0)
+        self.lot_value = 0
+        self.funding_due_ns = 0
+        self._funded_ns = 0
+        self._premiums: deque[tuple[int, Decimal]] = deque(maxlen=_PREMIUM_SECONDS)
+        self.update_id = self.sequence = self.book_ms = self.matched_ms = 0
+
+    def on_book(self, *, snapshot: bool, bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> list[Any]:
+        """Apply a book frame; give the kernel's fills."""
+        ticks, lots = self._ticks, self._lots
+        flat: list[int] = []
+        for level in bids:
+            flat += (BUY, ticks[level[0]], lots[level[1]])
+        for level in asks:
+            flat += (SELL, ticks[level[0]], lots[level[1]])
+        return self.matcher.on_book(flat, snapshot=snapshot)
+
+    def on_trade(self, taker: str, price: str, size: str) -> list[Any]:
+        """Apply one public trade; give the kernel's fills."""
+        self.last = self.scale.price(self._ticks[price])
+        return self.matcher.on_trade(SIDES[taker], self._ticks[price], self._lots[size])
+
+    def on_ticker(self, fields: dict[str, str], now_ns: int) -> bool:
+        """Merge a ticker; True when the mark price changed."""
+        self.ticker.update(fields)
+        if fields.get("lastPrice"):
+            self.last = Decimal(fields["lastPrice"])
+        if fields.get("indexPrice"):
+            self.index = Decimal(fields["indexPrice"])
+        if fields.get("nextFundingTime"):
+            due = int(fields["nextFundingTime"]) * _MS
+            if due > self._funded_ns:
+                self.funding_due_ns = due
+        if not fields.get("markPrice"):
+            return False
+        before = self.lot_value
+        self.mark = Decimal(fields["markPrice"])
+        self.lot_value = self.scale.lot_value(self.mark)
+        second = now_ns // _NS
+        middle = self.middle()
+        if middle is not None and (not self._premiums or self._premiums[-1][0] != second):
+            self._premiums.append((second, middle - self.mark))
+        return self.lot_value != before
+
+    @property
+    def funding_rate(self) -> int:
+        """The ticker's rate, in 1e-8."""
+        return to_units(Decimal(self.ticker.get("fundingRate") or "0"))
+
+    def funding_settled(self) -> None:
+        """Go to the next stamp, until the ticker says otherwise."""
+        self._funded_ns = self.funding_due_ns
+        self.funding_due_ns += self.funding_interval_ns
+
+    def best(self, side: int) -> Decimal | None:
+        """Give the best displayed price of a side."""
+        tick = self.matcher.best(side)
+        return None if tick is None else self.scale.price(tick)
+
+    def middle(self) -> Decimal | None:
+        """Give the middle of the displayed book."""
+        bid, ask = self.best(BUY), self.best(SELL)
+        return None if bid is None or ask is None else (bid + ask) / 2
+
+    def limit_price(self, side: int) -> Decimal | None:
+        """Give the highest price a buy, the lowest a sell may have (formula of May 2026); None before the first mark."""
+        if not self.mark:
+            return None
+        mark, index = self.mark, self.index or self.mark
+        premium = sum((p for _, p in self._premiums), Decimal(0)) / max(1, len(self._premiums))
+        if side == BUY:
+            return min(mark * (1 + self.ratio_y), max(index, mark * (1 + self.ratio_x) + max(Decimal(0), premium)))
+        return max(mark * (1 - self.ratio_y), min(index, mark * (1 - self.ratio_x) + min(Decimal(0), premium)))
+
+    def snapshot(self, depth: int) -> Item:
+        """Give the displayed book as `/v5/market/orderbook` shows it."""
+        price, qty = self.scale.price, self.scale.qty
+        sides = [[[str(price(t)), str(qty(n))] for t, n in self.matcher.levels(side, depth)] for side in (SELL, BUY)]
+        return {
+            "s": self.symbol,
+            "a": sides[0],
+            "b": sides[1],
+            "ts": self.book_ms,
+            "u": self.update_id,
+            "seq": self.sequence,
+            "cts": self.matched_ms,
+        }
+
+
+def _tiers(items: Sequence[Item], max_leverage: Decimal) -> tuple[Ints, list[Decimal], list[int]]:
+    if not items:
+        initial = to_units((1 / max_leverage).quantize(Decimal("0.00000001")))
+        return np.array([[LARGEST_VALUE, initial, initial // 2, 0]], np.int64), [max_leverage], [1]
+    ordered = sorted(items, key=lambda item: Decimal(item["riskLimitValue"]))
+    rows = []
+    for item in ordered:
+        # the venue's samples give per cent or fractions: initial margin times leverage is near 100 or near 1
+        factor = 100 if Decimal(item["initialMargin"]) * Decimal(item["maxLeverage"]) > 10 else 1  # noqa: PLR2004
+        rows.append(
+            [
+                min(LARGEST_VALUE, int(Decimal(item["riskLimitValue"]) * UNITS)),
+                int(Decimal(item["initialMargin"]) * UNITS) // factor,
+                int(Decimal(item["maintenanceMargin"]) * UNITS) // factor,
+                int(Decimal(item["mmDeduction"] or "0") * UNITS),
+            ]
+        )
+    return np.array(rows, np.int64), [Decimal(i["maxLeverage"]) for i in ordered], [int(i["id"]) for i in ordered]
