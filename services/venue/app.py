@@ -1,0 +1,146 @@
+"""The paper venue, put together: one aiohttp server on the service's port, one task that is the market."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Final
+
+from aiohttp import web
+
+from services.venue.answers import AccountSpec
+from services.venue.board import Board
+from services.venue.clock import VenueClock
+from services.venue.control import Control
+from services.venue.core import VenueCore
+from services.venue.desk import Desk
+from services.venue.front import Front, Sockets
+from services.venue.keys import ACCOUNT_UID, PAPER_KEYS, KeyRing
+from services.venue.limits import AddressLimit, EndpointLimits
+from services.venue.market_choice import choose_market
+from services.venue.pages import MarketPages
+from services.venue.private_socket import PrivateHub
+from services.venue.public_socket import PublicHub
+from services.venue.replay import Replay
+from services.venue.settings import PaperSettings, Settings
+from services.venue.trade_socket import TradeHub
+from undertow.markets.instruments import instruments_for, risk_tiers_for
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.service import Runtime
+from undertow.runtime.settings import PREFIX
+
+_SHUTDOWN_SECONDS: Final = 1.0
+
+
+class Venue:
+    """The service.
+
+    Args:
+        settings: what it is told.
+        runtime: what it stands on; its clock becomes the venue's own.
+
+    Raises:
+        ConfigurationError: a tape, a certificate or a symbol that cannot be worked with.
+    """
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        paper = settings.paper
+        choice = choose_market(settings)
+        source = choice.source
+        instruments, tiers = instruments_for(source.symbols), risk_tiers_for(source.symbols)
+        self.clock = VenueClock(source.origin_ns, paper.rate)
+        runtime.clock = self.clock
+        runtime.facts["market"] = source.label
+        ring = KeyRing(PAPER_KEYS)
+        account = AccountSpec(
+            uid=ACCOUNT_UID, opening_balance=paper.opening_balance, keys=tuple(key.key for key in PAPER_KEYS)
+        )
+        core = VenueCore(
+            instruments,
+            tiers,
+            [account],
+            book_depth=source.book_depth,
+            order_latency_ns=paper.order_latency_ms * 1_000_000,
+            opened_ns=source.origin_ns,
+        )
+        board = Board(source.symbols)
+        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
+        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
+        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, private)
+        front = Front(
+            self.clock,
+            MarketPages(board, instruments, tiers),
+            desk,
+            ring,
+            self._sockets,
+            AddressLimit() if paper.ip_limit else None,
+            runtime.survived,
+        )
+        control = Control(self.clock, self.replay, core, ring, desk.tally)
+        self._application = front.application(control, runtime.asgi)
+        self._runtime = runtime
+        self._paper = paper
+        self._tls = _tls(paper)
+        self._host = settings.http.host
+        self._listening = False
+
+    async def run(self) -> None:
+        """Serve and play until cancelled."""
+        runner = web.AppRunner(
+            self._application, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        try:
+            await self._listen(runner)
+            self._listening = True
+            if self._paper.start == "immediately":
+                self.clock.start()
+            self._runtime.log.info("market", label=self.replay.source.label, rate=self._paper.rate)
+            await self.replay.run()
+        finally:
+            self._sockets.close()
+            await asyncio.sleep(0)
+            await runner.cleanup()
+
+    def unready_reason(self) -> str | None:
+        """Give the reason while the port is not served yet."""
+        return None if self._listening else "starting: the port is not served yet"
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        listener = self._runtime.listener
+        if listener is None:
+            raise RuntimeError("the runtime has opened no port")
+        await web.SockSite(runner, listener).start()
+        if self._tls is None:
+            return
+        try:
+            await web.TCPSite(runner, self._host, self._paper.tls_port, ssl_context=self._tls).start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__TLS_PORT", f"{self._host}:{self._paper.tls_port} {error.strerror}", "set it to a free port"
+            ) from error
+        port = runner.addresses[-1][1]
+        self._runtime.facts["tls_port"] = str(port)
+        self._runtime.log.info("listening_tls", port=port)
+
+
+def build(settings: Settings, runtime: Runtime) -> Venue:
+    """Put the service together."""
+    return Venue(settings, runtime)
+
+
+def _tls(paper: PaperSettings) -> ssl.SSLContext | None:
+    if paper.tls_certificate is None or paper.tls_key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(paper.tls_certificate, paper.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror or str(error)
+        raise ConfigurationError(
+            f"{PREFIX}PAPER__TLS_CERTIFICATE",
+            f"{paper.tls_certificate} with key {paper.tls_key} cannot be used ({why})",
+            "give a PEM certificate and its key",
+        ) from error
+    return context

@@ -1,0 +1,64 @@
+"""The market's own time. It stands at the origin until the market starts and then runs at `rate`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from undertow.runtime.clock import ClockReading, MarketClock
+
+START_DELAY_NS: Final = 500_000_000
+"""Between the command and the start, so that every follower knows of it in time (they ask five times a second)."""
+
+
+class VenueClock(MarketClock):
+    """The clock that all others follow.
+
+    Args:
+        origin_ns: market time of the first frame.
+        rate: market seconds per wall second.
+        wall: the wall clock, ns.
+        steady: a clock that never jumps, ns.
+    """
+
+    def __init__(
+        self,
+        origin_ns: int,
+        rate: float,
+        wall: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        super().__init__(ClockReading(origin_ns, None, rate), wall)
+        self._wall_now = wall
+        self._steady = steady
+        self.reading = ClockReading(origin_ns, None, rate)
+
+    def start(self) -> ClockReading:
+        """Schedule the start, once; the second call changes nothing."""
+        if self.reading.wall_origin_ns is None:
+            self.reading = ClockReading(self.reading.origin_ns, self._wall_now() + START_DELAY_NS, self.reading.rate)
+            self.set(self.reading)
+        return self.reading
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the market has started and its time runs."""
+        started = self.reading.wall_origin_ns
+        return started is not None and self._wall_now() >= started
+
+    def now_ms(self) -> int:
+        """Give market time in ms, as envelopes carry it."""
+        return self.now_ns() // 1_000_000
+
+    def pace_ns(self) -> int:
+        """Give a time that runs at the market's rate but never stands still, for limits per second."""
+        return int(self._steady() * self.rate)
+
+    def wall_seconds_until(self, at_ns: int) -> float:
+        """Give wall seconds until a market time; infinite while the market has no start."""
+        reading = self.reading
+        if reading.wall_origin_ns is None:
+            return float("inf")
+        due_wall_ns = reading.wall_origin_ns + (at_ns - reading.origin_ns) / reading.rate
+        return (due_wall_ns - self._wall_now()) / 1e9

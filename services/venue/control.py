@@ -1,0 +1,83 @@
+"""The control API, which a real venue does not have: its clock, the start of its market, its counts, its ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from services.venue.clock import VenueClock
+from services.venue.core import VenueCore
+from services.venue.desk import Tally
+from services.venue.keys import KeyRing
+from services.venue.replay import Replay
+
+
+class Control:
+    """Answers `/control/...`; what it cannot answer is a 4xx with `{"error": why}`.
+
+    Args:
+        clock: market time.
+        replay: the market.
+        core: the venue itself.
+        ring: all keys.
+        tally: what clients asked for.
+    """
+
+    def __init__(self, clock: VenueClock, replay: Replay, core: VenueCore, ring: KeyRing, tally: Tally) -> None:
+        self._clock = clock
+        self._replay = replay
+        self._core = core
+        self._ring = ring
+        self._tally = tally
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.get("/control/clock", self.clock),
+            web.post("/control/start", self.start),
+            web.get("/control/stats", self.stats),
+            web.get("/control/ledger", self.ledger),
+        ]
+
+    async def clock(self, _request: web.Request) -> web.Response:
+        """Give origin, wall origin (null until the market starts) and rate."""
+        return _json(msgspec.to_builtins(self._clock.reading))
+
+    async def start(self, _request: web.Request) -> web.Response:
+        """Start the market half a second ahead; a second call changes nothing."""
+        return _json(msgspec.to_builtins(self._clock.start()))
+
+    async def stats(self, _request: web.Request) -> web.Response:
+        """Give counts and what the market is."""
+        replay, tally = self._replay, self._tally
+        return _json(
+            {
+                "market_label": replay.source.label,
+                "started": self._clock.started,
+                "finished": replay.finished,
+                "frames_sent": replay.frames_sent,
+                "frames_injected": replay.frames_injected,
+                "frames_total": replay.frames_total,
+                "requests": tally.requests,
+                "rate_limited": tally.rate_limited,
+                "orders_accepted": self._core.orders_accepted,
+                "duplicate_link_ids_refused": self._core.duplicate_link_ids_refused,
+                "now_ns": self._clock.now_ns(),
+            }
+        )
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        """Give the sums of a key's account: wallet, realised, fees, funding, transfers, positions."""
+        name = request.query.get("key", "")
+        key = self._ring.find(name)
+        if not name:
+            return _json({"error": "query parameter key is missing"}, status=400)
+        if key is None:
+            return _json({"error": f"key {name} is not known"}, status=404)
+        return _json(self._core.ledger(key.uid))
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

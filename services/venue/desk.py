@@ -1,0 +1,136 @@
+"""Where signed requests arrive, over HTTP or the trade socket: limits first, then the core.
+
+What the core answers goes back, what happened goes to the private sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from services.venue.answers import Answer, PrivateEvent
+from services.venue.clock import VenueClock
+from services.venue.gate import require_write
+from services.venue.keys import ApiKey
+from services.venue.limits import EndpointLimits, Grant
+from services.venue.refusals import TOO_MANY, TOO_MANY_TEXT, RateRefusal, bad_parameter
+
+_BATCH: Final = "-batch"
+_CREATE: Final = "order/create-batch"
+
+
+class Core(Protocol):
+    """What the desk asks of the venue's core."""
+
+    def post(self, uid: str, path: str, body: dict[str, Any], now_ns: int) -> Answer:
+        """Change something."""
+        ...
+
+    def get(self, uid: str, path: str, params: dict[str, str], now_ns: int) -> Answer:
+        """Ask something."""
+        ...
+
+
+@dataclass(slots=True)
+class Tally:
+    """What clients asked for, counted since the start."""
+
+    requests: int = 0
+    rate_limited: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer and the limiter's word on it."""
+
+    answer: Answer
+    grant: Grant
+
+
+@dataclass(slots=True)
+class Desk:
+    """Serves every account.
+
+    Attributes:
+        core: the venue itself.
+        clock: market time.
+        limits: per account and endpoint.
+        publish: takes what happened to an account.
+        tally: counts.
+    """
+
+    core: Core
+    clock: VenueClock
+    limits: EndpointLimits
+    publish: Callable[[Sequence[PrivateEvent]], None]
+    tally: Tally = field(default_factory=Tally)
+
+    def look(self, key: ApiKey, path: str, params: Mapping[str, str]) -> Reply:
+        """Answer a GET.
+
+        Raises:
+            RateRefusal: beyond the limit.
+        """
+        endpoint = path.removeprefix("/v5/")
+        grant = self._take(key, endpoint, 1)
+        if endpoint == "user/query-api":
+            return Reply(Answer(result=key.describe(self.clock.reading.origin_ns // 1_000_000)), grant)
+        return Reply(self.core.get(key.uid, path, dict(params), self.clock.now_ns()), grant)
+
+    def perform(self, key: ApiKey | None, path: str, body: object) -> Reply:
+        """Answer a POST or its twin on the trade socket.
+
+        Raises:
+            Refusal: 10001 for a body that is no object, 10005 for a read-only key, 10007 without one.
+            RateRefusal: beyond the limit.
+        """
+        writer = require_write(key)
+        if not isinstance(body, dict):
+            raise bad_parameter("params error: the body is not a JSON object")
+        endpoint = path.removeprefix("/v5/")
+        if not endpoint.endswith(_BATCH):
+            grant = self._take(writer, endpoint, 1)
+            answer = self.core.post(writer.uid, path, body, self.clock.now_ns())
+        else:
+            requests = body.get("request")
+            if not isinstance(requests, list) or not requests:
+                raise bad_parameter("params error: request is not a list of orders")
+            grant = self._take(writer, endpoint, len(requests))
+            granted = {**body, "request": requests[: grant.allowed]}
+            answer = self.core.post(writer.uid, path, granted, self.clock.now_ns())
+            if answer.ret_code == 0 and grant.allowed < len(requests):
+                answer = _with_refused(answer, requests[grant.allowed :], body.get("category", ""), endpoint)
+        if answer.events:
+            self.publish(answer.events)
+        return Reply(answer, grant)
+
+    def _take(self, key: ApiKey, endpoint: str, wanted: int) -> Grant:
+        self.tally.requests += 1
+        grant = self.limits.take(key.uid, endpoint, wanted, self.clock.pace_ns())
+        if not grant.allowed:
+            self.tally.rate_limited += 1
+            raise RateRefusal(grant)
+        return grant
+
+
+def _with_refused(answer: Answer, requests: Sequence[Any], category: str, endpoint: str) -> Answer:
+    """Append the orders of a batch that the limiter cut off, each with its own 10006."""
+    items = []
+    for request in requests:
+        asked = request if isinstance(request, dict) else {}
+        item = {
+            "category": category,
+            "symbol": str(asked.get("symbol", "")),
+            "orderId": str(asked.get("orderId", "")),
+            "orderLinkId": str(asked.get("orderLinkId", "")),
+        }
+        items.append({**item, "createAt": ""} if endpoint == _CREATE else item)
+    words = [{"code": TOO_MANY, "msg": TOO_MANY_TEXT}] * len(items)
+    return Answer(
+        ret_code=answer.ret_code,
+        ret_msg=answer.ret_msg,
+        result={**answer.result, "list": [*answer.result.get("list", []), *items]},
+        ret_ext={**answer.ret_ext, "list": [*answer.ret_ext.get("list", []), *words]},
+        events=answer.events,
+    )

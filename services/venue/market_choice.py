@@ -1,0 +1,60 @@
+"""Which market the settings ask for: a tape, a tape with planted cascades, or the generated one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.venue.settings import Settings
+from undertow.markets.generated import GeneratedMarket
+from undertow.markets.injection import InjectedSource
+from undertow.markets.instruments import known_symbols
+from undertow.markets.ports import FrameSource
+from undertow.markets.tape import TapeError, TapeSource
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A market and how many frames it has; None when it never ends."""
+
+    source: FrameSource
+    frames_total: int | None
+
+
+def choose_market(settings: Settings) -> Choice:
+    """Open the market.
+
+    Raises:
+        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+    """
+    paper = settings.paper
+    if paper.tape is None:
+        _require_known(settings.symbols, f"{PREFIX}SYMBOLS", "name some of these")
+        try:
+            return Choice(GeneratedMarket(symbols=settings.symbols, seed=paper.seed), None)
+        except ValueError as error:
+            raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
+    try:
+        tape = TapeSource(paper.tape)
+    except TapeError as error:
+        rule = str(error).removesuffix(f"; {error.remedy}")
+        raise ConfigurationError(f"{PREFIX}PAPER__TAPE", rule, error.remedy) from error
+    _require_known(tape.symbols, f"{PREFIX}PAPER__TAPE", "record only these")
+    missing = [symbol for symbol in settings.symbols if symbol not in tape.symbols]
+    if missing and "symbols" in settings.model_fields_set:
+        rule = f"{tape.path} holds no {', '.join(missing)}, only {', '.join(tape.symbols)}"
+        raise ConfigurationError(f"{PREFIX}SYMBOLS", rule, "name only what the tape holds")
+    if not paper.inject:
+        return Choice(tape, tape.frame_count)
+    planted = InjectedSource(tape, paper.seed)
+    return Choice(planted, sum(1 for _ in planted.frames()))
+
+
+def _require_known(symbols: tuple[str, ...], variable: str, remedy: str) -> None:
+    known = known_symbols()
+    unknown = [symbol for symbol in symbols if symbol not in known]
+    if unknown:
+        raise ConfigurationError(
+            variable, f"the filters of {', '.join(unknown)} are not known", f"{remedy}: {', '.join(known)}"
+        )

@@ -1,0 +1,106 @@
+"""The market as one task: each frame at its time goes to the board, to the core, then to the subscribers, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from services.venue.answers import PrivateEvent
+from services.venue.board import Board
+from services.venue.clock import VenueClock
+from services.venue.private_socket import PrivateHub
+from services.venue.public_socket import PublicHub
+from undertow.markets.ports import FrameSource
+
+PULSE_SECONDS: Final = 0.005
+"""Wall seconds between two looks at what is due by time alone, when no frame comes."""
+_FRAMES_AT_A_STRETCH: Final = 32
+"""After so many frames clients get a turn."""
+
+
+class TimedCore(Protocol):
+    """What the market asks of the venue's core."""
+
+    def on_frame(self, raw: bytes, now_ns: int) -> list[PrivateEvent]:
+        """Take a frame."""
+        ...
+
+    def on_time(self, now_ns: int) -> list[PrivateEvent]:
+        """Do what is due."""
+        ...
+
+
+class Replay:
+    """Plays a source to its end; then the book stands and time goes on.
+
+    Args:
+        source: the market.
+        frames_total: how many frames it has; None when it never ends.
+        clock: market time.
+        core: the venue itself.
+        board: for those who ask or join later.
+        public: gets the frames.
+        private: gets what happened to accounts.
+
+    Attributes:
+        frames_sent: of all frames, planted ones included.
+        frames_injected: of the planted ones.
+        finished: whether the source has ended.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        frames_total: int | None,
+        clock: VenueClock,
+        core: TimedCore,
+        board: Board,
+        public: PublicHub,
+        private: PrivateHub,
+    ) -> None:
+        self.source = source
+        self.frames_total = frames_total
+        self.frames_sent = 0
+        self.frames_injected = 0
+        self.finished = False
+        self._clock = clock
+        self._core = core
+        self._board = board
+        self._public = public
+        self._private = private
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        stretch = 0
+        for frame in self.source.frames():
+            if not self._due(frame.at_ns):
+                await self._wait(frame.at_ns)
+                stretch = 0
+            elif stretch >= _FRAMES_AT_A_STRETCH:
+                await asyncio.sleep(0)
+                stretch = 0
+            stretch += 1
+            now_ns = self._clock.now_ns()
+            topic = self._board.saw(frame.raw)
+            events = self._core.on_frame(frame.raw, now_ns)
+            self._public.broadcast(topic, frame.raw)
+            self._tell(events)
+            self.frames_sent += 1
+            self.frames_injected += frame.injected
+        self.finished = True
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            self._tell(self._core.on_time(self._clock.now_ns()))
+
+    async def _wait(self, at_ns: int) -> None:
+        while not self._due(at_ns):
+            await asyncio.sleep(max(0.0, min(PULSE_SECONDS, self._clock.wall_seconds_until(at_ns))))
+            self._tell(self._core.on_time(self._clock.now_ns()))
+
+    def _due(self, at_ns: int) -> bool:
+        return self._clock.now_ns() >= at_ns and self._clock.is_open
+
+    def _tell(self, events: Sequence[PrivateEvent]) -> None:
+        if events:
+            self._private.publish(events)

@@ -1,0 +1,125 @@
+"""One WebSocket connection: a queue in front of the socket, so that a slow client holds up nobody.
+
+`send` is the one way out and `hear` the one way in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+from aiohttp import WSMessage, WSMsgType, web
+
+_ENCODE: Final = msgspec.json.encode
+_DECODE: Final = msgspec.json.decode
+_MOST_QUEUED_BYTES: Final = 64 * 2**20
+_GOING_AWAY: Final = 1001
+CLOSE_SECONDS: Final = 0.5
+
+
+class Session:
+    """What the three kinds of socket have in common.
+
+    Args:
+        idle_seconds: cut after so long without a word either way; None for never.
+
+    Attributes:
+        conn_id: as the replies name it.
+        sent: frames sent.
+    """
+
+    def __init__(self, idle_seconds: float | None) -> None:
+        self.conn_id = str(uuid4())
+        self.sent = 0
+        self._idle_seconds = idle_seconds
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._closing: tuple[int, bytes] | None = None
+        self._transport: asyncio.WriteTransport | None = None
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Take one JSON object from the client."""
+        raise NotImplementedError
+
+    def malformed(self) -> None:
+        """Answer a text that is no JSON object."""
+        raise NotImplementedError
+
+    def left(self) -> None:
+        """Forget the client."""
+        raise NotImplementedError
+
+    def send(self, raw: bytes) -> None:
+        """Queue one text frame; a client that does not read is cut."""
+        self._queue.append(raw)
+        self._queued_bytes += len(raw)
+        if self._queued_bytes > _MOST_QUEUED_BYTES:
+            self._queue.clear()
+            self._queued_bytes = 0
+            if self._transport is not None:
+                self._transport.abort()
+        self._wake.set()
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Queue one JSON object."""
+        self.send(_ENCODE(message))
+
+    def close(self, code: int = _GOING_AWAY, reason: str = "") -> None:
+        """Close after what is queued."""
+        self._closing = self._closing or (code, reason.encode())
+        self._wake.set()
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Live until one side closes."""
+        socket = web.WebSocketResponse(compress=False, timeout=CLOSE_SECONDS, max_msg_size=2**20)
+        await socket.prepare(request)
+        self._transport = request.transport
+        writing = asyncio.create_task(self._write(socket), name=f"socket {request.path}")
+        try:
+            await self._read(socket)
+        finally:
+            self.left()
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+        return socket
+
+    async def _read(self, socket: web.WebSocketResponse) -> None:
+        while True:
+            sent = self.sent
+            try:
+                message: WSMessage = await socket.receive(self._idle_seconds)
+            except TimeoutError:
+                if self.sent == sent:
+                    await socket.close(code=_GOING_AWAY, message=b"idle")
+                    return
+                continue
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                return
+            try:
+                spoken = _DECODE(message.data)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                spoken = None
+            if isinstance(spoken, dict):
+                self.hear(spoken)
+            else:
+                self.malformed()
+
+    async def _write(self, socket: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                while self._queue:
+                    raw = self._queue.popleft()
+                    self._queued_bytes -= len(raw)
+                    self.sent += 1
+                    await socket.send_frame(raw, WSMsgType.TEXT)
+                if self._closing:
+                    await socket.close(code=self._closing[0], message=self._closing[1])
+                    return
+                self._wake.clear()
+                await self._wake.wait()
