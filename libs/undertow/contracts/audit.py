@@ -1,13 +1,12 @@
 """The hash chain of decisions: each record carries the hash of the one before, so that none can be altered or left out unnoticed. Pure.
 
-A record's hash is SHA-256 over the MessagePack array of `previous` and all its other fields but `hash`, in the order of `SEALED`. A field that
-`Decision` gains later joins the end of that order only in records that carry it, so old hashes stay valid.
+A record's hash is SHA-256 over the MessagePack array of `previous` and its other fields but `hash`, in the order of `SEALED`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -33,14 +32,17 @@ class AuditChain:
 
     Args:
         service: whose chain it is.
-        previous: hash of the chain's last record, to go on after a restart.
+        head: hash of the chain's last record, to go on after a restart.
+
+    Attributes:
+        head: hash of the last record made.
     """
 
-    def __init__(self, service: str, previous: str = GENESIS) -> None:
+    def __init__(self, service: str, head: str = GENESIS) -> None:
+        self.head = head
         self._service = service
-        self._previous = previous
 
-    def decision(
+    def record(
         self,
         verdict: Verdict,
         *,
@@ -49,11 +51,12 @@ class AuditChain:
         cause: tuple[str, ...] = (),
         symbol: str = "",
         subject: str = "",
-        detail: str = "",
+        detail: Mapping[str, Any] | None = None,
     ) -> Decision:
-        """Make the next record; the arguments are fields of `Decision`."""
-        previous = self._previous
-        self._previous = chain(previous, ts_event, ts_recv, cause, self._service, symbol, verdict, subject, detail)
+        """Make the next record; the arguments are fields of `Decision`, `detail` before it becomes JSON text."""
+        previous = self.head
+        text = msgspec.json.encode(detail or {}).decode()
+        self.head = chain(previous, ts_event, ts_recv, cause, self._service, symbol, verdict, subject, text)
         return Decision(
             ts_event=ts_event,
             ts_recv=ts_recv,
@@ -62,9 +65,9 @@ class AuditChain:
             symbol=symbol,
             verdict=verdict,
             subject=subject,
-            detail=detail,
+            detail=text,
             previous=previous,
-            hash=self._previous,
+            hash=self.head,
         )
 
 

@@ -153,10 +153,12 @@ class FileAwareEnvironment(EnvSettingsSource):
         found = dict(super()._load_env_vars())
         for name, path in list(found.items()):
             base = name.removesuffix(FILE_SUFFIX.lower())
-            if base != name and base in known and name not in known and path:
-                if found.get(base):
+            if base != name and base in known and name not in known:
+                del found[name]
+                if path and found.get(base):
                     raise _both_given(base.upper())
-                found[base] = _content(name.upper(), path)
+                if path:
+                    found[base] = _content(name.upper(), path)
         return found
 
 

@@ -11,14 +11,14 @@ from undertow.contracts.messages.decision import Decision, Verdict
 def records(count: int) -> list[Decision]:
     chain = AuditChain("model_server")
     return [
-        chain.decision(
+        chain.record(
             Verdict.NO_EDGE,
             ts_event=number,
             ts_recv=number,
             cause=(f"features/{number}",),
             symbol="BTCUSDT",
             subject=str(number),
-            detail="{}",
+            detail={"drawn_bps": 1.5},
         )
         for number in range(count)
     ]
@@ -50,8 +50,9 @@ def test_a_left_out_record_is_found() -> None:
 def test_a_chain_goes_on_after_a_restart() -> None:
     chain = records(2)
     again = AuditChain("model_server", chain[-1].hash)
-    chain.append(again.decision(Verdict.PAUSED, ts_event=9, ts_recv=9))
+    chain.append(again.record(Verdict.PAUSED, ts_event=9, ts_recv=9))
     assert verify(chain, GENESIS) is None
+    assert again.head == chain[-1].hash
 
 
 def test_a_record_survives_the_wire() -> None:
