@@ -1,0 +1,347 @@
+"""The position manager's shell: reads streams, asks the venue, keeps the checkpoint, speaks to the guardian."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import httpx
+import msgspec
+
+from services.position_manager.core import (
+    SERVICE,
+    Effect,
+    Kill,
+    Memory,
+    PositionManagerCore,
+    Publish,
+    Remember,
+    Tell,
+    VenueView,
+    opened,
+)
+from services.position_manager.settings import SECOND_NS, PositionManagerSettings
+from undertow.bus.ports import Bus, Delivery, Topic
+from undertow.contracts.messages.control import Command
+from undertow.contracts.messages.heartbeat import Heartbeat, Permit
+from undertow.contracts.messages.market import Ticker
+from undertow.contracts.messages.trading import Execution, OrderChanged
+from undertow.contracts.metrics import (
+    DRAWDOWN,
+    EQUITY,
+    MONEY_RESIDUAL,
+    POSITION_RESIDUAL,
+    REALISED_PNL,
+    RECONCILED,
+    TRADING_STATE,
+)
+from undertow.contracts.streams import ACCOUNT, CONTROL, EXECUTIONS, MARKET, ORDERS
+from undertow.exchange.errors import VenueError
+from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
+from undertow.runtime.checkpoint import Checkpoint
+from undertow.runtime.service import Runtime
+
+RECONCILE_LATE_S: Final = 30.0
+REMEMBERED_ORDERS: Final = 2_000
+OPENING_PAUSE_S: Final = 0.2
+GUARDIAN_TIMEOUT_S: Final = 1.0
+RETRY_S: Final = 0.5
+
+T = TypeVar("T")
+
+
+class Venue(Protocol):
+    """What the position manager asks; part of `undertow.exchange.ports.TradingRest`."""
+
+    async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...  # noqa: D102
+    async def positions(self) -> list[VenuePosition]: ...  # noqa: D102
+    async def wallet(self) -> Wallet: ...  # noqa: D102
+    async def ledger(self, *, since_ns: int) -> list[LedgerEntry]: ...  # noqa: D102
+
+
+class Guardian(Protocol):
+    """The two things that are said to the guardian."""
+
+    async def beat(self, heartbeat: Heartbeat) -> Permit:
+        """Post a heartbeat.
+
+        Raises:
+            OSError: no answer, or none that is a permit.
+        """
+        ...
+
+    async def kill(self, who: str, why: str) -> None:
+        """Ask to halt.
+
+        Raises:
+            OSError: no answer, or a refusal.
+        """
+        ...
+
+
+class HttpGuardian:
+    """The guardian at its address."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.AsyncClient(base_url=url, timeout=GUARDIAN_TIMEOUT_S, trust_env=False)
+
+    async def beat(self, heartbeat: Heartbeat) -> Permit:
+        """See `Guardian.beat`."""
+        answer = await self._post("/heartbeat", msgspec.json.encode(heartbeat))
+        try:
+            return msgspec.json.decode(answer, type=Permit)
+        except msgspec.MsgspecError as error:
+            raise OSError(f"the guardian's answer is no permit: {error}") from error
+
+    async def kill(self, who: str, why: str) -> None:
+        """See `Guardian.kill`."""
+        await self._post("/kill", msgspec.json.encode({"who": who, "why": why}))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.aclose()
+
+    async def _post(self, path: str, body: bytes) -> bytes:
+        try:
+            answer = await self._client.post(path, content=body)
+        except httpx.HTTPError as error:
+            raise OSError(f"the guardian does not answer: {error or type(error).__name__}") from error
+        if answer.status_code != httpx.codes.OK:
+            raise OSError(f"the guardian answers {answer.status_code}: {answer.text[:200]}")
+        return answer.content
+
+
+class PositionManagerApp:
+    """The service."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: PositionManagerSettings,
+        bus: Bus,
+        venue: Venue,
+        guardian: Guardian,
+        checkpoint: Checkpoint[Memory],
+    ) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._watch = settings.watch
+        self._bus = bus
+        self._venue = venue
+        self._guardian = guardian
+        self._checkpoint = checkpoint
+        self._core: PositionManagerCore | None = None
+        self._failure = "the books are not open yet"
+        self._counted_at: float | None = None
+        self._beats = 0
+        runtime.add_route("GET", "/state", self._on_state)
+
+    @property
+    def core(self) -> PositionManagerCore:
+        """The core; there once the books are open."""
+        if self._core is None:
+            raise RuntimeError("the books are not open yet")
+        return self._core
+
+    def unready_reason(self) -> str | None:
+        """Not ready until the books were compared with the venue's, and when that was too long ago."""
+        if self._counted_at is None:
+            return self._failure or "not compared with the venue yet"
+        if asyncio.get_running_loop().time() - self._counted_at > RECONCILE_LATE_S:
+            return (
+                f"not compared with the venue for {RECONCILE_LATE_S:.0f} s: {self._failure or 'trading never paused'}"
+            )
+        return None
+
+    async def run(self) -> None:
+        """Keep the books until cancelled."""
+        self._core = await self._open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read_trading(), name="trading")
+                tasks.create_task(self._read_market(), name="market")
+                tasks.create_task(self._publish_for_ever(), name="account")
+                tasks.create_task(self._beat_for_ever(), name="heartbeat")
+                tasks.create_task(self._reconcile_for_ever(), name="reconcile")
+        finally:
+            self._checkpoint.save(self.core.memory())
+
+    # opening
+
+    async def _open(self) -> PositionManagerCore:
+        memory = self._checkpoint.load()
+        while memory is None:
+            memory = await self._retried(self._first_opening)
+        core = PositionManagerCore(memory, self._watch.limits())
+        since_ns = max(memory.floor_ns, memory.through_ns - int(self._watch.reread_seconds * SECOND_NS))
+        missed = None
+        while missed is None:
+            missed = await self._retried(lambda: self._happened(since_ns))
+        core.on_reread(*missed, self._now())
+        self._checkpoint.save(core.memory())
+        for delivery in await self._bus.tail(Topic(ORDERS), REMEMBERED_ORDERS):
+            if isinstance(delivery.message, OrderChanged):
+                core.on_order(delivery.message)
+        return core
+
+    async def _first_opening(self) -> Memory | None:
+        """Read the account twice; only two equal answers are an opening balance."""
+        now_ns = self._now()
+        floor_ns = now_ns - int(self._watch.reread_seconds * SECOND_NS)
+        one = await self._opening_facts(floor_ns)
+        await asyncio.sleep(OPENING_PAUSE_S)
+        view, executions = await self._opening_facts(floor_ns)
+        if _facts(*one) != _facts(view, executions):
+            return None
+        return opened(self._watch.coin, view, executions, floor_ns=floor_ns, now_ns=now_ns)
+
+    async def _opening_facts(self, floor_ns: int) -> tuple[VenueView, list[VenueExecution]]:
+        return await self._view(0, floor_ns), await self._venue.executions(since_ns=floor_ns)
+
+    async def _happened(self, since_ns: int) -> tuple[list[VenueExecution], list[LedgerEntry]]:
+        executions, rows = await asyncio.gather(
+            self._venue.executions(since_ns=since_ns), self._venue.ledger(since_ns=since_ns)
+        )
+        return executions, rows
+
+    # streams
+
+    async def _read_trading(self) -> None:
+        topics = [Topic(ORDERS), Topic(EXECUTIONS), Topic(CONTROL, source="admin")]
+        reader = self._bus.reader(SERVICE, self._settings.instance, topics)
+        async for batch in reader.batches():
+            effects: list[Effect] = []
+            for delivery in batch:
+                effects += self._on_delivery(delivery)
+            await self._perform(effects)
+            reader.ack(batch)
+
+    def _on_delivery(self, delivery: Delivery) -> list[Effect]:
+        match delivery.message:
+            case Execution() as execution:
+                return self.core.on_execution(execution, self._now())
+            case OrderChanged() as order:
+                self.core.on_order(order)
+            case Command() as command:
+                self.core.on_command(command)
+        return []
+
+    async def _read_market(self) -> None:
+        topics = [Topic(MARKET, symbol=symbol) for symbol in self._settings.symbols]
+        reader = self._bus.reader(SERVICE, self._settings.instance, topics, batch=1024, from_start=False)
+        async for batch in reader.batches():
+            newest = {d.message.symbol: d.message for d in batch if isinstance(d.message, Ticker)}
+            for ticker in newest.values():
+                self.core.on_ticker(ticker)
+            reader.ack(batch)
+
+    # rhythm
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            await self._perform(self.core.on_time(self._now()))
+            self._measure()
+            await asyncio.sleep(self._watch.account_every_seconds)
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            self._beats += 1
+            heartbeat = Heartbeat(
+                service=SERVICE,
+                boot_id=self._runtime.boot_id,
+                sequence=self._beats,
+                sent_ns=self._now(),
+                state=self.core.state,
+                open_order_ids=self.core.open_order_ids,
+                positions=self.core.quantities,
+            )
+            try:
+                permit = await self._guardian.beat(heartbeat)
+            except OSError as error:
+                self._runtime.log.warning("guardian_silent", reason=str(error))
+            else:
+                self.core.on_guardian(permit.state)
+            await asyncio.sleep(self._watch.heartbeat_every_seconds)
+
+    async def _reconcile_for_ever(self) -> None:
+        while True:
+            counted = await self._retried(self._compare)
+            await asyncio.sleep(self._watch.reconcile_every_seconds if counted else self._watch.settle_seconds)
+
+    async def _compare(self) -> bool:
+        revision = self.core.revision
+        since_ns = self.core.through_ns - int(self._watch.reread_seconds * SECOND_NS)
+        view = await self._view(revision, since_ns)
+        await asyncio.sleep(self._watch.settle_seconds)
+        await self._perform(self.core.on_view(view, self._now()))
+        if self.core.revision == revision:
+            self._counted_at = asyncio.get_running_loop().time()
+        return self.core.revision == revision
+
+    async def _view(self, revision: int, since_ns: int) -> VenueView:
+        positions, wallet = await asyncio.gather(self._venue.positions(), self._venue.wallet())
+        rows = await self._venue.ledger(since_ns=since_ns)  # after the wallet, so that what moved it is in here
+        return VenueView(positions, wallet, rows, revision)
+
+    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        try:
+            answer = await ask()
+        except VenueError as error:
+            self._failure = f"the venue does not answer as it should: {error}"
+            self._runtime.log.warning("venue_failed", reason=str(error))
+            await asyncio.sleep(RETRY_S)
+            return None
+        self._failure = ""
+        return answer
+
+    # effects
+
+    async def _perform(self, effects: Sequence[Effect]) -> None:
+        memories = [effect for effect in effects if isinstance(effect, Remember)]
+        if memories:
+            self._checkpoint.save(memories[-1].memory)
+        views = [effect for effect in effects if isinstance(effect, Publish)]
+        if views:
+            await self._bus.publish(Topic(ACCOUNT), views[-1].account)
+        for effect in effects:
+            if isinstance(effect, Tell):
+                self._runtime.log.error("reduce", reason=effect.command.why)
+                await self._bus.publish(Topic(CONTROL, source=SERVICE), effect.command)
+            elif isinstance(effect, Kill):
+                await self._kill(effect.why)
+
+    async def _kill(self, why: str) -> None:
+        self._runtime.log.error("kill", reason=why)
+        try:
+            await self._guardian.kill(SERVICE, why)
+        except OSError as error:  # the core asks again
+            self._runtime.survived("kill_not_heard", error)
+
+    def _measure(self) -> None:
+        account = self.core.account(self._now())
+        metrics = self._runtime.metrics
+        for spec, value in (
+            (EQUITY, account.equity),
+            (REALISED_PNL, self.core.net_realised),
+            (DRAWDOWN, account.drawdown),
+            (POSITION_RESIDUAL, account.position_residual),
+            (MONEY_RESIDUAL, account.money_residual),
+            (RECONCILED, account.reconciled_ns / SECOND_NS),
+            (TRADING_STATE, account.state.severity),
+        ):
+            metrics.gauge(spec).set(float(value))
+
+    def _now(self) -> int:
+        return self._runtime.clock.now_ns()
+
+    async def _on_state(self, _body: bytes, _query: dict[str, str]) -> tuple[int, bytes, str]:
+        if self._core is None:
+            return 503, json.dumps({"error": self._failure}).encode(), "application/json"
+        return 200, json.dumps(self._core.report(self._now())).encode(), "application/json"
+
+
+def _facts(view: VenueView, executions: Sequence[VenueExecution]) -> object:
+    held = sorted((each.symbol, each.qty, each.entry_price) for each in view.positions)
+    return held, view.wallet.wallet, [each.exec_id for each in executions], [each.entry_id for each in view.rows]

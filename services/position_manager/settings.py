@@ -1,0 +1,47 @@
+"""Settings of the position manager."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import Field
+
+from services.position_manager.core import Limits
+from undertow.runtime.settings import BusSettings, GuardianClientSettings, Section, ServiceSettings, VenueSettings
+
+SECOND_NS = 1_000_000_000
+
+
+class WatchSettings(Section):
+    """Limits and rhythm; seconds are wall seconds."""
+
+    coin: str = Field(default="USDT", description="the settle coin")
+    drawdown_warning: Decimal = Field(default=Decimal("0.05"), gt=0, lt=1, description="a fraction between 0 and 1")
+    drawdown_limit: Decimal = Field(default=Decimal("0.10"), gt=0, lt=1, description="a fraction between 0 and 1")
+    position_epsilon: Decimal = Field(default=Decimal(0), ge=0, description="base coin, 0 or more")
+    money_epsilon: Decimal = Field(default=Decimal("0.001"), ge=0, description="settle coin, 0 or more")
+    account_every_seconds: float = Field(default=1.0, gt=0, le=60, description="seconds up to 60")
+    heartbeat_every_seconds: float = Field(default=0.5, gt=0, le=5, description="seconds up to 5")
+    reconcile_every_seconds: float = Field(default=2.0, gt=0, le=60, description="seconds up to 60")
+    settle_seconds: float = Field(default=0.4, gt=0, le=10, description="seconds up to 10")
+    reread_seconds: float = Field(default=60.0, ge=1, le=86_400, description="market seconds up to a day")
+
+    def limits(self) -> Limits:
+        """Give what the core needs."""
+        return Limits(
+            drawdown_warning=self.drawdown_warning,
+            drawdown_limit=self.drawdown_limit,
+            position_epsilon=self.position_epsilon,
+            money_epsilon=self.money_epsilon,
+        )
+
+
+class PositionManagerSettings(ServiceSettings):
+    """Everything the position manager is told."""
+
+    bus: BusSettings
+    venue: VenueSettings = VenueSettings()
+    guardian: GuardianClientSettings
+    watch: WatchSettings = WatchSettings()
+    state_dir: Path = Field(default=Path("var/position_manager"), description="a writable directory")
