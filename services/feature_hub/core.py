@@ -41,7 +41,9 @@ class SymbolFeed:
 
     Attributes:
         holes: times that messages were missing.
-        reference: ref of the last reference fact fed.
+        market: how far the market stream has been fed.
+        slow: how far the reference stream has been fed.
+        reference: the last reference fact fed.
         published: entry of the market fact whose vector was published last; no vector is published twice.
     """
 
@@ -49,24 +51,24 @@ class SymbolFeed:
     rule: TriggerRule
     state: FeatureState = field(default_factory=FeatureState.empty)
     buffer: EventBuffer = field(default_factory=EventBuffer)
-    positions: dict[str, Position] = field(default_factory=dict)
+    market: Position = field(default_factory=Position)
+    slow: Position = field(default_factory=Position)
     holes: int = 0
-    reference: str = ""
+    reference: Delivery | None = None
     published: tuple[int, int] = (0, 0)
 
     def feed(self, deliveries: Sequence[Delivery]) -> list[Publication]:
         """Convert all, call the kernel once, and give what is to be published."""
-        ends: dict[int, tuple[Delivery, tuple[str, ...]]] = {}
+        ends: dict[int, tuple[Delivery, Delivery | None]] = {}
         for delivery in deliveries:
             is_market = delivery.topic.stream is MARKET
-            if not self._is_next(delivery, is_market=is_market):
+            if not self._is_next(delivery, self.market if is_market else self.slow, is_market=is_market):
                 continue
             rows = self.buffer.append_fact(delivery.message)
             if not is_market:
-                self.reference = delivery.ref
+                self.reference = delivery
             elif rows:
-                cause = (delivery.ref, self.reference) if self.reference else (delivery.ref,)
-                ends[len(self.buffer) - 1] = (delivery, cause)
+                ends[len(self.buffer) - 1] = (delivery, self.reference)
         if not len(self.buffer):
             return []
         vectors = sweep(self.state, self.rule, self.buffer.columns(), capacity=VECTORS_PER_CALL)
@@ -74,16 +76,16 @@ class SymbolFeed:
         topic = Topic(FEATURES, symbol=self.symbol)
         publications: list[Publication] = []
         for index, row in enumerate(vectors.rows.tolist()):
-            delivery, cause = ends[row]
+            delivery, reference = ends[row]
             entry = entry_number(delivery.entry_id)
             if entry > self.published:
                 self.published = entry
+                cause = (delivery.ref,) if reference is None else (delivery.ref, reference.ref)
                 message = features_message(self.symbol, vectors, index, delivery.message.ts_recv, cause)
                 publications.append((topic, message, delivery.hops))
         return publications
 
-    def _is_next(self, delivery: Delivery, *, is_market: bool) -> bool:
-        at = self.positions.setdefault(delivery.topic.key, Position())
+    def _is_next(self, delivery: Delivery, at: Position, *, is_market: bool) -> bool:
         entry = entry_number(delivery.entry_id)
         same = delivery.producer == at.producer
         if entry <= at.entry or (same and delivery.sequence <= at.sequence):

@@ -5,7 +5,7 @@ which triggers are evaluated; reference facts have none and never move the kerne
 
 | message | rows |
 |---|---|
-| `Book` | `BOOK_CLEAR` when it is a snapshot, then `BID` and `ASK` rows (worst first: cheapest to insert), `END` |
+| `Book` | `BOOK_CLEAR` if it is a snapshot, then `BID` and `ASK` rows (a snapshot's worst first), `END` |
 | `Trades` | `TRADE_BUY` or `TRADE_SELL` by the taker's side, `END` |
 | `Liquidations` | `LIQ_LONG` or `LIQ_SHORT` by the position's side, `END` |
 | `Ticker` | `MARK`, `INDEX`, `OPEN_INTEREST`, `FUNDING_RATE`, `NEXT_FUNDING` where the venue has said them, `END` |
@@ -146,12 +146,18 @@ class EventBuffer:
         for kind, levels in ((BID, book.bids), (ASK, book.asks)):
             if not levels:
                 continue
-            ordered = levels[::-1]
+            ordered = levels[::-1] if book.snapshot else levels
             count = len(ordered)
+            try:
+                prices = [float(level[0]) for level in ordered]
+                sizes = [float(level[1]) for level in ordered]
+            except ValueError:
+                prices = [_number(level[0]) for level in ordered]
+                sizes = [_number(level[1]) for level in ordered]
             self._ts.extend(array("q", (ts,)) * count)
             self._kind.extend(array("B", (kind,)) * count)
-            self._price.extend(_numbers(level[0] for level in ordered))
-            self._size.extend(_numbers(level[1] for level in ordered))
+            self._price.extend(array("d", prices))
+            self._size.extend(array("d", sizes))
         self.append(ts, END)
 
     def _append_ticker(self, ticker: Ticker) -> None:
@@ -182,11 +188,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return _NAN
-
-
-def _numbers(texts: Iterable[str]) -> list[float]:
-    everything = list(texts)
-    try:
-        return [float(text) for text in everything]
-    except ValueError:
-        return [_number(text) for text in everything]

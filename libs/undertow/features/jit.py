@@ -1,12 +1,14 @@
 """One decorator for every kernel: compiled, cached, and recompiled when any kernel's source changed.
 
-Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee
-of another file would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all
-sources of the package; it does not depend on modification times either, so a cache baked into an image stays valid.
+Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee of
+another file would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all sources of
+this package and of the function's own; it does not depend on modification times either, so a cache baked into an image
+stays valid.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@functools.cache
 def source_stamp(folder: Path) -> str:
     """Hash names and contents of the Python files of `folder`; hex."""
     digest = hashlib.sha256()
@@ -25,13 +28,14 @@ def source_stamp(folder: Path) -> str:
     return digest.hexdigest()
 
 
-SOURCE_STAMP: Final = source_stamp(Path(__file__).parent)
+_OWN: Final = Path(__file__).parent
 
 
 def kernel(function: F) -> F:
     """Compile `function` in nopython mode with strict IEEE arithmetic: no result may depend on vectorisation."""
     dispatcher: Any = numba.njit(cache=True)(function)
     if dispatcher is not function:  # it is when the jit is off
+        stamp = source_stamp(_OWN) + source_stamp(Path(function.__code__.co_filename).parent)
         cache = dispatcher._cache  # noqa: SLF001 - numba offers no other way to name a stamp
-        cache._cache_file._source_stamp = SOURCE_STAMP  # noqa: SLF001 - as above
+        cache._cache_file._source_stamp = stamp  # noqa: SLF001 - as above
     return cast("F", dispatcher)

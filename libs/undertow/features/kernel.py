@@ -4,8 +4,8 @@ Rules, each with a test:
 - The clock is the greatest event time of the market rows seen; a row that is older counts as happening now. `RESET`
   sets the clock, back as well; an event time more than an hour away from the clock begins everything anew, as `RESET`
   does.
-- A row whose price is not positive and finite, whose size is negative or not finite, or whose kind is unknown is
-  ignored and counted.
+- A row whose event time or price is not positive, whose size is negative, whose numbers are not finite or whose kind
+  is unknown is ignored and counted.
 - Book rows before the first snapshot are ignored. A snapshot equal to the book changes nothing.
 - A message after which the book is crossed or one-sided leaves mid, flow and spread as they were; no vector until it
   is valid again.
@@ -254,15 +254,15 @@ def reason_to_write(ints: Ints, ring: Floats, parameters: Floats) -> int:
 
 
 @kernel
-def take_slow(ints: Ints, floats: Floats, ring: Floats, kind: int, ts: int, value: float) -> None:
+def take_slow(ints: Ints, floats: Floats, kind: int, ts: int, value: float) -> None:
     """Take in one slow fact."""
     slot = kind - row.MARK
     clock = ints[at.I_CLOCK]
     positive = value > 0.0 or kind > row.INDEX
     if not (np.isfinite(value) and positive) or (clock >= 0 and ts > clock + at.JUMP_NS) or slot >= at.SLOTS:
         ints[at.I_IGNORED] += 1
-    elif put(ints, floats, slot, ts, value) and kind == row.OPEN_INTEREST and ints[at.I_HISTORY] >= 0:
-        ring[ints[at.I_BUCKET] & at.BUCKET_MASK, at.C_OPEN_INTEREST] = value
+    else:
+        put(ints, floats, slot, ts, value)
 
 
 @kernel
@@ -325,10 +325,13 @@ def advance(
     for r in range(start, stop):
         what = kind[r]
         if what >= row.MARK:
-            take_slow(ints, floats, ring, what, ts[r], price[r])
+            take_slow(ints, floats, what, ts[r], price[r])
             continue
         clock = ints[at.I_CLOCK]
         now = ts[r]
+        if now <= 0:
+            ints[at.I_IGNORED] += 1
+            continue
         if clock < 0 or abs(now - clock) > at.JUMP_NS:
             forget(ints)
             ints[at.I_CLOCK] = now
@@ -342,6 +345,8 @@ def advance(
             if ints[at.I_TOUCHED] != 0:
                 end_of_book(ints, floats, book, ring)
                 ints[at.I_TOUCHED] = 0
+            if ints[at.I_HISTORY] >= 0:
+                ring[ints[at.I_BUCKET] & at.BUCKET_MASK, at.C_OPEN_INTEREST] = floats[at.F_SLOW + at.S_OPEN_INTEREST]
             reason = reason_to_write(ints, ring, parameters)
             if reason != 0:
                 write_vector(ints, floats, book, ring, out_vectors[written])
