@@ -118,7 +118,9 @@ class Venue:
             await web.TCPSite(runner, self._host, self._paper.tls_port, ssl_context=self._tls).start()
         except OSError as error:
             raise ConfigurationError(
-                f"{PREFIX}PAPER__TLS_PORT", f"{self._host}:{self._paper.tls_port} {error.strerror}", "set it to a free port"
+                f"{PREFIX}PAPER__TLS_PORT",
+                f"{self._host}:{self._paper.tls_port} {error.strerror}",
+                "set it to a free port",
             ) from error
         port = runner.addresses[-1][1]
         self._runtime.facts["tls_port"] = str(port)

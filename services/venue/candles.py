@@ -52,7 +52,14 @@ class Candles:
             known.add(candle)
 
     def told(
-        self, start_ms: int, open_: Decimal, high: Decimal, low: Decimal, close: Decimal, volume: Decimal, turnover: Decimal
+        self,
+        start_ms: int,
+        open_: Decimal,
+        high: Decimal,
+        low: Decimal,
+        close: Decimal,
+        volume: Decimal,
+        turnover: Decimal,
     ) -> None:
         """Take a minute as the market tells it."""
         self._is_told = True

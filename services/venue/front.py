@@ -147,9 +147,7 @@ class Front:
 
     def _spell(self, reply: Reply) -> tuple[dict[str, Any], Mapping[str, str]]:
         answer, now_ms = reply.answer, self._clock.now_ms()
-        body = envelope(
-            answer.result, now_ms, ret_ext=answer.ret_ext, code=answer.ret_code, message=answer.ret_msg
-        )
+        body = envelope(answer.result, now_ms, ret_ext=answer.ret_ext, code=answer.ret_code, message=answer.ret_msg)
         return body, reply.grant.headers(now_ms)
 
     @staticmethod

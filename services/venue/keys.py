@@ -34,7 +34,17 @@ class ApiKey:
             rights = {"ContractTrade": [], "Derivatives": []}
         none: dict[str, list[str]] = {
             name: []
-            for name in ("Spot", "Wallet", "Options", "CopyTrading", "BlockTrade", "Exchange", "NFT", "Affiliate", "Earn")
+            for name in (
+                "Spot",
+                "Wallet",
+                "Options",
+                "CopyTrading",
+                "BlockTrade",
+                "Exchange",
+                "NFT",
+                "Affiliate",
+                "Earn",
+            )
         }
         return {
             "id": self.key,

@@ -19,7 +19,40 @@ _FOREVER_MS: Final = 2**62
 _RISK_SYMBOLS_A_PAGE: Final = 15
 _CURSOR: Final = "first%3A"  # a cursor holds a percent sign, so that clients must encode it again
 
-TICKER_FIELDS: Final = ["symbol", "lastPrice", "indexPrice", "markPrice", "prevPrice24h", "price24hPcnt", "highPrice24h", "lowPrice24h", "prevPrice1h", "openInterest", "openInterestValue", "singleOpenInterest", "singleOpenInterestValue", "turnover24h", "volume24h", "fundingRate", "nextFundingTime", "predictedDeliveryPrice", "basisRate", "basis", "deliveryFeeRate", "deliveryTime", "ask1Size", "bid1Price", "ask1Price", "bid1Size", "preOpenPrice", "preQty", "curPreListingPhase", "fundingIntervalHour", "fundingCap", "basisRateYear"]
+TICKER_FIELDS: Final = (
+    "symbol",
+    "lastPrice",
+    "indexPrice",
+    "markPrice",
+    "prevPrice24h",
+    "price24hPcnt",
+    "highPrice24h",
+    "lowPrice24h",
+    "prevPrice1h",
+    "openInterest",
+    "openInterestValue",
+    "singleOpenInterest",
+    "singleOpenInterestValue",
+    "turnover24h",
+    "volume24h",
+    "fundingRate",
+    "nextFundingTime",
+    "predictedDeliveryPrice",
+    "basisRate",
+    "basis",
+    "deliveryFeeRate",
+    "deliveryTime",
+    "ask1Size",
+    "bid1Price",
+    "ask1Price",
+    "bid1Size",
+    "preOpenPrice",
+    "preQty",
+    "curPreListingPhase",
+    "fundingIntervalHour",
+    "fundingCap",
+    "basisRateYear",
+)
 _WHEN_ABSENT: Final = {"deliveryTime": "0"}
 
 
@@ -160,7 +193,10 @@ class MarketPages:
         item = next(item for item in self.instruments if item["symbol"] == board.symbol)
         if "markPrice" not in board.ticker:
             raise bad_parameter(f"{board.symbol} has no mark price yet")
-        mark, index = Decimal(board.ticker["markPrice"]), Decimal(board.ticker.get("indexPrice", board.ticker["markPrice"]))
+        mark, index = (
+            Decimal(board.ticker["markPrice"]),
+            Decimal(board.ticker.get("indexPrice", board.ticker["markPrice"])),
+        )
         x, y = (Decimal(item["riskParameters"][f"priceLimitRatio{name}"]) for name in "XY")
         premium = board.average_premium(now_ns // 1_000_000)
         highest = min(mark * (1 + y), max(index, mark * (1 + x) + max(Decimal(0), premium)))

@@ -25,7 +25,13 @@ class PublicHub:
         self._depth = book_depth
         self._subscribers: dict[str, dict[PublicSession, None]] = {}
         self.sessions: dict[PublicSession, None] = {}
-        self._kinds = (f"orderbook.{book_depth}", "publicTrade", "tickers", f"kline.{OFFERED_INTERVAL}", "allLiquidation")
+        self._kinds = (
+            f"orderbook.{book_depth}",
+            "publicTrade",
+            "tickers",
+            f"kline.{OFFERED_INTERVAL}",
+            "allLiquidation",
+        )
 
     def broadcast(self, topic: str, raw: bytes) -> None:
         """Send one frame to everybody who wants its topic."""

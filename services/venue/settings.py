@@ -89,6 +89,8 @@ class Settings(ServiceSettings):
             )
         if paper.tls_port and paper.tls_certificate is None:
             raise ConfigurationError(
-                f"{PREFIX}PAPER__TLS_PORT", "TLS needs a certificate and a key", f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY"
+                f"{PREFIX}PAPER__TLS_PORT",
+                "TLS needs a certificate and a key",
+                f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY",
             )
         return self

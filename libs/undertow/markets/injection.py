@@ -3,9 +3,9 @@
 The recording itself is untouched: all its frames are there, verbatim and in order. The book does not react to planted trades, so nothing
 measured on such a tape says anything about a real market.
 
-A cascade: at declared intervals one symbol's positions of one side are liquidated for a few seconds. Each liquidation is a market order that
-sweeps away from the touch (a liquidated long sells below the best bid, a liquidated short buys above the best ask), a little further each
-time. Its trades are printed at once; the liquidations themselves are told every 500 ms, as the venue does it.
+A cascade: at declared intervals one symbol's positions of one side are liquidated for a few seconds. Each liquidation is a market
+order that sweeps away from the touch (a liquidated long sells below the best bid, a liquidated short buys above the best ask), a little
+further each time. Its trades are printed at once; the liquidations themselves are told every 500 ms, as the venue does it.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class TapeSource:
         opened = gzip.open if self.path.suffix == ".gz" else open
         try:
             with opened(self.path, "rb") as file:
-                for number, line in enumerate(file, start=1):  # noqa: B007 - the handler below names the line
+                for number, line in enumerate(file, start=1):
                     if not line.strip():
                         continue
                     stamp, _, raw = line.rstrip(b"\r\n").partition(b" ")
