@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import structlog
 
-RENAMED = {"timestamp": "@timestamp", "level": "log.level", "event": "message"}
+RENAMED: Final = {"timestamp": "@timestamp", "level": "log.level", "exception": "error.stack_trace"}
 
 
 def open_log(level: str, shape: Literal["json", "console"], **identity: str) -> structlog.stdlib.BoundLogger:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import signal
 import socket
@@ -32,7 +33,7 @@ from undertow.runtime.version import config_hash, git_sha
 
 EXIT_ERROR: Final = 1
 EXIT_CONFIGURATION: Final = 4
-STOP_TIMEOUT_S: Final = 4.0
+STOP_TIMEOUT_S: Final = 3.5
 BACKLOG: Final = 128
 
 
@@ -143,17 +144,16 @@ def run(name: str, settings: type[S], build: Build[S]) -> NoReturn:
         listener = _listen(values)
     except ConfigurationError as error:
         _complain(f"configuration: {error}", EXIT_CONFIGURATION)
+    code = 0
     with contextlib.suppress(KeyboardInterrupt), listener:
         try:
-            uvloop.run(_live(Runtime(name, values), values, build, listener))
+            code = uvloop.run(_live(Runtime(name, values), values, build, listener))
         except ConfigurationError as error:
             _complain(f"configuration: {error}", EXIT_CONFIGURATION)
-        except Exception as error:  # noqa: BLE001 - the one place where a service ends: one line, not a traceback
-            _complain(f"{name}: {type(error).__name__}: {error}", EXIT_ERROR)
-    sys.exit(0)
+    sys.exit(code)
 
 
-async def _live(runtime: Runtime, settings: S, build: Build[S], listener: socket.socket) -> None:
+async def _live(runtime: Runtime, settings: S, build: Build[S], listener: socket.socket) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -170,14 +170,22 @@ async def _live(runtime: Runtime, settings: S, build: Build[S], listener: socket
             runtime.log.info("stopping")
             life.cancel()
             await asyncio.wait({life}, timeout=STOP_TIMEOUT_S)
-            if not life.done():
-                raise TimeoutError(f"did not stop within {STOP_TIMEOUT_S} s")
-        if not life.cancelled():
-            error = life.exception()
-            if error is not None:
-                runtime.log.error("failed", exc_info=error)
-                raise error
-        runtime.log.info("stopped")
+        return _outcome(runtime, life)
+
+
+def _outcome(runtime: Runtime, life: asyncio.Task[None]) -> int:
+    if not life.done():
+        runtime.log.error("stop_timed_out", seconds=STOP_TIMEOUT_S)
+        os._exit(EXIT_ERROR)  # a task that swallows its cancellation would hold up the loop's own ending too
+    error = None if life.cancelled() else life.exception()
+    if isinstance(error, ConfigurationError):
+        raise error
+    if error is not None:
+        keys = {"error.type": type(error).__name__, "error.message": str(error)}
+        runtime.log.error("failed", exc_info=error, **keys)
+        return EXIT_ERROR
+    runtime.log.info("stopped")
+    return 0
 
 
 async def _work(runtime: Runtime, settings: S, build: Build[S], state: _Readiness) -> None:
@@ -284,7 +292,8 @@ def _listen(settings: ServiceSettings) -> socket.socket:
     try:
         return socket.create_server((settings.http.host, settings.http.port), backlog=BACKLOG)
     except OSError as error:
-        at = f"{settings.http.host}:{settings.http.port} {error.strerror or error}".lower()
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        at = f"{settings.http.host}:{settings.http.port} {reason.lower()}"
         raise ConfigurationError(f"{PREFIX}HTTP__PORT", at, "set it to a free port, or to 0 for any") from None
 
 
