@@ -15,9 +15,9 @@ from services.venue import queries, requests
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
 from services.venue.engine import Engine
-from services.venue.frames import BOOK, FRAME, TICKER, TRADES
 from services.venue.market import Market
 from services.venue.orders import UNTRIGGERED, Order, money, plain
+from undertow.exchange.bybit.frames import BookFrame, TickerFrame, TradeFrame, decode_frame
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
 from undertow.matching.ladder import BUY, SELL
@@ -104,37 +104,30 @@ class VenueCore:
             "/v5/account/wallet-balance": lambda a, p, _: queries.wallet(a, p),
             "/v5/account/info": lambda a, _p, _: queries.info(a),
             "/v5/account/fee-rate": lambda a, p, _: queries.fee_rates(a, self._markets, p),
-            "/v5/account/transaction-log": lambda a, p, now: queries.transactions(a, p, now),
+            "/v5/account/transaction-log": queries.transactions,
         }
 
     def on_frame(self, raw: bytes, now_ns: int) -> list[PrivateEvent]:
         """Let one market frame work; give what it did to the accounts.
 
         Raises:
-            msgspec.DecodeError: it is not what its topic says.
+            BadFrameError: it is not what its topic says.
+            KeyError: a symbol that the venue does not have.
             OffGridError: a price or size off the instrument's grid.
         """
         self._advance(now_ns)
-        frame = FRAME.decode(raw)
-        kind, _, rest = frame.topic.partition(".")
-        market = self._markets.get(rest.rpartition(".")[2])
-        if market is None:
-            return self._engine.drain()
-        if kind == "orderbook":
-            book = BOOK.decode(frame.data)
-            fills = market.on_book(snapshot=frame.type == "snapshot", bids=book.b, asks=book.a)
-            market.update_id, market.sequence = book.u, book.seq
-            market.book_ms, market.matched_ms = frame.ts, frame.cts or frame.ts
-            if fills:
-                self._engine.on_fills(market, fills, now_ns)
-        elif kind == "publicTrade":
-            for trade in TRADES.decode(frame.data):
-                fills = market.on_trade(trade.S, trade.p, trade.v)
-                if fills:
-                    self._engine.on_fills(market, fills, now_ns)
+        frame = decode_frame(raw)
+        if isinstance(frame, BookFrame):
+            market = self._markets[frame.symbol]
+            self._engine.on_fills(market, market.on_book(frame), now_ns)
+        elif isinstance(frame, TradeFrame):
+            market = self._markets[frame.symbol]
+            for trade in frame.data:
+                self._engine.on_fills(market, market.on_trade(trade), now_ns)
             self._engine.check_triggers(market, now_ns)
-        elif kind == "tickers":
-            marked = market.on_ticker(TICKER.decode(frame.data), now_ns)
+        elif isinstance(frame, TickerFrame):
+            market = self._markets[frame.symbol]
+            marked = market.on_ticker(frame.data, now_ns)
             self._engine.check_triggers(market, now_ns)
             if marked:
                 self._engine.check_margin(market, now_ns)
@@ -170,10 +163,6 @@ class VenueCore:
         """Give the mark price; 0 before the first ticker."""
         return self._markets[symbol].mark
 
-    def ticker(self, symbol: str) -> dict[str, str]:
-        """Give the merged ticker."""
-        return dict(self._markets[symbol].ticker)
-
     def snapshot(self, symbol: str, depth: int) -> Item:
         """Give the displayed book as `/v5/market/orderbook` shows it."""
         return self._markets[symbol].snapshot(depth)
@@ -198,9 +187,9 @@ class VenueCore:
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)
+        if handler is None:
+            return Answer(code.NO_ROUTE, "Route not found", events=self._engine.drain())
         try:
-            if handler is None:
-                raise Refusal(code.NO_ROUTE, "Route not found")
             answer = serve(self._accounts[uid], handler)
         except Refusal as refusal:
             answer = refusal.answer()
@@ -317,13 +306,11 @@ class VenueCore:
                 raise Refusal(code.PARAMETER, f"params error: request must hold 1 to {_LARGEST_BATCH} orders")
             listed, said = [], []
             for item in wanted:
+                source = item if isinstance(item, dict) else {}
                 try:
-                    if not isinstance(item, dict):
-                        raise Refusal(code.PARAMETER, "params error: an order must be an object")  # noqa: TRY301 - per item
-                    answer = single(account, item | {"category": "linear"}, now_ns)
+                    answer = single(account, source | {"category": "linear"}, now_ns)
                 except Refusal as refusal:
                     answer = refusal.answer()
-                source = item if isinstance(item, dict) else {}
                 row = {
                     "category": "linear",
                     "symbol": source.get("symbol", ""),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from services.venue.answers import Item
+    from undertow.exchange.bybit.frames import BookFrame, TickerData, TradeData
+    from undertow.matching.matcher import Fill
 
 _MEMORY: Final = 65_536
 _PREMIUM_SECONDS: Final = 30
@@ -71,7 +73,7 @@ class Market:
         self.tiers, self.tier_leverages, self.tier_ids = _tiers(tiers, self.max_leverage)
         self.matcher = Matcher(depth=depth, model=model)
         self._ticks, self._lots = _Memo(self.scale.ticks), _Memo(self.scale.lots)
-        self.ticker: dict[str, str] = {}
+        self.funding_rate = 0  # in 1e-8
         self.last = Decimal(0)
         self.mark = Decimal(0)
         self.index = Decimal(0)
@@ -81,47 +83,54 @@ class Market:
         self._premiums: deque[tuple[int, Decimal]] = deque(maxlen=_PREMIUM_SECONDS)
         self.update_id = self.sequence = self.book_ms = self.matched_ms = 0
 
-    def on_book(self, *, snapshot: bool, bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> list[Any]:
-        """Apply a book frame; give the kernel's fills."""
-        ticks, lots = self._ticks, self._lots
+    def on_book(self, frame: BookFrame) -> list[Fill]:
+        """Apply a book frame; give the kernel's fills.
+
+        Raises:
+            OffGridError: a price or size off the instrument's grid.
+        """
+        ticks, lots, data = self._ticks, self._lots, frame.data
         flat: list[int] = []
-        for level in bids:
-            flat += (BUY, ticks[level[0]], lots[level[1]])
-        for level in asks:
-            flat += (SELL, ticks[level[0]], lots[level[1]])
-        return self.matcher.on_book(flat, snapshot=snapshot)
+        for price, size in data.bids:
+            flat += (BUY, ticks[price], lots[size])
+        for price, size in data.asks:
+            flat += (SELL, ticks[price], lots[size])
+        self.update_id, self.sequence = data.update_id, data.sequence
+        self.book_ms, self.matched_ms = frame.ts_ms, frame.cts_ms or frame.ts_ms
+        return self.matcher.on_book(flat, snapshot=frame.snapshot)
 
-    def on_trade(self, taker: str, price: str, size: str) -> list[Any]:
-        """Apply one public trade; give the kernel's fills."""
-        self.last = self.scale.price(self._ticks[price])
-        return self.matcher.on_trade(SIDES[taker], self._ticks[price], self._lots[size])
+    def on_trade(self, trade: TradeData) -> list[Fill]:
+        """Apply one public trade; give the kernel's fills.
 
-    def on_ticker(self, fields: dict[str, str], now_ns: int) -> bool:
-        """Merge a ticker; True when the mark price changed."""
-        self.ticker.update(fields)
-        if fields.get("lastPrice"):
-            self.last = Decimal(fields["lastPrice"])
-        if fields.get("indexPrice"):
-            self.index = Decimal(fields["indexPrice"])
-        if fields.get("nextFundingTime"):
-            due = int(fields["nextFundingTime"]) * _MS
+        Raises:
+            OffGridError: a price or size off the instrument's grid.
+        """
+        tick = self._ticks[trade.price]
+        self.last = self.scale.price(tick)
+        return self.matcher.on_trade(SIDES[trade.side], tick, self._lots[trade.size])
+
+    def on_ticker(self, fields: TickerData, now_ns: int) -> bool:
+        """Merge a ticker, what is absent is unchanged; True when the mark price changed."""
+        if fields.last_price:
+            self.last = Decimal(fields.last_price)
+        if fields.index_price:
+            self.index = Decimal(fields.index_price)
+        if fields.funding_rate:
+            self.funding_rate = to_units(Decimal(fields.funding_rate))
+        if fields.next_funding_ms:
+            due = int(fields.next_funding_ms) * _MS
             if due > self._funded_ns:
                 self.funding_due_ns = due
-        if not fields.get("markPrice"):
+        if not fields.mark_price:
             return False
         before = self.lot_value
-        self.mark = Decimal(fields["markPrice"])
+        self.mark = Decimal(fields.mark_price)
         self.lot_value = self.scale.lot_value(self.mark)
         second = now_ns // _NS
         middle = self.middle()
         if middle is not None and (not self._premiums or self._premiums[-1][0] != second):
             self._premiums.append((second, middle - self.mark))
         return self.lot_value != before
-
-    @property
-    def funding_rate(self) -> int:
-        """The ticker's rate, in 1e-8."""
-        return to_units(Decimal(self.ticker.get("fundingRate") or "0"))
 
     def funding_settled(self) -> None:
         """Go to the next stamp, until the ticker says otherwise."""

@@ -20,10 +20,37 @@ _WEEK_MS: Final = 7 * 24 * 3_600 * 1_000
 _CURSOR: Final = re.compile(r"page_args%3D(\d+)%26")
 _RECENT_CLOSED: Final = 500
 _EXECUTION_KEYS: Final = (
-    "symbol orderId orderLinkId side orderPrice orderQty leavesQty createType orderType stopOrderType execFee execFeeV2 "
-    "execId execPrice execQty execType execValue execTime feeCurrency isMaker feeRate tradeIv markIv markPrice "
-    "indexPrice underlyingPrice blockTradeId closedSize seq extraFees"
-).split()
+    "symbol",
+    "orderId",
+    "orderLinkId",
+    "side",
+    "orderPrice",
+    "orderQty",
+    "leavesQty",
+    "createType",
+    "orderType",
+    "stopOrderType",
+    "execFee",
+    "execFeeV2",
+    "execId",
+    "execPrice",
+    "execQty",
+    "execType",
+    "execValue",
+    "execTime",
+    "feeCurrency",
+    "isMaker",
+    "feeRate",
+    "tradeIv",
+    "markIv",
+    "markPrice",
+    "indexPrice",
+    "underlyingPrice",
+    "blockTradeId",
+    "closedSize",
+    "seq",
+    "extraFees",
+)
 
 
 def page(rows: Iterable[Item], params: Mapping[str, str], *, most: int, default: int) -> Item:

@@ -1,7 +1,7 @@
 """The border between Decimal and the kernel's integers: ticks, lots, money units of 1e-8 quote coin.
 
-Everything inside is int64. `Scale.load` proves, once per instrument, that the dearest order that the filters allow stays below 2^61 units and
-its quantity below 2^31 lots; whoever holds positions keeps them below `LARGEST_VALUE` too. Then no product the kernels form overflows.
+Everything inside is int64. `Scale.load` proves, once per instrument, that the dearest order that the filters allow stays below 2^61 units
+and its quantity below 2^31 lots; whoever holds positions keeps them below `LARGEST_VALUE` too. Then no product the kernels form overflows.
 """
 
 from __future__ import annotations
