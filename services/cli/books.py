@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from undertow.exchange.bybit.sign import signed_headers
-
 from services.cli.fleet import FleetPlan
 from services.cli.http import FleetHttp
 from services.cli.report import Residuals, plain, residual_of_positions
 from undertow.domain.state import Mode
+from undertow.exchange.bybit.sign import signed_headers
 from undertow.runtime.settings import credentials_for
 
 
@@ -86,7 +85,7 @@ class _VenueBooks:
         clock = await self._http.get_json(f"{self._url}/v5/market/time")
         if clock is None:
             return None
-        headers = signed_headers(self._credentials, str(clock["time"]), "5000", query)
+        headers = signed_headers(self._credentials, int(clock["time"]), 5000, query)
         answer = await self._http.get_json(f"{self._url}{path}?{query}", headers)
         return answer["result"] if answer and answer["retCode"] == 0 else None
 

@@ -65,11 +65,11 @@ class FrameDecoder:
             ts_event=frame.ts_ms * _NS_PER_MS,
             ts_recv=recv_ns,
             symbol=data.symbol,
-            last_price=_merged(data.last_price, before and before.last_price),
-            mark_price=_merged(data.mark_price, before and before.mark_price),
-            index_price=_merged(data.index_price, before and before.index_price),
-            open_interest=_merged(data.open_interest, before and before.open_interest),
-            funding_rate=_merged(data.funding_rate, before and before.funding_rate),
+            last_price=_merged(data.last_price, before.last_price if before else None),
+            mark_price=_merged(data.mark_price, before.mark_price if before else None),
+            index_price=_merged(data.index_price, before.index_price if before else None),
+            open_interest=_merged(data.open_interest, before.open_interest if before else None),
+            funding_rate=_merged(data.funding_rate, before.funding_rate if before else None),
             next_funding_ns=_next_funding(data, before),
         )
         self._tickers[data.symbol] = ticker

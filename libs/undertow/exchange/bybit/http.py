@@ -1,0 +1,303 @@
+"""Bybit v5 over HTTP: market data, and the truth about orders, fills and money.
+
+Idempotent requests are repeated with growing pauses; `order/create` never is. Each signer estimates the venue's clock by itself, at first
+use and again when the venue complains (10002). A 403 stops every request for the venue's ten minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import msgspec
+
+from undertow.domain.instrument import Instrument
+from undertow.exchange.bybit import parse
+from undertow.exchange.bybit.sign import signed_headers
+from undertow.exchange.bybit.venue_clock import VenueClock
+from undertow.exchange.errors import (
+    AccessError,
+    AlreadySoError,
+    BadAnswerError,
+    BannedError,
+    ClockSkewError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    VenueBusyError,
+    VenueError,
+)
+from undertow.exchange.models import (
+    AccountInfo,
+    KeyInfo,
+    LedgerEntry,
+    OrderRequest,
+    VenueExecution,
+    VenueOrder,
+    VenuePosition,
+    Wallet,
+)
+from undertow.runtime.clock import Clock, wall_ns
+from undertow.runtime.retry import backoff
+from undertow.runtime.settings import Credentials
+
+ENTRY_WINDOW_MS: Final = 1_000
+WINDOW_MS: Final = 5_000
+BAN_NS: Final = 600 * 10**9
+ATTEMPTS: Final = 4
+_MOST_PAGES: Final = 200
+_NS_PER_MS: Final = 1_000_000
+_SETTLE: Final = "USDT"
+
+T = TypeVar("T")
+
+
+class BybitHttp:
+    """One key's HTTP connection; implements `MarketRest`, `TradingRest` and, as the fallback, `OrderEntry`.
+
+    Args:
+        base_url: scheme and host.
+        clock: market time.
+        key: who signs; without it only public requests work.
+        timeout_s: for one answer, wall seconds.
+        on_written: told (order id, wall ns) when an order's bytes go out.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        key: Credentials | None = None,
+        *,
+        timeout_s: float = 5.0,
+        on_written: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._key = key
+        self._on_written = on_written
+        self._banned_until_ns = 0
+        self.venue_clock = VenueClock(clock)
+        loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+        self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=not loopback)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._client.aclose()
+
+    # market
+
+    async def server_time_ns(self) -> int:
+        """Give the venue's clock."""
+        result = await self.get("/v5/market/time", {})
+        return int(result["timeNano"])
+
+    async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
+        """Give the filters; all pages when no symbol is named."""
+        path = "/v5/market/instruments-info"
+        if not symbols:
+            return await self._pages(path, {"category": "linear", "limit": "1000"}, parse.instrument, signed=False)
+        found: list[Instrument] = []
+        for symbol in symbols:
+            result = await self.get(path, {"category": "linear", "symbol": symbol})
+            found += [parse.read(parse.instrument, item, path) for item in result["list"]]
+        return found
+
+    async def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """Ask a public endpoint; give its `result`.
+
+        Raises:
+            VenueError: it could not be had.
+        """
+        return await self._idempotent("GET", path, params, signed=False)
+
+    # orders
+
+    async def create_order(self, request: OrderRequest) -> str:
+        """Send an order once; give the venue's id."""
+        window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
+        body = parse.order_body(request)
+        result = await self._once("POST", "/v5/order/create", body, window_ms=window, order_id=request.order_id)
+        return str(result["orderId"])
+
+    async def cancel_order(self, symbol: str, order_id: str) -> None:
+        """Ask for a cancel by our id."""
+        await self._idempotent(
+            "POST", "/v5/order/cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}
+        )
+
+    async def cancel_all(self) -> int:
+        """Cancel every order of the settle coin; give how many the venue names."""
+        result = await self._idempotent("POST", "/v5/order/cancel-all", {"category": "linear", "settleCoin": _SETTLE})
+        return len(result.get("list") or ())
+
+    async def find_order(self, symbol: str, order_id: str) -> VenueOrder | None:
+        """Look in order/realtime, then in order/history."""
+        query = {"category": "linear", "symbol": symbol, "orderLinkId": order_id}
+        for path in ("/v5/order/realtime", "/v5/order/history"):
+            result = await self._idempotent("GET", path, query)
+            for item in result.get("list") or ():
+                found: VenueOrder = parse.read(parse.order, item, path)
+                if found.order_id == order_id:
+                    return found
+        return None
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Give all open orders of the settle coin, conditional ones too."""
+        query = {"category": "linear", "settleCoin": _SETTLE, "openOnly": "0", "limit": "50"}
+        return await self._pages("/v5/order/realtime", query, parse.order)
+
+    # fills, positions, money
+
+    async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]:
+        """Give executions since a time, oldest first."""
+        query = {"category": "linear", "startTime": str(since_ns // _NS_PER_MS), "limit": "100"}
+        if order_id:
+            query["orderLinkId"] = order_id
+        found = await self._pages("/v5/execution/list", query, parse.execution)
+        return sorted(found, key=lambda each: each.executed_ns)
+
+    async def positions(self) -> list[VenuePosition]:
+        """Give positions that are not flat."""
+        query = {"category": "linear", "settleCoin": _SETTLE, "limit": "200"}
+        found = await self._pages("/v5/position/list", query, parse.position)
+        return [each for each in found if each.qty]
+
+    async def position(self, symbol: str) -> list[VenuePosition]:
+        """Give a symbol's positions, flat ones too: two in hedge mode."""
+        return await self._pages("/v5/position/list", {"category": "linear", "symbol": symbol}, parse.position)
+
+    async def wallet(self) -> Wallet:
+        """Give the settle coin's balance."""
+        path = "/v5/account/wallet-balance"
+        result = await self._idempotent("GET", path, {"accountType": "UNIFIED", "coin": _SETTLE})
+        return parse.read(lambda r: parse.wallet(r["list"][0], _SETTLE), result, path)
+
+    async def ledger(self, *, since_ns: int) -> list[LedgerEntry]:
+        """Give transaction-log rows since a time, oldest first."""
+        query = {"accountType": "UNIFIED", "currency": _SETTLE, "startTime": str(since_ns // _NS_PER_MS), "limit": "50"}
+        found = await self._pages("/v5/account/transaction-log", query, parse.ledger_entry)
+        return list(reversed(found))
+
+    async def set_stop_loss(self, symbol: str, stop_loss: str) -> None:
+        """Set the position's full-size stop by mark price; unchanged is success."""
+        body = {"category": "linear", "symbol": symbol, "tpslMode": "Full", "positionIdx": 0}
+        await self._idempotent(
+            "POST", "/v5/position/trading-stop", body | {"stopLoss": stop_loss, "slTriggerBy": "MarkPrice"}
+        )
+
+    async def set_leverage(self, symbol: str, leverage: str) -> None:
+        """Set both sides' leverage; already so is success."""
+        body = {"category": "linear", "symbol": symbol, "buyLeverage": leverage, "sellLeverage": leverage}
+        await self._idempotent("POST", "/v5/position/set-leverage", body)
+
+    async def account_info(self) -> AccountInfo:
+        """Give margin mode and kind of account."""
+        path = "/v5/account/info"
+        return parse.read(parse.account_info, await self._idempotent("GET", path, {}), path)
+
+    async def key_info(self) -> KeyInfo:
+        """Give what the key may do."""
+        path = "/v5/user/query-api"
+        return parse.read(parse.key_info, await self._idempotent("GET", path, {}), path)
+
+    # how
+
+    async def _pages(
+        self, path: str, query: Mapping[str, str], what: Callable[[Any], T], *, signed: bool = True
+    ) -> list[T]:
+        found: list[T] = []
+        cursor = ""
+        for _ in range(_MOST_PAGES):
+            page = await self._idempotent(
+                "GET", path, {**query, **({"cursor": cursor} if cursor else {})}, signed=signed
+            )
+            items = page.get("list") or ()
+            found += [parse.read(what, item, path) for item in items]
+            before, cursor = cursor, page.get("nextPageCursor") or ""
+            if not cursor or not items or cursor == before:
+                return found
+        raise BadAnswerError(0, f"{path} has more than {_MOST_PAGES} pages")
+
+    async def _idempotent(
+        self, method: str, path: str, params: Mapping[str, Any], *, signed: bool = True
+    ) -> dict[str, Any]:
+        pauses = backoff(0.1, 2.0)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._once(method, path, params, signed=signed)
+            except AlreadySoError:
+                return {}
+            except VenueError as error:
+                if attempt == ATTEMPTS or not parse.is_retryable(error):
+                    raise
+                if isinstance(error, ClockSkewError):
+                    await self._estimate_clock()
+                pause = next(pauses)
+                if isinstance(error, RateLimitedError):
+                    pause = max(pause, (error.retry_at_ns - self.venue_clock.now_ns()) / 1e9)
+                await asyncio.sleep(min(pause, 2.0))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        signed: bool = True,
+        window_ms: int = WINDOW_MS,
+        order_id: str = "",
+    ) -> dict[str, Any]:
+        if self._clock.now_ns() < self._banned_until_ns:
+            raise BannedError(403, "the venue has banned our address; waiting for its ten minutes to pass")
+        if signed and not self.venue_clock.is_known:
+            await self._estimate_clock()
+        query = urlencode(params) if method == "GET" else ""
+        content = b"" if method == "GET" else msgspec.json.encode(params)
+        headers = {"Content-Type": "application/json"} if content else {}
+        if signed:
+            if self._key is None:
+                raise AccessError(10003, f"{path} needs an API key, and none was given")
+            headers |= signed_headers(self._key, self.venue_clock.now_ms(), window_ms, query or content.decode())
+        request = self._client.build_request(
+            method, f"{path}?{query}" if query else path, content=content, headers=headers
+        )
+        if order_id and self._on_written:
+            self._on_written(order_id, wall_ns())
+        try:
+            answer = await self._client.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise VenueBusyError(0, f"{path} could not be sent: {type(error).__name__} {error}") from None
+        except httpx.HTTPError as error:
+            raise OutcomeUnknownError(0, f"{path} was not answered: {type(error).__name__} {error}") from None
+        return self._result(path, answer)
+
+    def _result(self, path: str, answer: httpx.Response) -> dict[str, Any]:
+        status = answer.status_code
+        if status == httpx.codes.FORBIDDEN:
+            self._banned_until_ns = self._clock.now_ns() + BAN_NS
+            raise BannedError(
+                status, "the venue bans our address: too many requests, a blocked region, or a GET with a body"
+            )
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise OutcomeUnknownError(status, f"{path}: {answer.reason_phrase}")
+        if status == httpx.codes.UNAUTHORIZED:
+            raise AccessError(status, f"{path}: the authentication headers are missing or wrong")
+        if status != httpx.codes.OK:
+            raise BadAnswerError(status, f"{path}: {answer.text[:200]}")
+        try:
+            body = msgspec.json.decode(answer.content)
+            code, message = int(body["retCode"]), str(body.get("retMsg", ""))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+            raise BadAnswerError(status, f"{path} answered {answer.text[:200]!r}") from None
+        if code:
+            reset = int(answer.headers.get("X-Bapi-Limit-Reset-Timestamp") or 0)
+            raise parse.error_for(code, message, self.venue_clock.now_ns(), reset)
+        return body.get("result") or {}
+
+    async def _estimate_clock(self) -> None:
+        sent = self._clock.now_ns()
+        result = await self._once("GET", "/v5/market/time", {}, signed=False)
+        self.venue_clock.learn(sent, self._clock.now_ns(), int(result["timeNano"]))

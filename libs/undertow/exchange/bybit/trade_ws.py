@@ -1,0 +1,145 @@
+"""Order entry over the trade socket (§9 of the protocol): one frame out, one answer back, matched by `reqId`.
+
+An order whose answer does not come (time-out, lost connection) has an unknown outcome; it is never sent again here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import WebSocketException
+
+from undertow.exchange.bybit import parse
+from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
+from undertow.exchange.bybit.sign import auth_request
+from undertow.exchange.bybit.socket import authenticate, open_socket
+from undertow.exchange.bybit.venue_clock import VenueClock
+from undertow.exchange.errors import AccessError, OutcomeUnknownError, VenueBusyError, VenueError
+from undertow.exchange.models import OrderRequest
+from undertow.runtime.clock import wall_ns
+from undertow.runtime.retry import backoff
+from undertow.runtime.settings import Credentials
+
+ANSWER_TIMEOUT_S: Final = 3.0
+_DRAINING: Final = 10019
+
+
+class BybitTradeSocket:
+    """Implements `OrderEntry`; `run` keeps it connected.
+
+    Args:
+        url: of the trade socket.
+        key: who trades.
+        clock: the venue's clock, for time stamps and signatures.
+        on_written: told (order id, wall ns) when an order's bytes were handed to the socket.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: Credentials,
+        clock: VenueClock,
+        *,
+        on_written: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._url = url
+        self._key = key
+        self._clock = clock
+        self._on_written = on_written
+        self._connection: ClientConnection | None = None
+        self._pending: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._count = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """True when an order can be sent now."""
+        return self._connection is not None
+
+    async def run(self) -> None:
+        """Connect, authenticate, read answers; again after every loss, until cancelled.
+
+        Raises:
+            AccessError: the key is refused.
+        """
+        pauses = backoff(0.1, 5.0)
+        while True:
+            try:
+                async with open_socket(self._url) as connection:
+                    await authenticate(connection, auth_request(self._key, self._clock.now_ms(), "reqId"))
+                    pauses = backoff(0.1, 5.0)
+                    self._connection = connection
+                    async for raw in connection:
+                        self._answered(raw)
+            except AccessError:
+                raise
+            except (OSError, TimeoutError, WebSocketException, VenueError):
+                pass  # the loss is told to every pending request below; the next turn connects again
+            finally:
+                self._lost()
+            await asyncio.sleep(next(pauses))
+
+    async def create_order(self, request: OrderRequest) -> str:
+        """Send an order once; give the venue's id.
+
+        Raises:
+            VenueBusyError: not connected, nothing was sent.
+            OutcomeUnknownError: sent, but not answered.
+            VenueError: the venue's refusal.
+        """
+        window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
+        data = await self._request("order.create", parse.order_body(request), window, request.order_id)
+        return str(data["orderId"])
+
+    async def cancel_order(self, symbol: str, order_id: str) -> None:
+        """Ask for a cancel by our id."""
+        await self._request(
+            "order.cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}, WINDOW_MS
+        )
+
+    async def _request(self, op: str, body: dict[str, Any], window_ms: int, order_id: str = "") -> dict[str, Any]:
+        connection = self._connection
+        if connection is None:
+            raise VenueBusyError(0, "the trade socket is not connected; nothing was sent")
+        self._count += 1
+        request_id = f"r{self._count}"
+        frame = {
+            "reqId": request_id,
+            "header": {"X-BAPI-TIMESTAMP": str(self._clock.now_ms()), "X-BAPI-RECV-WINDOW": str(window_ms)},
+            "op": op,
+            "args": [body],
+        }
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._pending[request_id] = answer
+        try:
+            await connection.send(msgspec.json.encode(frame), text=True)
+            if order_id and self._on_written:
+                self._on_written(order_id, wall_ns())
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                reply = await answer
+        except (TimeoutError, WebSocketException) as error:
+            raise OutcomeUnknownError(0, f"{op} was not answered: {type(error).__name__}") from None
+        finally:
+            self._pending.pop(request_id, None)
+        if reply["retCode"]:
+            reset = int((reply.get("header") or {}).get("X-Bapi-Limit-Reset-Timestamp") or 0)
+            raise parse.error_for(int(reply["retCode"]), str(reply.get("retMsg", "")), self._clock.now_ns(), reset)
+        data: dict[str, Any] = reply.get("data") or {}
+        return data
+
+    def _answered(self, raw: str | bytes) -> None:
+        frame = parse.read(msgspec.json.decode, raw, "trade socket")
+        answer = self._pending.get(str(frame.get("reqId", "")))
+        if answer is not None and not answer.done():
+            answer.set_result(frame)
+        elif frame.get("retCode") == _DRAINING:
+            self._connection = None  # what is under way is still answered; new requests wait for a new connection
+
+    def _lost(self) -> None:
+        self._connection = None
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(OutcomeUnknownError(0, "the trade socket was lost before the answer"))
