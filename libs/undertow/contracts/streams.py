@@ -71,7 +71,7 @@ MARKET: Final = Stream(
     "market:{{{symbol}}}",
     (Book, Trades, Liquidations, Ticker, Kline, Gap, Resync),
     writers=("ingestor",),
-    readers=("feature_hub", "snapshotter", "position_manager"),
+    readers=("feature_hub", "snapshotter", "position_manager", "admin"),
     maxlen=200_000,
     about="every venue fact of the symbol in one total order",
 )
@@ -107,7 +107,7 @@ SIGNALS: Final = Stream(
     "signals:{{{symbol}}}:{source}",
     (Signal,),
     writers=("model_server",),
-    readers=("order_router", "snapshotter"),
+    readers=("order_router", "snapshotter", "admin"),
     maxlen=100_000,
     about="wishes to trade, with a deadline",
 )
@@ -143,7 +143,7 @@ CONTROL: Final = Stream(
     "control:{source}",
     (Command, GuardianState),
     writers=("admin", "position_manager"),
-    readers=("model_server", "order_router", "position_manager", "snapshotter"),
+    readers=("model_server", "order_router", "position_manager", "snapshotter", "admin"),
     maxlen=10_000,
     about="commands: who and why",
 )
