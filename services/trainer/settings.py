@@ -12,7 +12,7 @@ from undertow.runtime.settings import Section, ServiceSettings
 class TrainingSettings(Section):
     """`UNDERTOW_TRAINING__*`."""
 
-    market_seconds: float = Field(default=4_000.0, ge=60, description="seconds of the generated market, 60 or more")
+    market_seconds: float = Field(default=8_000.0, ge=60, description="seconds of the generated market, 60 or more")
     market_seed: int = Field(default=11, ge=0, description="seed of the generated market, 0 or more")
     cascade_interval_s: float = Field(default=11.0, ge=7, description="mean seconds between cascades, 7 or more")
     planted_edge_bps: float = Field(default=25.0, ge=0, description="edge planted in the market in bps, 0 or more")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from undertow.domain.order import Side
-from undertow.exchange.bybit.frames import FrameDecoder
+from undertow.exchange.bybit.facts import FrameDecoder
 from undertow.features.catalogue import N_FEATURES, SCHEMA_HASH
 from undertow.features.events import EventBuffer, Events
 from undertow.features.kernel import FeatureState, TriggerRule, sweep

@@ -1,7 +1,8 @@
 """Fits the two models of an entry and measures them on held-out time.
 
 Time is split in three: train, then a stretch that stops the boosting, then a held-out stretch that nothing has seen. Between them lies
-a purge gap longer than any trade, so that no label reaches over a border.
+a purge gap longer than any trade, so that no label reaches over a border. Data of less than a day cannot teach the time of the day:
+there the features of that group would only number the triggers, so they are left out of the fit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from catboost import CatBoostRegressor
 
-from undertow.features.catalogue import NAMES
+from undertow.features.catalogue import FEATURES, NAMES, Group
 from undertow.learning.dataset import Dataset
 from undertow.learning.errors import DatasetError
 from undertow.learning.grid import ARM_COLUMNS, ARMS, DELTAS_BPS, HOLDS_S, REST_NS
@@ -24,6 +25,7 @@ from undertow.learning.registry import Card
 Floats = npt.NDArray[np.float64]
 PURGE_NS = REST_NS + max(HOLDS_S) * 1_000_000_000 + 1_000_000_000
 LEAST_TRIGGERS = 60
+DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,13 @@ def train(
     filled = [part.filled.reshape(-1) for part in (fit_part, stop_part, held_out)]
     returns = [part.return_bps.reshape(-1) for part in (fit_part, stop_part, held_out)]
 
+    ignored = _ignored(dataset)
     progress("return given a fill")
-    return_model = _fit(plan, *((x[f], y[f]) for x, y, f in zip(inputs[:2], returns[:2], filled[:2], strict=True)))
+    return_model = _fit(
+        plan, ignored, *((x[f], y[f]) for x, y, f in zip(inputs[:2], returns[:2], filled[:2], strict=True))
+    )
     progress("fill probability")
-    fill_model = _fit(plan, *((x, f.astype(np.float64)) for x, f in zip(inputs[:2], filled[:2], strict=True)))
+    fill_model = _fit(plan, ignored, *((x, f.astype(np.float64)) for x, f in zip(inputs[:2], filled[:2], strict=True)))
     progress("export and parity")
     return_onnx, fill_onnx = export(return_model), export(fill_model)
     differences = {
@@ -134,6 +139,7 @@ def train(
         training={
             **asdict(plan),
             "trees": {"return": int(return_model.tree_count_), "fill": int(fill_model.tree_count_)},
+            "ignored_features": [NAMES[index] for index in ignored],
             "purge_ns": PURGE_NS,
             "triggers": {"train": len(fit_part), "stop": len(stop_part), "held_out": len(held_out)},
             "deltas_bps": list(DELTAS_BPS),
@@ -178,8 +184,15 @@ def held_out_metrics(part: Dataset, expected: Floats, probability: Floats) -> di
     }
 
 
+def _ignored(dataset: Dataset) -> list[int]:
+    if int(dataset.ts_ns[-1] - dataset.ts_ns[0]) >= DAY_NS:
+        return []
+    return [index for index, feature in enumerate(FEATURES) if feature.group is Group.TIME]
+
+
 def _fit(
     plan: TrainingPlan,
+    ignored: list[int],
     fit_pool: tuple[npt.NDArray[np.float32], Floats],
     stop_pool: tuple[npt.NDArray[np.float32], Floats],
 ) -> CatBoostRegressor:
@@ -194,6 +207,7 @@ def _fit(
         thread_count=1,
         verbose=False,
         allow_writing_files=False,
+        ignored_features=ignored,
     )
     model.fit(*fit_pool, eval_set=stop_pool, use_best_model=True)
     return model
