@@ -127,7 +127,7 @@ def trigger() -> None:
     for name, sample in (("without", 0), ("with", 1)):
         parameters = TriggerRule(threshold_usdt=1e18, sample_ns=sample).parameters()
         took = []
-        for step in range(5_000):
+        for _ in range(5_000):
             end.ts_ns[0] = state.clock_ns + 1
             start = time.perf_counter_ns()
             advance(*state, parameters, *end, 0, 1, *out)

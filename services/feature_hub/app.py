@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 
 from services.feature_hub.core import HubCore, SymbolFeed, entry_number
 from undertow.bus import open_bus
+from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.metrics import FEATURE_HOLES, FEATURE_ROWS_IGNORED, FEATURE_VECTORS
 from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.features.warm import warm
+from undertow.runtime.retry import backoff
 
 if TYPE_CHECKING:
     from services.feature_hub.settings import Settings
-    from undertow.runtime.service import Runtime
+from undertow.runtime.service import Runtime
 
 GROUP = "feature_hub"
 REFERENCE_TAIL = 2_000
+PUBLISHED_TAIL = 512  # more than one batch of facts can trigger
 CHECKPOINT_MARGIN_SECONDS = 30.0  # the snapshot that opens the history may be this much older than the history wanted
 SLOWEST_RATE = 0.1
 LOOK_SECONDS = 1.0
+AWAY = "the bus does not answer"
 
 
 class FeatureHub:
@@ -47,7 +51,7 @@ class FeatureHub:
             await asyncio.to_thread(warm)
             self._reason = "filling the windows from history"
             for symbol in self._settings.symbols:
-                await self._warm_up(symbol)
+                await self._warm_up_when_there(symbol)
             self._reason = None
             watch = asyncio.create_task(self._watch_bus(), name="bus")
             await self._follow()
@@ -72,6 +76,16 @@ class FeatureHub:
                     self._vectors[topic.symbol].inc()
             reader.ack(batch)
 
+    async def _warm_up_when_there(self, symbol: str) -> None:
+        for wait in backoff(longest_s=LOOK_SECONDS):
+            try:
+                await self._warm_up(symbol)
+            except BusAwayError:
+                self._reason = AWAY
+                await asyncio.sleep(wait)
+            else:
+                return
+
     async def _warm_up(self, symbol: str) -> None:
         features = self._settings.features
         reference, market = Topic(REFERENCE, symbol=symbol), Topic(MARKET, symbol=symbol)
@@ -83,13 +97,13 @@ class FeatureHub:
         )
         begin = max(0, entry_number(position)[0] - round(wall_seconds * 1e3))
         history = await self._bus.since(market, f"{begin}-0", position)
-        published = await self._bus.tail(Topic(FEATURES, symbol=symbol), 1)
+        published = await self._bus.tail(Topic(FEATURES, symbol=symbol), PUBLISHED_TAIL)
         fed = self._core.warm_up(symbol, slow, history, round(features.history_seconds * 1e9), published)
         self._runtime.log.info("warmed_up", symbol=symbol, market_facts=fed, reference_facts=len(slow))
 
     async def _watch_bus(self) -> None:
         while True:
-            self._reason = None if await self._bus.connected() else "the bus does not answer"
+            self._reason = None if await self._bus.connected() else AWAY
             await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -16,6 +16,7 @@ from undertow.contracts.messages.market import Book
 from undertow.contracts.streams import FEATURES, MARKET
 from undertow.features.events import RESET, EventBuffer
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
+from undertow.features.layout import I_LAST_TRIGGER
 from undertow.features.message import features_message
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class HubCore:
             reference: reference facts that are acknowledged, oldest first.
             market: market facts that are acknowledged, oldest first.
             window_ns: market time wanted; the feed begins at the last snapshot that is at least this old.
-            published: the last vectors published, oldest first; no vector up to their cause is published again.
+            published: the last vectors published, oldest first; no vector up to their cause is published again, and the
+                refractory time goes on from the last whose cause is in the history.
 
         Returns:
             The number of market facts fed; 0 when the history has no snapshot.
@@ -142,8 +144,13 @@ class HubCore:
         feed.feed(reference)
         begin = snapshot_before(market, window_ns)
         feed.feed(market[begin:])
+        last_trigger = -1
         for delivery in published:
-            feed.published = max(feed.published, entry_number(delivery.message.cause[0].rpartition("/")[2]))
+            cause = entry_number(delivery.message.cause[0].rpartition("/")[2])
+            feed.published = max(feed.published, cause)
+            if cause <= feed.market.entry and delivery.message.ts_event <= feed.state.clock_ns:
+                last_trigger = delivery.message.ts_event
+        feed.state.ints[I_LAST_TRIGGER] = last_trigger
         return len(market) - begin
 
 
