@@ -133,8 +133,7 @@ async def drained(reader: Reader, bus: Bus, eventually: Callable[..., Any]) -> l
     task = asyncio.create_task(consume())
 
     async def nothing_left() -> bool:
-        rows = await bus.lags([TOPIC])
-        return all(row.lag == 0 and row.pending == 0 for row in rows if row.group)
+        return all(row.group and not row.lag and not row.pending for row in await bus.lags([TOPIC]))
 
     await eventually(nothing_left)
     task.cancel()
