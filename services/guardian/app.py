@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -29,6 +30,8 @@ from services.guardian.settings import GuardianSettings
 from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
 from undertow.domain.order import OrderType, TimeInForce
+from undertow.exchange.bybit.http import BybitHttp
+from undertow.exchange.bybit.trade_ws import BybitTradeSocket
 from undertow.exchange.errors import (
     AlreadySoError,
     OrderGoneError,
@@ -40,10 +43,14 @@ from undertow.exchange.models import LedgerEntry, OrderRequest, VenueOrder, Venu
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.service import Runtime
+from undertow.runtime.settings import credentials_for
 from undertow.trading.ledger import TRANSFERS
 
 TICK_S: Final = 0.05
 LOOK_TIMEOUT_S: Final = 2.0
+WAY_TIMEOUT_S: Final = 0.5
+COMPANION_PAUSE_S: Final = 2.0
+HTTP_TIMEOUT_S: Final = 1.5
 JSON: Final = "application/json"
 Answer = tuple[int, bytes, str]
 
@@ -72,6 +79,7 @@ class GuardianApp:
     Args:
         ways: where orders may be sent, the first preferred: the trade socket, then HTTP.
         checkpoint: where the memory is kept.
+        companions: kept running beside, started anew when they fail: the trade socket's connection.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class GuardianApp:
         venue: Venue,
         ways: Sequence[OrderEntry],
         checkpoint: Checkpoint[Memory],
+        companions: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._runtime = runtime
         self._guard = settings.guard
@@ -88,6 +97,7 @@ class GuardianApp:
         self._venue = venue
         self._ways = tuple(ways)
         self._checkpoint = checkpoint
+        self._companions = tuple(companions)
         self._core: GuardianCore | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._ledger_at = float("-inf")
@@ -116,10 +126,20 @@ class GuardianApp:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._look_for_ever(), name="look")
                 tasks.create_task(self._tick_for_ever(), name="tick")
+                for companion in self._companions:
+                    tasks.create_task(self._keep(companion), name="companion")
         finally:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
             for task in self._sending:
                 task.cancel()
+
+    async def _keep(self, companion: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await companion()
+            except Exception as error:  # noqa: BLE001 - without the socket there is still HTTP
+                self._runtime.survived("trade_socket_failed", error)
+            await asyncio.sleep(COMPANION_PAUSE_S)
 
     # looking and ticking
 
@@ -220,7 +240,8 @@ class GuardianApp:
         for way in self._ways:
             counter.inc()
             try:
-                await way.create_order(request)
+                async with asyncio.timeout(WAY_TIMEOUT_S):
+                    await way.create_order(request)
             except (OrderRefusedError, AlreadySoError):  # flat already, or it has this id: the next look tells
                 return
             except RateLimitedError as error:
@@ -340,3 +361,14 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def build(settings: GuardianSettings, runtime: Runtime) -> GuardianApp:
+    """Choose the real implementations: the guardian's own key, connection and trade socket."""
+    key = credentials_for(settings.mode, "guardian", os.environ)
+    http = BybitHttp(settings.venue.rest_url, runtime.clock, key, timeout_s=HTTP_TIMEOUT_S)
+    checkpoint = Checkpoint(settings.state_dir / "guardian.json", Memory)
+    if not settings.venue.trade_url:  # demo has none
+        return GuardianApp(runtime, settings, http, [http], checkpoint)
+    socket = BybitTradeSocket(settings.venue.trade_url, key, http.venue_clock)
+    return GuardianApp(runtime, settings, http, [socket, http], checkpoint, [socket.run])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ from services.position_manager.core import (
     opened,
 )
 from services.position_manager.settings import SECOND_NS, PositionManagerSettings
+from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.messages.control import Command
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
@@ -38,10 +40,12 @@ from undertow.contracts.metrics import (
     TRADING_STATE,
 )
 from undertow.contracts.streams import ACCOUNT, CONTROL, EXECUTIONS, MARKET, ORDERS
+from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.errors import VenueError
 from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.service import Runtime
+from undertow.runtime.settings import credentials_for
 
 RECONCILE_LATE_S: Final = 30.0
 REMEMBERED_ORDERS: Final = 2_000
@@ -167,6 +171,7 @@ class PositionManagerApp:
                 tasks.create_task(self._reconcile_for_ever(), name="reconcile")
         finally:
             self._checkpoint.save(self.core.memory())
+            await self._bus.close()
 
     # opening
 
@@ -345,3 +350,16 @@ class PositionManagerApp:
 def _facts(view: VenueView, executions: Sequence[VenueExecution]) -> object:
     held = sorted((each.symbol, each.qty, each.entry_price) for each in view.positions)
     return held, view.wallet.wallet, [each.exec_id for each in executions], [each.entry_id for each in view.rows]
+
+
+def build(settings: PositionManagerSettings, runtime: Runtime) -> PositionManagerApp:
+    """Choose the real implementations."""
+    key = credentials_for(settings.mode, "reader", os.environ)
+    return PositionManagerApp(
+        runtime,
+        settings,
+        open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch),
+        BybitHttp(settings.venue.rest_url, runtime.clock, key),
+        HttpGuardian(settings.guardian.url),
+        Checkpoint(settings.state_dir / "books.json", Memory),
+    )
