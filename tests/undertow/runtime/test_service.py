@@ -212,7 +212,9 @@ def test_a_port_in_use_is_one_line_and_exit_4(start: Callable[..., Process]) -> 
     )
 
 
-async def test_a_paper_service_waits_for_the_venues_clock_and_takes_it(start: Callable[..., Process]) -> None:
+async def test_a_paper_service_waits_for_the_venues_clock_and_takes_it(
+    start: Callable[..., Process], eventually: Callable[..., Any]
+) -> None:
     origin_ns = 1_000
 
     async def clock(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -229,9 +231,12 @@ async def test_a_paper_service_waits_for_the_venues_clock_and_takes_it(start: Ca
         waiting = await asyncio.to_thread(ask, port, "/readyz")
         assert waiting == (503, "starting: waiting for the venue's clock")
         server = await asyncio.start_server(clock, sock=held)
-        async with server, asyncio.timeout(5):
-            while await asyncio.to_thread(ask, port, "/readyz") != (503, "warming up"):
-                await asyncio.sleep(0.01)
+        async with server:
+
+            async def has_the_clock() -> bool:
+                return await asyncio.to_thread(ask, port, "/readyz") == (503, "warming up")
+
+            await eventually(has_the_clock)
             service.process.send_signal(signal.SIGTERM)
             assert (await asyncio.to_thread(service.end))[0] == 0
     assert service.trace.read_text() == f"stopped at {origin_ns}"
