@@ -8,7 +8,7 @@ the venue, the guardian and the bus say now.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import msgspec
 from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.messages.decision import Signal, Verdict
 from undertow.contracts.messages.heartbeat import Permit
-from undertow.contracts.messages.reference import InstrumentChanged
+from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, TimeInForce
@@ -86,6 +86,7 @@ class RouterCore:
         self._is_recovered = False
         self._feed_is_up = False
         self._bus_is_up = True
+        self._maintenance = ""
 
     # start
 
@@ -96,12 +97,22 @@ class RouterCore:
             return []
         return self.desk.fold(record).messages
 
-    def compacted(self, records: Iterable[AnyRecord], now_ns: int) -> list[AnyRecord]:
-        """Give a shorter journal with the same state, for a core that has replayed `records`."""
-        live = {trade.plan.trade_id for trade in self.desk.live_trades()}
+    def compacted(self, records: Sequence[AnyRecord], now_ns: int, told_until: int = 0) -> list[AnyRecord]:
+        """Give a shorter journal with the same state, for a core that has replayed `records`.
+
+        Args:
+            records: the whole journal.
+            now_ns: market time.
+            told_until: index before which everything has surely reached the bus; later trades are kept whole too.
+        """
+        kept_trades = {trade.plan.trade_id for trade in self.desk.live_trades()}
+        kept_trades |= {self._trade_of(record) for record in records[told_until:]}
         kept: list[AnyRecord] = [self.desk.carried(now_ns), *self._commands.values()]
-        for record in records:
-            if not isinstance(record, Carried | CommandTaken | Published) and self._trade_of(record) in live:
+        for index, record in enumerate(records):
+            if isinstance(record, Carried | CommandTaken | Published):
+                continue
+            trade_id = self._trade_of(record)
+            if (trade_id in kept_trades) if trade_id else index >= told_until:
                 kept.append(record)
         return kept
 
@@ -236,6 +247,11 @@ class RouterCore:
             return self._counted(self.keeper.ask_exit("the guardian has halted trading", now_ns), now_ns)
         return []
 
+    def on_venue_status(self, fact: VenueStatus) -> list[Effect]:
+        """Whether the venue works: no entries during maintenance."""
+        self._maintenance = "" if fact.operational else fact.maintenance or "the venue is not operational"
+        return []
+
     def on_bus(self, *, is_up: bool) -> list[Effect]:
         """Whether the bus answers: entries need it, exits do not."""
         self._bus_is_up = is_up
@@ -323,6 +339,8 @@ class RouterCore:
             return "the private stream is down"
         if not self._is_recovered:
             return "orders and positions are being reconciled with the venue"
+        if self._maintenance:
+            return f"maintenance: {self._maintenance}"
         return "" if self._bus_is_up else "the bus is away"
 
     def open_order_ids(self) -> tuple[str, ...]:

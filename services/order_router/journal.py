@@ -141,7 +141,9 @@ def parse(content: bytes) -> tuple[list[AnyRecord], int]:
     if content[: len(MAGIC)] != MAGIC:
         if MAGIC.startswith(content):
             return [], 0  # torn at its birth
-        raise JournalError("is not a journal of order_router; move it away, or name another in UNDERTOW_ROUTER__JOURNAL")
+        raise JournalError(
+            "is not a journal of order_router; move it away, or name another in UNDERTOW_ROUTER__JOURNAL"
+        )
     decoder = msgspec.msgpack.Decoder(AnyRecord)
     records: list[AnyRecord] = []
     at = len(MAGIC)

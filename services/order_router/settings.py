@@ -25,19 +25,29 @@ _SECOND: Final = 1_000_000_000
 class RouterSettings(Section):
     """How orders are made and kept."""
 
-    journal: Path | None = Field(default=None, description="a file on a local disk; empty: orders.journal in UNDERTOW_STATE_DIR")
-    journal_sync: bool = Field(default=True, description="true: an order waits for the disk; false: for the kernel only")
+    journal: Path | None = Field(
+        default=None, description="a file on a local disk; empty: orders.journal in UNDERTOW_STATE_DIR"
+    )
+    journal_sync: bool = Field(
+        default=True, description="true: an order waits for the disk; false: for the kernel only"
+    )
     stop_bps: Decimal = Field(default=Decimal(150), gt=0, le=2_000, description="distance of the venue-side stop, bps")
     leverage: Decimal = Field(default=Decimal(10), ge=1, le=100, description="leverage set at start for each symbol")
-    heartbeat_ms: int = Field(default=500, ge=50, le=2_000, description="milliseconds between heartbeats to the guardian")
-    sources: tuple[str, ...] = Field(default=("model_server",), min_length=1, description="writers of the signals to trade")
+    heartbeat_ms: int = Field(
+        default=500, ge=50, le=2_000, description="milliseconds between heartbeats to the guardian"
+    )
+    sources: tuple[str, ...] = Field(
+        default=("model_server",), min_length=1, description="writers of the signals to trade"
+    )
     cancel_on_stop: bool = Field(default=False, description="true: cancel resting entries when stopped")
 
 
 class RiskSettings(Section):
     """What may not be exceeded; fractions are of equity."""
 
-    per_trade: Decimal = Field(default=Decimal("0.001"), gt=0, le=Decimal("0.05"), description="fraction lost at the stop")
+    per_trade: Decimal = Field(
+        default=Decimal("0.001"), gt=0, le=Decimal("0.05"), description="fraction lost at the stop"
+    )
     symbol_fraction: Decimal = Field(default=Decimal("0.10"), gt=0, le=Decimal("0.10"), description="at most 0.10")
     gross_fraction: Decimal = Field(default=Decimal("0.40"), gt=0, le=5, description="a fraction of equity")
     margin_fraction: Decimal = Field(default=Decimal("0.80"), gt=0, le=1, description="a fraction of the free margin")

@@ -92,6 +92,11 @@ ROUND_TRIPS: Final = Counter("undertow_round_trips_total", "Trades that ended fl
 TICK_TO_ORDER: Final = Histogram(
     "undertow_tick_to_order_seconds", "Wall time from the frame's arrival to the order's bytes written."
 )
+SIGNAL_TO_ORDER: Final = Histogram(
+    "undertow_signal_to_order_seconds", "Wall time from a signal's reading to the order's bytes written."
+)
+JOURNAL_SYNC: Final = Histogram("undertow_journal_sync_seconds", "Time an order waited for the journal's disk.")
+ANOMALIES: Final = Counter("undertow_anomalies_total", "Surprises by the venue, each reconciled.", labels=("kind",))
 
 # position_manager
 EQUITY: Final = Gauge("undertow_equity_usdt", "Wallet plus unrealised PnL.")

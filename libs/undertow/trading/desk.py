@@ -158,7 +158,7 @@ class Desk:
         known = self.orders.get(self._key(fact.order_id, fact.venue_order_id))
         return known is None or with_fact(known, fact)[0] is not known
 
-    def fold(self, record: AnyRecord) -> Folded:  # noqa: C901 - one case a record
+    def fold(self, record: AnyRecord) -> Folded:
         """Apply one record."""
         folded = Folded()
         match record:

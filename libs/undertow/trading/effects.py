@@ -12,14 +12,14 @@ from decimal import Decimal
 from undertow.contracts.messages.decision import Verdict
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
 from undertow.exchange.models import OrderRequest
-from undertow.trading.records import Record
+from undertow.trading.records import AnyRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
     """Append a record; it must be on disk before the next `Send`."""
 
-    record: Record
+    record: AnyRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,34 +50,34 @@ class Fill(Protocol):
     """What the books need of an execution; the fleet's message and the venue's row both have it. `fee` > 0 is paid."""
 
     @property
-    def exec_id(self) -> str: ...  # noqa: D102 - said above
+    def exec_id(self) -> str: ...
     @property
-    def symbol(self) -> str: ...  # noqa: D102
+    def symbol(self) -> str: ...
     @property
-    def side(self) -> Side: ...  # noqa: D102
+    def side(self) -> Side: ...
     @property
-    def exec_type(self) -> str: ...  # noqa: D102
+    def exec_type(self) -> str: ...
     @property
-    def price(self) -> Decimal: ...  # noqa: D102
+    def price(self) -> Decimal: ...
     @property
-    def qty(self) -> Decimal: ...  # noqa: D102
+    def qty(self) -> Decimal: ...
     @property
-    def fee(self) -> Decimal: ...  # noqa: D102
+    def fee(self) -> Decimal: ...
     @property
-    def fee_coin(self) -> str: ...  # noqa: D102
+    def fee_coin(self) -> str: ...
 
 
 class CashRow(Protocol):
     """What the books need of a row of the venue's transaction log."""
 
     @property
-    def entry_id(self) -> str: ...  # noqa: D102
+    def entry_id(self) -> str: ...
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str: ...
     @property
-    def coin(self) -> str: ...  # noqa: D102
+    def coin(self) -> str: ...
     @property
-    def change(self) -> Decimal: ...  # noqa: D102
+    def change(self) -> Decimal: ...
 
 
 class Books(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from undertow.trading.records import Outcome
 _ZERO: Final = Decimal(0)
 
 _SIGNAL_OF_STATUS: Final = {
+    OrderStatus.SUBMITTED: OrderSignal.ACCEPTED,  # the venue's Created: taken, not yet in the book
     OrderStatus.NEW: OrderSignal.ACCEPTED,
     OrderStatus.PARTIALLY_FILLED: OrderSignal.PART_FILLED,
     OrderStatus.FILLED: OrderSignal.FILLED,

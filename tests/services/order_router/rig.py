@@ -445,9 +445,7 @@ class Rig:
 
     def _recover(self, core: RouterCore) -> list[Effect]:
         positions = [self.venue.position()] if self.venue.qty else []
-        return core.on_recovered(
-            self.venue.open_orders(), list(self.venue.executions), positions, WALLET, self.now
-        )
+        return core.on_recovered(self.venue.open_orders(), list(self.venue.executions), positions, WALLET, self.now)
 
     def _later(self, event: Callable[[RouterCore], list[Effect]]) -> None:
         self._events.append(event)

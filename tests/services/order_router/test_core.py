@@ -451,13 +451,12 @@ def test_a_compacted_journal_is_shorter_and_says_the_same():
     rig.signal(signal(rig.now))
     rig.run(6)
     rig.do(rig.core.on_command(command(Verb.PAUSE), rig.now))
-    rig.core._take  # noqa: B018 - documents that commands are part of the state
     second = Rig(Script(quiet))
     second.venue = rig.venue
     second.disk = rig.disk
     second.now = rig.now
     second.boot()
-    compact = second.core.compacted(second.records(), second.now)
+    compact = second.core.compacted(second.records(), second.now, len(second.records()))
     assert len(compact) < len(rig.records())
     third = RouterCore("boot", LIMITS, SIZING)
     for record in compact:
@@ -634,8 +633,11 @@ def test_a_halted_guardian_closes_what_is_held():
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(1)
-    rig.do(rig.core.on_guardian_state(GuardianState(
-        ts_event=0, ts_recv=0, state=TradingState.HALTED, reason="kill", heartbeat_age_ns=0), rig.now))
+    rig.do(
+        rig.core.on_guardian_state(
+            GuardianState(ts_event=0, ts_recv=0, state=TradingState.HALTED, reason="kill", heartbeat_age_ns=0), rig.now
+        )
+    )
     assert rig.core.state is TradingState.HALTED
     rig.run(1)
     assert rig.venue.qty == 0

@@ -1,0 +1,223 @@
+"""The router's hands at the venue: sends, cancels, looks up; each answer goes back to the core as an event.
+
+An order goes out by the first way that is open: the trade socket, then HTTP. The next way is tried only when nothing can have left
+by the one before (`VenueBusyError` without a venue's code): an order is never sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from services.order_router.core import RouterCore
+from undertow.exchange.errors import (
+    AccessError,
+    AlreadySoError,
+    BannedError,
+    ClockSkewError,
+    OrderGoneError,
+    OrderRefusedError,
+    RateLimitedError,
+    VenueBusyError,
+    VenueError,
+)
+from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.ports import OrderEntry
+from undertow.runtime.clock import Clock
+from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, SetStop
+from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
+
+RETRY_S: Final = 0.25
+BETWEEN_PASSES_S: Final = 0.05
+OVERLOADED: Final = 429  # the matching service may have it all the same
+
+_CERTAIN_REFUSALS: Final = (
+    OrderRefusedError,
+    OrderGoneError,
+    AlreadySoError,
+    RateLimitedError,
+    AccessError,
+    ClockSkewError,
+    BannedError,
+)
+
+
+class TruthAtVenue(Protocol):
+    """What is asked over HTTP; part of `undertow.exchange.ports.TradingRest`."""
+
+    async def find_order(self, symbol: str, order_id: str) -> VenueOrder | None: ...
+    async def open_orders(self) -> list[VenueOrder]: ...
+    async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...
+    async def positions(self) -> list[VenuePosition]: ...
+    async def wallet(self) -> Wallet: ...
+    async def set_stop_loss(self, symbol: str, stop_loss: str) -> None: ...
+
+
+class Hands:
+    """Performs what the core wants done at the venue.
+
+    Args:
+        ways: where orders may be sent, the first preferred.
+        perform: takes the effects of an answer.
+        survived: told of an error that nobody expected.
+    """
+
+    def __init__(
+        self,
+        core: RouterCore,
+        clock: Clock,
+        venue: TruthAtVenue,
+        ways: Sequence[OrderEntry],
+        perform: Callable[[list[Effect]], None],
+        survived: Callable[[str, BaseException], None],
+    ) -> None:
+        self._core = core
+        self._clock = clock
+        self._venue = venue
+        self._ways = tuple(ways)
+        self._perform = perform
+        self._survived = survived
+        self._busy: set[asyncio.Task[None]] = set()
+        self._recovery: asyncio.Task[None] | None = None
+
+    def send(self, request: OrderRequest) -> None:
+        """Send an order; its answer comes as an event."""
+        self._start(self._send(request))
+
+    def do(self, effect: Cancel | Lookup | Refresh | Recover | SetStop) -> None:
+        """Begin; the answer comes as an event."""
+        match effect:
+            case Cancel():
+                self._start(self._cancel(effect))
+            case Lookup():
+                self._start(self._look_up(effect))
+            case Refresh():
+                self._start(self._refresh(effect))
+            case SetStop():
+                self._start(self._set_stop(effect))
+            case Recover():
+                if self._recovery is not None:
+                    self._recovery.cancel()
+                self._recovery = self._start(self._recover(effect))
+
+    async def stop(self) -> None:
+        """Leave everything as it is; a restart finds it by look-up."""
+        for task in tuple(self._busy):
+            task.cancel()
+        await asyncio.gather(*self._busy, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._busy.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._busy.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._survived("venue_work_failed", error)
+
+    async def _send(self, request: OrderRequest) -> None:
+        answer = await self._answer(request)
+        self._perform(self._core.on_answer(request.order_id, answer, self._clock.now_ns()))
+
+    async def _answer(self, request: OrderRequest) -> Answer:
+        answer: Answer = Refused(0, "no way to the venue is open")
+        for way in self._ways:
+            try:
+                return Accepted(await way.create_order(request))
+            except _CERTAIN_REFUSALS as error:
+                return Refused(error.code, error.message)
+            except VenueBusyError as error:
+                if error.code == OVERLOADED:
+                    return Unknown(str(error))
+                if error.code:
+                    return Refused(error.code, error.message)
+                answer = Refused(0, f"not sent: {error.message}")
+            except VenueError as error:
+                return Unknown(str(error))
+            except Exception as error:
+                self._survived("send_failed", error)
+                return Unknown(f"{type(error).__name__}: {error}")
+        return answer
+
+    async def _cancel(self, effect: Cancel) -> None:
+        for way in self._ways:
+            try:
+                await way.cancel_order(effect.symbol, effect.order_id)
+            except OrderGoneError:
+                now_ns = self._clock.now_ns()
+                self._perform(self._core.on_cancel_answer(effect.order_id, now_ns, is_gone=True))
+                return
+            except VenueError:
+                continue  # by the next way; the core asks again anyway
+            else:
+                self._perform(self._core.on_cancel_answer(effect.order_id, self._clock.now_ns(), is_gone=False))
+                return
+
+    async def _look_up(self, effect: Lookup) -> None:
+        asked_ns = self._clock.now_ns()
+        try:
+            found = await self._venue.find_order(effect.symbol, effect.order_id)
+            executions = await self._venue.executions(since_ns=effect.since_ns, order_id=effect.order_id)
+        except BaseException as error:
+            self._perform(self._core.on_lookup_failed(effect.order_id, self._clock.now_ns()))
+            if isinstance(error, VenueError):
+                return
+            raise
+        now_ns = self._clock.now_ns()
+        self._perform(self._core.on_lookup(effect.order_id, found, executions, asked_ns, now_ns))
+
+    async def _refresh(self, effect: Refresh) -> None:
+        try:
+            positions = await self._venue.positions()
+            executions = await self._venue.executions(since_ns=effect.since_ns)
+        except BaseException as error:
+            self._perform(self._core.on_refresh_failed(effect.symbol, self._clock.now_ns()))
+            if isinstance(error, VenueError):
+                return
+            raise
+        qty = sum((each.qty for each in positions if each.symbol == effect.symbol), Decimal(0))
+        ours = [each for each in executions if each.symbol == effect.symbol]
+        self._perform(self._core.on_refreshed(effect.symbol, qty, ours, self._clock.now_ns()))
+
+    async def _set_stop(self, effect: SetStop) -> None:
+        try:
+            await self._venue.set_stop_loss(effect.symbol, format(effect.stop_loss, "f"))
+        except VenueError:
+            return  # the core asks again, and closes the position when that does not help
+        self._perform(self._core.on_stop_set(effect.symbol))
+
+    async def _recover(self, effect: Recover) -> None:
+        before: object = None
+        while True:
+            try:
+                orders = await self._venue.open_orders()
+                executions = await self._venue.executions(since_ns=effect.since_ns)
+                positions = await self._venue.positions()
+                wallet = await self._venue.wallet()
+            except VenueError:
+                await asyncio.sleep(RETRY_S)
+                continue
+            seen = _essence(orders, executions, positions, wallet)
+            if seen == before:
+                self._perform(self._core.on_recovered(orders, executions, positions, wallet, self._clock.now_ns()))
+                return
+            before = seen
+            await asyncio.sleep(BETWEEN_PASSES_S)
+
+
+def _essence(
+    orders: Sequence[VenueOrder],
+    executions: Sequence[VenueExecution],
+    positions: Sequence[VenuePosition],
+    wallet: Wallet,
+) -> object:
+    return (
+        {(each.venue_order_id, each.status, each.filled_qty) for each in orders},
+        {each.exec_id for each in executions},
+        {(each.symbol, each.qty, each.stop_loss) for each in positions},
+        wallet.wallet,
+    )
