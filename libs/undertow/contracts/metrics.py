@@ -65,6 +65,13 @@ FRAMES_RECEIVED: Final = Counter(
 BOOK_GAPS: Final = Counter("undertow_book_gaps_total", "Times a book could no longer be trusted.", labels=("symbol",))
 LIQUIDATIONS: Final = Counter("undertow_liquidations_total", "Single liquidations seen.", labels=("symbol",))
 
+FRAMES_DROPPED: Final = Counter("undertow_frames_dropped_total", "Frames not published, by reason.", labels=("reason",))
+INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decode, check and translate one frame.")
+
+# rest_collector
+REST_REQUESTS: Final = Counter("undertow_rest_requests_total", "Requests to the venue's endpoints.", labels=("kind",))
+REST_FAILURES: Final = Counter("undertow_rest_failures_total", "Requests that failed.", labels=("kind",))
+
 # feature_hub
 FEATURE_VECTORS: Final = Counter("undertow_feature_vectors_total", "Feature vectors published.", labels=("symbol",))
 FEATURE_HOLES: Final = Gauge(

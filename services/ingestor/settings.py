@@ -1,0 +1,27 @@
+"""Settings of the ingestor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from undertow.runtime.settings import BusSettings, Section, ServiceSettings, VenueSettings
+
+
+class FeedSettings(Section):
+    """`UNDERTOW_FEED__*`."""
+
+    depth: Literal[50, 200, 1000] = Field(default=200, description="an order book depth of the venue: 50, 200 or 1000")
+    checkpoint_seconds: float = Field(default=10.0, gt=0, description="seconds between two full books, above 0")
+    stale_seconds: float = Field(
+        default=30.0, gt=0, description="wall seconds of silence before a new connection, above 0"
+    )
+
+
+class Settings(ServiceSettings):
+    """What the ingestor is told."""
+
+    bus: BusSettings
+    venue: VenueSettings
+    feed: FeedSettings = FeedSettings()
