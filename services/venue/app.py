@@ -39,6 +39,11 @@ class Venue:
         settings: what it is told.
         runtime: what it stands on; its clock becomes the venue's own.
 
+    Attributes:
+        clock: the market's own time.
+        replay: the market.
+        tls_port: where TLS is spoken; 0 for nowhere.
+
     Raises:
         ConfigurationError: a tape, a certificate or a symbol that cannot be worked with.
     """
@@ -84,6 +89,7 @@ class Venue:
         self._tls = _tls(paper)
         self._host = settings.http.host
         self._listening = False
+        self.tls_port = 0
 
     async def run(self) -> None:
         """Serve and play until cancelled."""
@@ -122,9 +128,9 @@ class Venue:
                 f"{self._host}:{self._paper.tls_port} {error.strerror}",
                 "set it to a free port",
             ) from error
-        port = runner.addresses[-1][1]
-        self._runtime.facts["tls_port"] = str(port)
-        self._runtime.log.info("listening_tls", port=port)
+        self.tls_port = int(runner.addresses[-1][1])
+        self._runtime.facts["tls_port"] = str(self.tls_port)
+        self._runtime.log.info("listening_tls", port=self.tls_port)
 
 
 def build(settings: Settings, runtime: Runtime) -> Venue:

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.venue.limits import FIXED, RAISABLE, AddressLimit, EndpointLimits
+
+SECOND = 1_000_000_000
+
+
+def test_the_eleventh_order_of_a_second_waits_for_the_first_to_age():
+    limits = EndpointLimits({})
+    grants = [limits.take("u", "order/create", 1, n * 10) for n in range(11)]
+    assert [grant.allowed for grant in grants] == [1] * 10 + [0]
+    assert grants[10].reset_in_ns == SECOND - 100
+    assert limits.take("u", "order/create", 1, SECOND).allowed == 1
+
+
+def test_accounts_and_endpoints_have_budgets_of_their_own():
+    limits = EndpointLimits({})
+    limits.take("u", "order/create", 10, 0)
+    assert limits.take("u", "order/create", 1, 0).allowed == 0
+    assert limits.take("v", "order/create", 1, 0).allowed == 1
+    assert limits.take("u", "order/cancel", 1, 0).allowed == 1
+    assert limits.take("u", "order/create-batch", 1, 0).allowed == 1
+
+
+def test_a_raised_limit_replaces_the_default():
+    assert EndpointLimits({"order/create": 400}).take("u", "order/create", 1, 0).limit == 400
+
+
+def test_headers_say_limit_remaining_and_reset():
+    limits = EndpointLimits({})
+    assert limits.take("u", "order/create", 9, 0).headers(1000) == {
+        "X-Bapi-Limit": "10",
+        "X-Bapi-Limit-Status": "1",
+        "X-Bapi-Limit-Reset-Timestamp": "1000",
+    }
+    assert limits.take("u", "order/create", 1, 1).headers(1000)["X-Bapi-Limit-Reset-Timestamp"] == "2000"
+
+
+@given(st.lists(st.tuples(st.integers(0, SECOND // 2), st.integers(1, 25)), max_size=60))
+def test_no_rolling_second_ever_holds_more_than_the_limit(steps):
+    limits = EndpointLimits({})
+    now, passed = 0, []
+    for gap, wanted in steps:
+        now += gap
+        grant = limits.take("u", "order/create", wanted, now)
+        passed += [now] * grant.allowed
+        assert sum(1 for at in passed if at > now - SECOND) <= 10
+        assert grant.remaining == 10 - sum(1 for at in passed if at > now - SECOND)
+
+
+def test_raisable_and_fixed_limits_do_not_overlap():
+    assert not RAISABLE.keys() & FIXED.keys()
+
+
+def test_the_601st_request_in_five_seconds_bans_the_address_for_ten_minutes():
+    limit = AddressLimit()
+    assert all(limit.admits("a", n) for n in range(600))
+    assert not limit.admits("a", 600)
+    assert limit.admits("b", 600)
+    assert not limit.admits("a", 599 * SECOND)
+    assert limit.admits("a", 601 * SECOND)
+
+
+def test_a_steady_hundred_a_second_is_never_banned():
+    limit = AddressLimit()
+    assert all(limit.admits("a", n * SECOND // 100) for n in range(3000))
