@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from undertow.contracts.messages.market import Book, Gap, GapReason, MarketFact, Resync
 from undertow.exchange.book import OrderBook
 from undertow.exchange.bybit.facts import FrameDecoder, book_fact
-from undertow.exchange.bybit.frames import BadFrameError, BookFrame, Control, decode_frame
+from undertow.exchange.bybit.frames import BadFrameError, BookFrame, Control, MarketFrame, decode_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,9 @@ class IngestorCore:
         if feed is None:
             return [Drop("", "foreign_symbol", frame.symbol)]
         feed.seen = True
-        if isinstance(frame, BookFrame):
-            return self._on_book(feed, frame, recv_ns)
+        return self._on_book(feed, frame, recv_ns) if isinstance(frame, BookFrame) else self._on_other(frame, recv_ns)
+
+    def _on_other(self, frame: MarketFrame, recv_ns: int) -> list[Effect]:
         try:
             facts = self._decoder.facts(frame, recv_ns)
         except (KeyError, ValueError) as error:
