@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from services.feature_hub.core import HubCore, entry_number, snapshot_before
 from tests.undertow.features.facts import (
+    EXAMPLES,
     SECOND,
     SYMBOL,
     RandomMarket,
@@ -102,7 +103,7 @@ def test_a_fact_without_rows_does_not_take_the_place_of_the_cause():
     assert message.cause == ("market:{BTCUSDT}/2-0",)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.data())
 def test_batches_of_any_size_give_the_vectors_of_the_offline_sweep(market, uninterrupted, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(market)), max_size=40)))
@@ -116,7 +117,7 @@ def test_batches_of_any_size_give_the_vectors_of_the_offline_sweep(market, unint
     assert found == uninterrupted
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.data())
 def test_redelivered_batches_count_once(market, uninterrupted, data):
     deliveries = delivered(market)

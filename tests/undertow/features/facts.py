@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from undertow.contracts.messages.base import Message
 
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+EXAMPLES = 25 if JIT else 2  # interpreted kernels are a thousand times slower
 SYMBOL = "BTCUSDT"
 SECOND = 1_000_000_000
 T0 = 1_786_310_819_000_000_000 // SECOND * SECOND

@@ -15,6 +15,7 @@ def run(folder):
         cwd=folder,
         env={
             **os.environ,
+            "NUMBA_DISABLE_JIT": "0",
             "NUMBA_CACHE_DIR": str(folder / "cache"),
             "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
         },

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import recorded
-from tests.undertow.features.facts import SECOND, RandomMarket, tape_messages
+from tests.undertow.features.facts import EXAMPLES, SECOND, RandomMarket, tape_messages
 from undertow.features.events import EventBuffer, Events, events_of
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
 from undertow.features.layout import REASON_LONG, REASON_SHORT
@@ -37,7 +37,7 @@ def offline(market):
     return vectors
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.data())
 def test_online_in_random_batches_is_offline_in_one_call_bit_for_bit(market, offline, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(market)), max_size=60)))
@@ -52,7 +52,7 @@ def test_online_in_random_batches_is_offline_in_one_call_bit_for_bit(market, off
     assert np.concatenate([part.quotes for part in found]).tobytes() == offline.quotes.tobytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(cut=st.integers(0, 20_000), seed=st.integers(0, 1000))
 def test_altering_what_comes_later_changes_nothing_before(market, offline, cut, seed):
     events = events_of(market)
@@ -89,7 +89,7 @@ def test_history_older_than_the_windows_leaves_no_trace():
     assert late.values[late.clock_ns >= settled].tobytes() == expected.tobytes()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 400))
 def test_no_sequence_of_rows_gives_a_vector_that_is_not_finite(seed, count):
     chance = np.random.default_rng(seed)
