@@ -79,7 +79,6 @@ class Market:
         self.index = Decimal(0)
         self.lot_value = 0
         self.funding_due_ns = 0
-        self._funded_ns = 0
         self._premiums: deque[tuple[int, Decimal]] = deque(maxlen=_PREMIUM_SECONDS)
         self.update_id = self.sequence = self.book_ms = self.matched_ms = 0
 
@@ -119,7 +118,7 @@ class Market:
             self.funding_rate = to_units(Decimal(fields.funding_rate))
         if fields.next_funding_ms:
             due = int(fields.next_funding_ms) * _MS
-            if due > self._funded_ns:
+            if due > now_ns:  # a ticker may still name the stamp that has just passed
                 self.funding_due_ns = due
         if not fields.mark_price:
             return False
@@ -134,7 +133,6 @@ class Market:
 
     def funding_settled(self) -> None:
         """Go to the next stamp, until the ticker says otherwise."""
-        self._funded_ns = self.funding_due_ns
         self.funding_due_ns += self.funding_interval_ns
 
     def best(self, side: int) -> Decimal | None:

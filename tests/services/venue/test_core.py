@@ -2,137 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.services.venue.floor import MS, SYMBOL, Floor, items, topics
 
-REST_ORDER_KEYS = {
-    "orderId",
-    "orderLinkId",
-    "parentOrderLinkId",
-    "blockTradeId",
-    "symbol",
-    "price",
-    "qty",
-    "side",
-    "isLeverage",
-    "positionIdx",
-    "orderStatus",
-    "createType",
-    "cancelType",
-    "rejectReason",
-    "avgPrice",
-    "leavesQty",
-    "leavesValue",
-    "cumExecQty",
-    "cumExecValue",
-    "cumExecFee",
-    "cumFeeDetail",
-    "timeInForce",
-    "orderType",
-    "stopOrderType",
-    "orderIv",
-    "triggerPrice",
-    "takeProfit",
-    "stopLoss",
-    "tpTriggerBy",
-    "slTriggerBy",
-    "triggerDirection",
-    "triggerBy",
-    "lastPriceOnCreated",
-    "reduceOnly",
-    "closeOnTrigger",
-    "smpType",
-    "smpGroup",
-    "smpOrderId",
-    "tpslMode",
-    "tpLimitPrice",
-    "slLimitPrice",
-    "placeType",
-    "createdTime",
-    "updatedTime",
-}
-STREAM_ORDER_KEYS = REST_ORDER_KEYS | {"category", "closedPnl", "feeCurrency", "rpiTakerAccess", "rpiMatchedQty"}
-STREAM_EXECUTION_KEYS = {
-    "category",
-    "symbol",
-    "closedSize",
-    "execFee",
-    "execId",
-    "execPrice",
-    "execQty",
-    "execType",
-    "execValue",
-    "feeRate",
-    "feeCurrency",
-    "tradeIv",
-    "markIv",
-    "blockTradeId",
-    "markPrice",
-    "indexPrice",
-    "underlyingPrice",
-    "leavesQty",
-    "orderId",
-    "orderLinkId",
-    "orderPrice",
-    "orderQty",
-    "orderType",
-    "stopOrderType",
-    "side",
-    "execTime",
-    "isLeverage",
-    "isMaker",
-    "seq",
-    "marketUnit",
-    "execPnl",
-    "createType",
-    "extraFees",
-}
-REST_EXECUTION_KEYS = STREAM_EXECUTION_KEYS - {"category", "isLeverage", "marketUnit", "execPnl"} | {"execFeeV2"}
-STREAM_POSITION_KEYS = {
-    "category",
-    "symbol",
-    "side",
-    "size",
-    "positionIdx",
-    "positionValue",
-    "riskId",
-    "riskLimitValue",
-    "entryPrice",
-    "markPrice",
-    "leverage",
-    "breakEvenPrice",
-    "autoAddMargin",
-    "positionIM",
-    "positionIMByMp",
-    "positionMM",
-    "positionMMByMp",
-    "liqPrice",
-    "bustPrice",
-    "takeProfit",
-    "stopLoss",
-    "trailingStop",
-    "unrealisedPnl",
-    "curRealisedPnl",
-    "cumRealisedPnl",
-    "sessionAvgPrice",
-    "positionStatus",
-    "adlRankIndicator",
-    "isReduceOnly",
-    "createdTime",
-    "updatedTime",
-    "openTime",
-    "seq",
-    "mmrSysUpdatedTime",
-    "leverageSysUpdatedTime",
-    "tpslMode",
-    "positionBalance",
-    "tradeMode",
-}
-REST_POSITION_KEYS = STREAM_POSITION_KEYS - {"category", "entryPrice"} | {"avgPrice", "delta", "gamma", "vega", "theta"}
+EXAMPLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text())
+"""The items of the protocol page."""
 
 
 def test_a_resting_order_is_acknowledged_shown_and_filled_as_maker() -> None:
@@ -154,16 +34,30 @@ def test_a_resting_order_is_acknowledged_shown_and_filled_as_maker() -> None:
     assert floor.coin()["walletBalance"] == "9999.88"
 
 
-def test_items_have_exactly_the_documented_keys() -> None:
+def shape(value: Any) -> Any:
+    """Keys and types; the coins of a fee are data, not keys."""
+    if isinstance(value, dict):
+        return {key: dict if key == "cumFeeDetail" else shape(item) for key, item in value.items()}
+    return [shape(item) for item in value] if isinstance(value, list) else type(value)
+
+
+def test_items_have_exactly_the_documented_keys_and_types() -> None:
     floor = Floor()
     floor.create(stopLoss="59000", takeProfit="61000")
     events = floor.trade("Sell", "59999.90", "1")
-    assert {frozenset(item) for item in items(events, "order")} == {frozenset(STREAM_ORDER_KEYS)}
-    assert set(items(events, "execution")[0]) == STREAM_EXECUTION_KEYS
-    assert set(items(events, "position")[0]) == STREAM_POSITION_KEYS
-    assert set(floor.get("order/realtime", symbol=SYMBOL).result["list"][0]) == REST_ORDER_KEYS
-    assert set(floor.get("execution/list").result["list"][0]) == REST_EXECUTION_KEYS
-    assert set(floor.position()) == REST_POSITION_KEYS
+    assert len(items(events, "order")) == 3
+    for topic in ("order", "execution", "position"):
+        for item in items(events, topic):
+            assert shape(item) == shape(EXAMPLES[f"stream_{topic}"])
+    assert shape(items(events, "wallet")[0]) == shape(EXAMPLES["wallet"])
+    assert shape(floor.get("order/realtime", symbol=SYMBOL).result["list"][0]) == shape(EXAMPLES["rest_order"])
+    assert shape(floor.get("execution/list").result["list"][0]) == shape(EXAMPLES["rest_execution"])
+    assert shape(floor.position()) == shape(EXAMPLES["rest_position"])
+    funding = {"nextFundingTime": str(floor.now_ns // MS + 2)}
+    floor.ticker(**funding)
+    assert shape(items(floor.core.on_time(floor.now_ns + 2 * MS), "execution")[0]) == shape(
+        EXAMPLES["stream_execution"]
+    )
 
 
 def test_a_post_only_order_that_would_take_is_acknowledged_and_then_cancelled() -> None:
@@ -308,6 +202,13 @@ def test_a_smaller_amend_keeps_the_place_and_a_new_price_loses_it() -> None:
     floor.trade("Sell", "60000.00", "1.5")
     floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty="0.05")
     assert items(floor.trade("Sell", "60000.00", "0.51"), "execution")[0]["execQty"] == "0.01"
+    other = floor.post("order/create", "u2", symbol=SYMBOL, side="Buy", orderType="Limit", qty="0.1", price="60000.00")
+    floor.book(bids=[("60000.00", "0.001")])
+    rows = items(floor.trade("Sell", "60000.00", "0.05"), "execution")
+    assert [row["execQty"] for row in rows] == ["0.04", "0.009"]
+    assert other.ret_code == 0
+    floor.post("order/cancel-all", "u2", symbol=SYMBOL)
+    order_id = floor.create(qty="0.04").result["orderId"]
     assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, price="59999.90").ret_code == 0
     assert floor.trade("Sell", "59999.90", "3") == []
     assert items(floor.trade("Sell", "59999.90", "1"), "execution")[0]["execQty"] == "0.04"
@@ -451,6 +352,17 @@ def test_two_reduce_only_orders_filled_by_one_trade_never_flip_the_position() ->
     assert [e["execQty"] for e in items(events, "execution")] == ["0.015", "0.005"]
     assert floor.position()["side"] == ""
     assert floor.get("order/realtime", symbol=SYMBOL).result["list"] == []
+
+
+def test_a_trimmed_order_takes_no_more_of_the_next_trade_than_it_has_left() -> None:
+    floor = Floor()
+    floor.market(qty="0.02")
+    for _ in range(2):
+        floor.create("Sell", "0.015", "60000.30", reduceOnly=True)
+    floor.post("order/create", "u2", symbol=SYMBOL, side="Sell", orderType="Limit", qty="0.010", price="60000.30")
+    floor.trade("Buy", "60000.30", "0.018")
+    rows = items(floor.trade("Buy", "60000.30", "0.005"), "execution")
+    assert [row["execQty"] for row in rows] == ["0.002", "0.003"]
 
 
 def test_quantity_zero_closes_everything() -> None:
