@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import TYPE_CHECKING
 
 from services.model_server.core import SOURCE, Look, ModelServerCore, SignalRule
 from undertow.bus import open_bus
+from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.audit import AuditChain
 from undertow.contracts.metrics import DECISION_SECONDS, DECISIONS, SIGNALS_SENT, TRADES_LEARNT
@@ -16,6 +18,7 @@ from undertow.learning.errors import ModelError
 from undertow.learning.policy import ThompsonPolicy
 from undertow.learning.registry import Entry, load_serving
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.retry import backoff
 
 if TYPE_CHECKING:
     from services.model_server.settings import Settings
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 GROUP = "model_server"
 AUDITED = 5_000  # records read back: more than an hour of explorations
 LOOK_SECONDS = 1.0
+AWAY = "the bus does not answer"
 
 Publication = tuple[Topic, "Message", tuple[int, ...]]
 
@@ -61,7 +65,7 @@ class ModelServer:
         """Read back orders, commands and our own records, then follow the streams."""
         watch: asyncio.Task[None] | None = None
         try:
-            await self._restore()
+            await self._restore_when_there()
             self._reason = None
             watch = asyncio.create_task(self._watch_bus(), name="bus")
             await self._follow()
@@ -70,12 +74,24 @@ class ModelServer:
                 watch.cancel()
             await self._bus.close()
 
+    async def _restore_when_there(self) -> None:
+        for wait in backoff(longest_s=LOOK_SECONDS):
+            try:
+                await self._restore()
+            except BusAwayError:
+                self._reason = AWAY
+                await asyncio.sleep(wait)
+            else:
+                return
+
     async def _restore(self) -> None:
-        self.core.restore([delivery.message for delivery in await self._bus.tail(self._audit, AUDITED)])
-        for topic in self._controls:
-            for delivery in await self._bus.tail(topic, CONTROL.maxlen):
-                self.core.on_control(delivery.message)
-        for delivery in await self._bus.tail(self._orders, ORDERS.maxlen):
+        records = await self._bus.tail(self._audit, AUDITED)
+        commands = [await self._bus.tail(topic, CONTROL.maxlen) for topic in self._controls]
+        orders = await self._bus.tail(self._orders, ORDERS.maxlen)
+        self.core.restore([delivery.message for delivery in records])
+        for delivery in itertools.chain.from_iterable(commands):
+            self.core.on_control(delivery.message)
+        for delivery in orders:
             self._learn(delivery)
 
     async def _follow(self) -> None:
@@ -127,7 +143,7 @@ class ModelServer:
 
     async def _watch_bus(self) -> None:
         while True:
-            self._reason = None if await self._bus.connected() else "the bus does not answer"
+            self._reason = None if await self._bus.connected() else AWAY
             await asyncio.sleep(LOOK_SECONDS)
 
 

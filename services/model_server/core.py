@@ -92,6 +92,7 @@ class ModelServerCore:
         deadline = features.ts_recv + self._rule.valid_ns
         if features.schema_hash != self.scorer.schema_hash or len(features.values) != self._vector_bytes:
             detail = {
+                "vector": identity,
                 "vector_schema": features.schema_hash,
                 "model_schema": self.scorer.schema_hash,
                 "vector_bytes": len(features.values),
@@ -99,9 +100,9 @@ class ModelServerCore:
             }
             return self._look(Verdict.SCHEMA_MISMATCH, features, ref, detail)
         if now_ns > deadline:
-            return self._look(Verdict.STALE, features, ref, {"late_ms": (now_ns - deadline) / 1e6})
+            return self._look(Verdict.STALE, features, ref, {"vector": identity, "late_ms": (now_ns - deadline) / 1e6})
         if self.state is not TradingState.ACTIVE:
-            return self._look(Verdict.PAUSED, features, ref, {"state": self.state.value})
+            return self._look(Verdict.PAUSED, features, ref, {"vector": identity, "state": self.state.value})
         return self._decide(features, identity, ref, deadline)
 
     def on_order(self, fact: OrderFact) -> bool:
@@ -132,13 +133,13 @@ class ModelServerCore:
                         pass  # a restart serves the new champion
 
     def restore(self, decisions: Sequence[Decision]) -> None:
-        """Take up the chain, and the exploration budget already spent, from our own records, oldest first."""
+        """Take up an earlier life from its own records, oldest first: the chain, the vectors it looked at, its explorations."""
         for decision in decisions:
             self.chain.head = decision.hash
-            if decision.verdict is Verdict.SIGNALLED:
-                detail = msgspec.json.decode(decision.detail)
-                if detail["explores"]:
-                    self.policy.charge(-detail["expected_bps"] * detail["fill_probability"], decision.ts_event)
+            detail = msgspec.json.decode(decision.detail)
+            _is_new(self._vectors, detail["vector"])
+            if decision.verdict is Verdict.SIGNALLED and detail["explores"]:
+                self.policy.charge(-detail["expected_bps"] * detail["fill_probability"], decision.ts_event)
 
     def _decide(self, features: Features, identity: str, ref: str, deadline: int) -> Look:
         vector = np.frombuffer(features.values, dtype="<f8")

@@ -38,7 +38,7 @@ def _market(trades=(), books=(), extra=()):
     happenings = [(at, "trade", rest) for at, *rest in trades] + [(at, "book", rest) for at, *rest in books]
     for at, what, rest in sorted(happenings, key=lambda item: item[0]):
         (_trade if what == "trade" else _book)(buffer, at, *rest)
-    _book(buffer, 40 * SECOND, *(happenings and books and books[-1][1:3] or (9999.9, 10000.1)))
+    _book(buffer, 40 * SECOND, *((happenings and books and books[-1][1:3]) or (9999.9, 10000.1)))
     return buffer.columns(), np.array([trigger])
 
 
@@ -94,9 +94,7 @@ def test_only_trades_between_arrival_and_the_end_of_the_rest_count(at, fills):
 
 
 def test_an_order_that_would_take_on_arrival_is_refused():
-    columns, triggers = _market(
-        books=[(10 * MS, 9990.0, 9990.2)], trades=[(SECOND, TRADE_SELL, 9980.0, 99.0)]
-    )
+    columns, triggers = _market(books=[(10 * MS, 9990.0, 9990.2)], trades=[(SECOND, TRADE_SELL, 9980.0, 99.0)])
     assert not _outcome(columns, triggers, BUY_1)[0]
 
 
@@ -129,9 +127,7 @@ def test_a_trigger_too_close_to_the_end_has_no_label():
 
 @given(
     st.lists(
-        st.tuples(
-            st.integers(1, 3500), st.booleans(), st.integers(99_700, 100_300), st.floats(0.001, 20.0)
-        ),
+        st.tuples(st.integers(1, 3500), st.booleans(), st.integers(99_700, 100_300), st.floats(0.001, 20.0)),
         max_size=30,
     )
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_the_fingerprint_changes_with_any_value(dataset):
 
 def test_the_splits_are_apart_by_more_than_any_trade(dataset):
     parts = split(dataset, SMALL.shares)
-    for earlier, later in zip(parts, parts[1:], strict=False):
+    for earlier, later in itertools.pairwise(parts):
         assert later.ts_ns[0] - earlier.ts_ns[-1] >= PURGE_NS
     assert sum(len(part) for part in parts) <= len(dataset)
 
@@ -57,8 +58,7 @@ def test_the_same_data_and_seed_give_the_same_hash(dataset, trained, tmp_path):
     again = train(dataset, SMALL, demonstration=True, data={})
     first = write_entry(tmp_path, trained.card, trained.return_onnx, trained.fill_onnx)
     assert write_entry(tmp_path, again.card, again.return_onnx, again.fill_onnx) == first
-    other = train(dataset, replace(SMALL, seed=8),
-                  demonstration=True, data={})
+    other = train(dataset, replace(SMALL, seed=8), demonstration=True, data={})
     assert write_entry(tmp_path, other.card, other.return_onnx, other.fill_onnx) != first
 
 
