@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 DEAD_LETTER_MAXLEN: Final = 1000
+DEAD_PREFIX: Final = "dead:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +30,4 @@ class DeadLetter:
 
 def dead_key(stream: str) -> str:
     """Give the key of a stream's dead letters."""
-    return f"dead:{stream}"
+    return DEAD_PREFIX + stream

@@ -14,7 +14,7 @@ class BusError(Exception):
     """Base."""
 
 
-class BusAwayError(BusError):
+class BusAwayError(BusError, ConnectionError):
     """Redis does not answer now."""
 
 

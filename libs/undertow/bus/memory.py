@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -19,6 +21,9 @@ from undertow.bus.errors import PoisonLimitError
 from undertow.bus.ports import Delivery, GroupLag, Topic, Watch
 from undertow.bus.settings import ReaderSettings, Unwatched
 from undertow.contracts.messages.base import Message
+
+TRIM_SHARE: Final = 10
+"""A log is trimmed when it is a tenth too long."""
 
 
 @dataclass
@@ -41,8 +46,27 @@ class Group:
 class Log:
     """One key."""
 
-    entries: dict[int, bytes] = field(default_factory=dict)  # ascending
+    numbers: list[int] = field(default_factory=list)  # ascending; one per entry
+    raws: list[bytes] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
+
+    def append(self, number: int, raw: bytes, maxlen: int) -> None:
+        """Append, and trim about to the length: like Redis not at each entry."""
+        self.numbers.append(number)
+        self.raws.append(raw)
+        excess = len(self.numbers) - maxlen
+        if excess > maxlen // TRIM_SHARE:
+            del self.numbers[:excess], self.raws[:excess]
+
+    def get(self, number: int) -> bytes | None:
+        """Give an entry, None when it has been trimmed."""
+        at = bisect_left(self.numbers, number)
+        return self.raws[at] if at < len(self.numbers) and self.numbers[at] == number else None
+
+    def between(self, first: int, last: int) -> list[tuple[int, bytes]]:
+        """Give the entries with first <= number <= last."""
+        part = slice(bisect_left(self.numbers, first), bisect_right(self.numbers, last))
+        return list(zip(self.numbers[part], self.raws[part], strict=True))
 
 
 class Store:
@@ -61,10 +85,7 @@ class Store:
     def append(self, key: str, raw: bytes, maxlen: int) -> int:
         """Append raw bytes and wake the readers."""
         self.counter += 1
-        entries = self.log(key).entries
-        entries[self.counter] = raw
-        while len(entries) > maxlen:
-            del entries[next(iter(entries))]
+        self.log(key).append(self.counter, raw, maxlen)
         self.changed.set()
         return self.counter
 
@@ -121,15 +142,14 @@ class MemoryBus:
 
     async def tail(self, topic: Topic, count: int) -> list[Delivery]:
         """See `History.tail`."""
-        entries = list(self.store.log(topic.key).entries.items())
-        return _history(topic, entries[max(0, len(entries) - count) :])
+        log = self.store.log(topic.key)
+        return _history(topic, list(zip(log.numbers[-count:], log.raws[-count:], strict=True)))
 
     async def since(self, topic: Topic, entry_id: str, until: str = "+") -> list[Delivery]:
         """See `History.since`."""
         first = _number(entry_id)
         last = self.store.counter if until == "+" else _number(until)
-        entries = self.store.log(topic.key).entries.items()
-        return _history(topic, [(number, raw) for number, raw in entries if first <= number <= last])
+        return _history(topic, self.store.log(topic.key).between(first, last))
 
     async def acked_position(self, group: str, topic: Topic) -> str:
         """See `Bus.acked_position`."""
@@ -139,16 +159,17 @@ class MemoryBus:
         position = min(state.pending) - 1 if state.pending else state.last
         return f"{position}-0"
 
-    async def lags(self, topics: Sequence[Topic]) -> list[GroupLag]:
+    async def lags(self, topics: Sequence[Topic] | None = None) -> list[GroupLag]:
         """See `Bus.lags`."""
         rows: list[GroupLag] = []
-        for key in dict.fromkeys(topic.key for topic in topics):
+        keys = sorted(self.store.logs) if topics is None else [topic.key for topic in topics]
+        for key in dict.fromkeys(keys):
             log = self.store.log(key)
-            length = len(log.entries)
+            length = len(log.numbers)
             if not log.groups:
                 rows.append(GroupLag(key, "", length, 0, 0))
             for name, group in log.groups.items():
-                lag = sum(number > group.last for number in log.entries)
+                lag = len(log.numbers) - bisect_right(log.numbers, group.last)
                 rows.append(GroupLag(key, name, length, lag, len(group.pending)))
         return rows
 
@@ -240,7 +261,9 @@ class MemoryReader:
         found: list[tuple[Topic, int]] = []
         for topic in self._topics:
             group = self._group_of(topic.key)
-            fresh = [number for number in self._store.log(topic.key).entries if number > group.last][: self._batch]
+            numbers = self._store.log(topic.key).numbers
+            start = bisect_right(numbers, group.last)
+            fresh = numbers[start : start + self._batch]
             if fresh:
                 group.last = fresh[-1]
                 found += [(topic, number) for number in fresh]
@@ -251,7 +274,7 @@ class MemoryReader:
         for topic, number in found:
             key = topic.key
             self._group_of(key).pending[number] = Pending(self._consumer, self._wall_ns())
-            raw = self._store.log(key).entries.get(number)
+            raw = self._store.log(key).get(number)
             if raw is None:  # trimmed while it was pending
                 self._done(key, number)
                 continue

@@ -132,8 +132,11 @@ class Bus(Publisher, History, Protocol):
         """Id up to which the group has everything acknowledged ("0-0" when nothing): where a warm-up may end."""
         ...
 
-    async def lags(self, topics: Sequence[Topic]) -> list[GroupLag]:
-        """Give length, lag and pending of every group on these topics; a key without groups has one row with group ""."""
+    async def lags(self, topics: Sequence[Topic] | None = None) -> list[GroupLag]:
+        """Give length, lag and pending of every group on these topics, or on every key but dead letters.
+
+        A key without groups has one row with group "".
+        """
         ...
 
     async def connected(self) -> bool:

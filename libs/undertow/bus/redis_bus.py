@@ -10,16 +10,18 @@ from typing import Any, Final
 import msgspec
 
 from undertow.bus.codec import Duplicates, opened
+from undertow.bus.deadletters import DEAD_PREFIX
 from undertow.bus.entries import ENTRY_FIELD, count_after, group_states
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.ports import Delivery, GroupLag, Topic, Watch
 from undertow.bus.redis_publisher import RedisPublisher
 from undertow.bus.redis_reader import RedisReader
-from undertow.bus.resp import Address, Link
+from undertow.bus.resp import Address, Connection, Link
 from undertow.bus.settings import PublisherSettings, ReaderSettings, Unwatched
 from undertow.contracts.messages.base import Message
 
 HISTORY_PAGE: Final = 2000
+SCAN_PAGE: Final = 1000
 CLOSE_TIMEOUT_S: Final = 1.0
 
 
@@ -123,7 +125,7 @@ class RedisBus:
             return "0-0"
         return states[group].acked if group in states else "0-0"
 
-    async def lags(self, topics: Sequence[Topic]) -> list[GroupLag]:
+    async def lags(self, topics: Sequence[Topic] | None = None) -> list[GroupLag]:
         """See `Bus.lags`.
 
         Raises:
@@ -131,7 +133,8 @@ class RedisBus:
         """
         connection = await self._asking.once()
         rows: list[GroupLag] = []
-        for key in dict.fromkeys(topic.key for topic in topics):
+        keys = await _stream_keys(connection) if topics is None else [topic.key for topic in topics]
+        for key in dict.fromkeys(keys):
             (length,) = await connection.ask(("XLEN", key))
             try:
                 states = await group_states(connection, key)
@@ -169,6 +172,16 @@ class RedisBus:
 
     def _link(self) -> Link:
         return Link(self._address, self._publishing.answer_timeout_s)
+
+
+async def _stream_keys(connection: Connection) -> list[str]:
+    keys: list[str] = []
+    cursor = b"0"
+    while True:
+        ((cursor, found),) = await connection.ask(("SCAN", cursor, "COUNT", SCAN_PAGE, "TYPE", "stream"))
+        keys += [key.decode() for key in found]
+        if cursor == b"0":
+            return sorted(key for key in keys if not key.startswith(DEAD_PREFIX))
 
 
 def _history(topic: Topic, entries: Sequence[Any]) -> list[Delivery]:

@@ -80,6 +80,7 @@ class RedisReader:
         self._keys = tuple(shelf.key for shelf in self._shelves.values())
         self._buried = 0
         self._claim_at_s = 0.0
+        self._closed = False
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See `Reader.ack`."""
@@ -104,7 +105,8 @@ class RedisReader:
                     yield batch
                     waits = backoff(0.02, 1.0)
             except BusAwayError:
-                continue
+                if self._closed:
+                    return
             except BusRefusedError as error:
                 if not str(error).startswith(RETRY_WORDS):
                     raise
@@ -121,7 +123,8 @@ class RedisReader:
             await connection.ask(*(self._xack(shelf, ids) for shelf, ids in acks))
 
     def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; whoever reads comes to the end."""
+        self._closed = True
         self._link.close()
 
     async def _open_groups(self, connection: Connection) -> None:

@@ -80,10 +80,14 @@ class BusMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._hops: dict[str, prometheus.Histogram] = {}
 
     def delivered(self, stream: str, seconds: float) -> None:
         """Observe one hop."""
-        self._metrics.histogram(HOP, hop=stream).observe(seconds)
+        hop = self._hops.get(stream)
+        if hop is None:
+            hop = self._hops[stream] = self._metrics.histogram(HOP, hop=stream)
+        hop.observe(seconds)
 
     def dead_letter(self, stream: str) -> None:
         """Count an entry that could not be decoded."""

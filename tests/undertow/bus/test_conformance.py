@@ -19,6 +19,7 @@ from undertow.bus.ports import Bus, Delivery, Reader, Topic
 from undertow.bus.redis_bus import RedisBus
 from undertow.bus.resp import Address, connect
 from undertow.bus.settings import ReaderSettings
+from undertow.bus.stats import lags
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.streams import CONTROL
 
@@ -80,7 +81,7 @@ class Kind:
 
     async def raw(self, key: str) -> list[bytes]:
         if self.server is None:
-            return list(self.store.log(key).entries.values())
+            return list(self.store.log(key).raws)
         return [fields[1] for _, fields in await self.redis("XRANGE", key, "-", "+")]
 
     async def dead_letters(self, name: str) -> list[tuple[bytes, str, str]]:
@@ -365,6 +366,10 @@ async def test_lags_tell_what_each_group_has_not_read_and_not_acknowledged(kind:
     first, second = await bus.lags([TOPIC, OTHER, TOPIC])
     assert (first.key, first.group, first.length, first.lag, first.pending) == (TOPIC.key, "g", 5, 3, 2)
     assert (second.key, second.group, second.length, second.lag, second.pending) == (OTHER.key, "", 0, 0, 0)
+    await kind.append_raw(OTHER.key, b"x")
+    if kind.server is not None:
+        await kind.append_raw("dead:control", b"x")
+    assert [(row.key, row.group, row.length) for row in await lags(bus)] == [(TOPIC.key, "g", 5), (OTHER.key, "", 1)]
 
 
 async def test_a_bus_says_that_it_is_connected(kind: Kind) -> None:

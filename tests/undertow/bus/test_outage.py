@@ -222,6 +222,15 @@ async def test_acknowledgements_wait_for_the_effects_they_confirm(server: RedisS
         reading.cancel()
 
 
+async def test_a_reader_of_a_closed_bus_comes_to_its_end(server: RedisServer) -> None:
+    async with opened(server) as bus:
+        await bus.publish(TOPIC, command(0))
+        batches = bus.reader("g", "c", [TOPIC]).batches()
+        await anext(batches)
+    with pytest.raises(StopAsyncIteration):
+        await anext(batches)
+
+
 async def test_what_redis_refuses_is_the_publishers_error(server: RedisServer) -> None:
     await ask(server, "SET", TOPIC.key, "not a stream")
     async with opened(server) as bus:
