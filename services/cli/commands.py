@@ -85,6 +85,8 @@ def run(
     for name, value in (("TAPE", tape and str(tape.absolute())), ("SEED", seed), ("RATE", rate)):
         if value is not None:
             os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
+    if tape is not None:
+        os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
     settings = load(Settings)
     check_before_start(settings.mode)
     options = RunOptions(

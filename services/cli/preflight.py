@@ -8,7 +8,9 @@ from pathlib import Path
 
 from services.cli.fleet import SERVICES
 from undertow.domain.state import Mode
-from undertow.learning.registry import ModelError, ModelRegistry
+from undertow.learning.errors import ModelError
+from undertow.learning.registry import load_serving
+from undertow.learning.settings import ModelSettings
 from undertow.markets.tape import TapeError, TapeSource
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX, load
@@ -42,8 +44,10 @@ def check_before_start(mode: Mode) -> None:
         try:
             TapeSource(Path(tape))
         except TapeError as error:
-            raise ConfigurationError(f"{PREFIX}PAPER__TAPE", str(error), "name a tape of recorded frames") from None
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__TAPE", f"{error.path}, line {error.line}: {error.rule}", error.remedy
+            ) from None
     try:
-        ModelRegistry(Path(os.environ.get(f"{PREFIX}MODEL__REGISTRY", "var/models"))).champion(mode)
+        load_serving(Path(os.environ.get(f"{PREFIX}MODEL__REGISTRY") or ModelSettings().registry), mode)
     except ModelError as error:
-        raise ConfigurationError(f"{PREFIX}MODEL__REGISTRY", str(error), "train again or roll back") from None
+        raise ConfigurationError(f"{PREFIX}MODEL__REGISTRY", error.problem, error.remedy) from None

@@ -26,7 +26,7 @@ from services.guardian.rules import (
     Remember,
     Transfer,
 )
-from services.guardian.settings import GuardianSettings
+from services.guardian.settings import Settings
 from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
 from undertow.domain.order import OrderType, TimeInForce
@@ -85,7 +85,7 @@ class GuardianApp:
     def __init__(
         self,
         runtime: Runtime,
-        settings: GuardianSettings,
+        settings: Settings,
         venue: Venue,
         ways: Sequence[OrderEntry],
         checkpoint: Checkpoint[Memory],
@@ -363,7 +363,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def build(settings: GuardianSettings, runtime: Runtime) -> GuardianApp:
+def build(settings: Settings, runtime: Runtime) -> GuardianApp:
     """Choose the real implementations: the guardian's own key, connection and trade socket."""
     key = credentials_for(settings.mode, "guardian", os.environ)
     http = BybitHttp(settings.venue.rest_url, runtime.clock, key, timeout_s=HTTP_TIMEOUT_S)

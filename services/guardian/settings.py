@@ -40,7 +40,7 @@ class GuardSettings(Section):
         )
 
 
-class GuardianSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Everything the guardian is told; no bus, no database."""
 
     venue: VenueSettings = VenueSettings()

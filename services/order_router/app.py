@@ -18,7 +18,7 @@ from services.order_router.core import RouterCore
 from services.order_router.hands import Hands, TruthAtVenue
 from services.order_router.herald import Herald
 from services.order_router.journal import Journal, JournalError
-from services.order_router.settings import OrderRouterSettings
+from services.order_router.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.audit import GENESIS, AuditChain
@@ -109,7 +109,7 @@ class OrderRouter:
 
     def __init__(
         self,
-        settings: OrderRouterSettings,
+        settings: Settings,
         runtime: Runtime,
         bus: Bus,
         venue: Venue,
@@ -474,7 +474,7 @@ class OrderRouter:
         return 200, msgspec.json.encode(picture), JSON
 
 
-def build(settings: OrderRouterSettings, runtime: Runtime) -> OrderRouter:
+def build(settings: Settings, runtime: Runtime) -> OrderRouter:
     """Choose the real implementations."""
     key = credentials_for(settings.mode, "router", os.environ)
     venue = settings.venue

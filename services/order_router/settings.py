@@ -59,7 +59,7 @@ class RiskSettings(Section):
     max_drawdown: Decimal = Field(default=Decimal("0.10"), gt=0, lt=1, description="a fraction of the peak")
 
 
-class OrderRouterSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Settings of this service."""
 
     bus: BusSettings

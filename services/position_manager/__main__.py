@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.position_manager.app import build
-from services.position_manager.settings import PositionManagerSettings
+from services.position_manager.settings import Settings
 from undertow.runtime.service import run
 
 if __name__ == "__main__":
-    run("position_manager", PositionManagerSettings, build)
+    run("position_manager", Settings, build)

@@ -23,7 +23,7 @@ from services.position_manager.core import (
     VenueView,
     opened,
 )
-from services.position_manager.settings import SECOND_NS, PositionManagerSettings
+from services.position_manager.settings import SECOND_NS, Settings
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.messages.control import Command
@@ -123,7 +123,7 @@ class PositionManagerApp:
     def __init__(
         self,
         runtime: Runtime,
-        settings: PositionManagerSettings,
+        settings: Settings,
         bus: Bus,
         venue: Venue,
         guardian: Guardian,
@@ -352,7 +352,7 @@ def _facts(view: VenueView, executions: Sequence[VenueExecution]) -> object:
     return held, view.wallet.wallet, [each.exec_id for each in executions], [each.entry_id for each in view.rows]
 
 
-def build(settings: PositionManagerSettings, runtime: Runtime) -> PositionManagerApp:
+def build(settings: Settings, runtime: Runtime) -> PositionManagerApp:
     """Choose the real implementations."""
     key = credentials_for(settings.mode, "reader", os.environ)
     return PositionManagerApp(

@@ -37,7 +37,7 @@ class WatchSettings(Section):
         )
 
 
-class PositionManagerSettings(ServiceSettings):
+class Settings(ServiceSettings):
     """Everything the position manager is told."""
 
     bus: BusSettings

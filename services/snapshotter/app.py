@@ -82,5 +82,5 @@ class Snapshotter:
 
 def build(settings: Settings, runtime: Runtime) -> Snapshotter:
     """Choose the real implementations."""
-    bus = open_bus(settings.bus.url, f"{runtime.name}:{runtime.boot_id}")
+    bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
     return Snapshotter(settings, runtime, bus, SnapshotStore(settings.snapshot.root))
