@@ -94,9 +94,7 @@ def test_a_liquidated_long_sells_below_the_bid_and_a_liquidated_short_buys_above
             continue
         prices = [Decimal(trade["p"]) for trade in frame["data"]]
         symbol = frame["data"][0]["s"]
-        bid, ask = (
-            (Decimal(65000), Decimal("65000.1")) if symbol == "BTCUSDT" else (Decimal(1900), Decimal("1900.01"))
-        )
+        bid, ask = (Decimal(65000), Decimal("65000.1")) if symbol == "BTCUSDT" else (Decimal(1900), Decimal("1900.01"))
         side = forced_by[symbol, frame["data"][0]["T"]]
         sides.add(side)
         assert {trade["S"] for trade in frame["data"]} == {order_side[side]}
