@@ -47,9 +47,12 @@ _DELTAS: Final = np.array([arm.delta_bps for arm in ARMS], dtype=np.float32)
 _HOLDS: Final = np.array([arm.hold_ns / 1e9 for arm in ARMS], dtype=np.float32)
 
 
+_COLUMNS: Final = {side: np.stack([_SIGNS, _SIGNS * np.float32(side.sign), _DELTAS, _HOLDS], axis=1) for side in Side}
+
+
 def arm_columns(trigger_side: Side) -> npt.NDArray[np.float32]:
-    """Give the arms as model input, shape (36, 4), for a trigger that liquidated positions of this side."""
-    return np.stack([_SIGNS, _SIGNS * np.float32(trigger_side.sign), _DELTAS, _HOLDS], axis=1)
+    """Give the arms as model input, shape (36, 4), for a trigger that liquidated positions of this side; not to be changed."""
+    return _COLUMNS[trigger_side]
 
 
 def model_input(vector: npt.NDArray[np.float64], trigger_side: Side) -> npt.NDArray[np.float32]:

@@ -70,6 +70,7 @@ class ThompsonPolicy:
         self.count = np.zeros(len(ARMS))
         self.mean = np.zeros(len(ARMS))
         self.squares = np.zeros(len(ARMS))
+        self._posterior = self.posterior()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._explored: deque[tuple[int, float]] = deque()
 
@@ -89,6 +90,7 @@ class ThompsonPolicy:
         step = residual - self.mean[arm]
         self.mean[arm] += step / self.count[arm]
         self.squares[arm] += step * (residual - self.mean[arm])
+        self._posterior = self.posterior()
         return True
 
     def posterior(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -105,7 +107,7 @@ class ThompsonPolicy:
         """Draw one mean residual per arm, bps (36,); the same reference and state give the same draw."""
         digest = hashlib.sha256(f"{self.rule.seed}/{reference}".encode()).digest()
         rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
-        location, weight, shape, scale = self.posterior()
+        location, weight, shape, scale = self._posterior
         variance = scale / rng.standard_gamma(shape)
         return location + np.sqrt(variance / weight) * rng.standard_normal(len(ARMS))
 
