@@ -26,7 +26,7 @@ from services.venue.session import Session
 from services.venue.trade_socket import TradeHub
 
 LARGEST_BODY: Final = 2**20
-_MARKET: Final = "/v5/market/"
+_PUBLIC: Final = ("/v5/market/", "/v5/system/")
 _NO_ROUTE_STATUS: Final = HTTPStatus.NOT_FOUND  # beside the envelope; our inference
 Survived = Callable[..., None]
 
@@ -126,12 +126,12 @@ class Front:
             if raw:
                 raise HttpRefusal(HTTPStatus.FORBIDDEN, "403 Forbidden: a GET carries no body")
             params = dict(parse_qsl(query, keep_blank_values=True))
-            if request.path.startswith(_MARKET):
+            if request.path.startswith(_PUBLIC):
                 return self._page(request.path, params), {}
             key = authenticate_http(self._ring, request.headers, query, self._clock.now_ms())
             return self._spell(self._desk.look(key, request.path, params))
         if request.method == "POST":
-            if request.path.startswith(_MARKET):
+            if request.path.startswith(_PUBLIC):
                 raise Refusal(NO_ROUTE, "Route not found.")
             signed = _text(raw)
             key = authenticate_http(self._ring, request.headers, signed, self._clock.now_ms())

@@ -209,6 +209,10 @@ class MarketPages:
             "ts": str(now_ns // 1_000_000),
         }
 
+    def system_status(self, _params: Params, _now_ns: int) -> dict[str, Any]:
+        """`/v5/system/status`: no maintenance is planned."""
+        return {"list": []}
+
     def _of(self, params: Params) -> SymbolBoard:
         _category(params)
         symbol = params.get("symbol", "")
@@ -229,6 +233,7 @@ _PAGES: Final[Mapping[str, Callable[[MarketPages, Params, int], dict[str, Any]]]
     "/v5/market/account-ratio": MarketPages.account_ratio,
     "/v5/market/risk-limit": MarketPages.risk_limit,
     "/v5/market/price-limit": MarketPages.price_limit,
+    "/v5/system/status": MarketPages.system_status,
 }
 
 

@@ -159,6 +159,10 @@ async def test_without_authentication_headers_the_answer_is_401_without_an_envel
         assert answer.content_type == "text/plain"
 
 
+async def test_the_status_of_the_system_is_public_and_plans_no_maintenance(client):
+    assert (await client.page("/v5/system/status"))["result"] == {"list": []}
+
+
 async def test_a_get_with_a_body_is_403(client):
     async with client.session.get("/v5/market/time", data=b"{}") as answer:
         assert answer.status == 403
