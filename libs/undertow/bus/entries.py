@@ -34,13 +34,11 @@ class GroupInfo:
         delivered: last id delivered.
         acked: id up to which everything is acknowledged.
         pending: entries delivered and not acknowledged.
-        lag: entries not delivered yet, where Redis says so (7 and later).
     """
 
     delivered: str
     acked: str
     pending: int
-    lag: int | None
 
 
 async def group_states(connection: Connection, key: str) -> dict[str, GroupInfo]:
@@ -60,12 +58,14 @@ async def group_states(connection: Connection, key: str) -> dict[str, GroupInfo]
             (summary,) = await connection.ask(("XPENDING", key, name))
             if summary[1] is not None:
                 acked = before(summary[1].decode())
-        states[name] = GroupInfo(delivered, acked, facts[b"pending"], facts.get(b"lag"))
+        states[name] = GroupInfo(delivered, acked, facts[b"pending"])
     return states
 
 
 async def count_after(connection: Connection, key: str, entry_id: str) -> int:
-    """Count the entries after an id by reading them: Redis 6.2 does not say.
+    """Count the entries after an id by reading them.
+
+    Redis 6.2 does not say, and the `lag` of Redis 7 counts entries that were trimmed before anybody read them.
 
     Raises:
         BusAwayError: Redis is away.

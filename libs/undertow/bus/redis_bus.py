@@ -143,9 +143,7 @@ class RedisBus:
             if not states:
                 rows.append(GroupLag(key, "", length, 0, 0))
             for name, state in states.items():
-                lag = state.lag
-                if lag is None:
-                    lag = await count_after(connection, key, state.delivered)
+                lag = await count_after(connection, key, state.delivered)
                 rows.append(GroupLag(key, name, length, lag, state.pending))
         return rows
 
