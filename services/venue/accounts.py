@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from services.venue.market import Market
     from undertow.matching.ladder import Ints
 
-HISTORY: Final = 100_000
+HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
 _DEFAULT_LEVERAGE: Final = 10 * 100
 _BREAK_EVEN_RATE: Final = Decimal("0.00055")

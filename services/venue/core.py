@@ -220,13 +220,13 @@ class VenueCore:
         _check_trigger_side(market, wanted)
         if wanted.reduce_only and not wanted.trigger:
             _check_reduces(account, market, wanted.side)
+        if wanted.order_type == "Market" and not wanted.trigger and market.best(1 - wanted.side) is None:
+            raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
         order = self._engine.make_order(account, market, wanted, now_ns)
         try:
             if not order.reduce_only and not order.trigger:
                 self._reprice(account, market, order)
                 _check_funds(account, market, order)
-            if order.order_type == "Market" and not order.trigger and market.best(1 - order.side) is None:
-                raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
         except Refusal:
             account.forget(order)
             raise

@@ -67,9 +67,11 @@ class Engine:
 
     def arrive(self, order: Order, now_ns: int) -> None:
         """Let an acknowledged order take effect: wait for its trigger, take, rest or end."""
+        if order.status != status.CREATED:
+            return  # ended on its way, by a liquidation
         order.updated_ms = now_ns // _MS
         account, market = self.accounts[order.uid], self.markets[order.symbol]
-        if order.trigger and order.status == status.CREATED:
+        if order.trigger:
             order.status = status.UNTRIGGERED
             self._conditional[order.symbol][order.number] = order
             self._publish(account, market, [], [order], wallet=False)

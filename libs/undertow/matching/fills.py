@@ -67,7 +67,7 @@ def key_of(side: int, tick: int) -> int:
 def crosses(keys: Ints, count: Ints, side: int, key: int) -> bool:
     """Tell whether the best opposite price reaches an order's price: it would take."""
     other = 1 - side
-    return count[other] > 0 and -keys[other, count[other] - 1] <= key
+    return bool(count[other] > 0 and -keys[other, count[other] - 1] <= key)
 
 
 @njit(cache=True)

@@ -45,14 +45,14 @@ def displayed(keys: Ints, lots: Ints, count: Ints, side: int, key: int) -> int:
     """Give the lots shown at a level; 0 when it is not shown."""
     index = find(keys, count, side, key)
     if index < count[side] and keys[side, index] == key:
-        return lots[side, index]
+        return int(lots[side, index])
     return 0
 
 
 @njit(cache=True)
 def is_visible(keys: Ints, count: Ints, depth: int, side: int, key: int) -> bool:
     """Tell whether the venue would show this level: inside the shown range, or the side is shorter than its depth."""
-    return count[side] < depth or key >= keys[side, 0]
+    return bool(count[side] < depth or key >= keys[side, 0])
 
 
 @njit(cache=True)

@@ -82,7 +82,7 @@ def book_fill(holding: Ints, side: int, lots: int, value: int, fee: int) -> int:
         holding[COST] = opened if side == BUY else -opened
     holding[LOTS] = held + signed
     holding[REALISED] += realised
-    return realised
+    return int(realised)
 
 
 @njit(cache=True)
@@ -96,7 +96,7 @@ def book_funding(holding: Ints, lot_value: int, rate: int) -> int:
 @njit(cache=True)
 def unrealised(holding: Ints, lot_value: int) -> int:
     """Give the result if closed at the mark, before fees."""
-    return holding[LOTS] * lot_value - holding[COST]
+    return int(holding[LOTS] * lot_value - holding[COST])
 
 
 @njit(cache=True)
@@ -112,7 +112,7 @@ def tier_of(value: int, tiers: Ints) -> int:
 def maintenance(value: int, tiers: Ints, taker_rate: int) -> int:
     """Give the maintenance margin of a position of `value` at mark, the estimated fee of closing it included."""
     row = tier_of(value, tiers)
-    return max(0, share_up(value, tiers[row, 2]) - tiers[row, 3]) + share_up(value, taker_rate)
+    return int(max(0, share_up(value, tiers[row, 2]) - tiers[row, 3]) + share_up(value, taker_rate))
 
 
 @njit(cache=True)

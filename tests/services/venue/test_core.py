@@ -506,6 +506,25 @@ def test_an_account_holds_at_most_500_active_orders_a_symbol() -> None:
     assert floor.create(qty="0.001", price="50000.00").ret_code == 110020
 
 
+def test_a_reduce_only_stop_that_finds_no_position_is_cancelled() -> None:
+    floor = Floor()
+    floor.create("Sell", triggerPrice="59000", triggerDirection=2, price="58000.00", reduceOnly=True)
+    events = floor.trade("Sell", "58999.90", "1")
+    assert [order["orderStatus"] for order in items(events, "order")] == ["Triggered", "Cancelled"]
+    assert items(events, "order")[1]["cancelType"] == "CancelByReduceOnly"
+
+
+def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.venue.accounts.HISTORY", 3)
+    floor = Floor()
+    kept = floor.create(price="50000.00", orderLinkId="kept").result["orderId"]
+    for n in range(5):
+        floor.market(qty="0.001", orderLinkId=f"m{n}")
+    assert floor.order(kept)["orderStatus"] == "New"
+    assert floor.get("order/history", orderLinkId="m0").result["list"] == []
+    assert len(floor.get("order/history").result["list"]) == 2
+
+
 def test_a_snapshot_of_the_book_is_spelt_like_the_venues() -> None:
     floor = Floor()
     book = floor.core.snapshot(SYMBOL, 1)

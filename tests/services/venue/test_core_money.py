@@ -69,6 +69,17 @@ def test_an_account_is_liquidated_when_maintenance_reaches_its_margin_and_not_be
     assert 0 <= Decimal(floor.coin()["walletBalance"]) < Decimal("0.02")
 
 
+def test_an_order_on_its_way_ends_with_the_liquidation() -> None:
+    floor = Floor(balance="1000", order_latency_ns=2 * MS)
+    floor.market(qty="0.15")
+    floor.now_ns += 3 * MS
+    assert items(floor.core.on_time(floor.now_ns), "execution")[0]["execQty"] == "0.15"
+    order_id = floor.create(price="50000.00", qty="0.001").result["orderId"]
+    floor.ticker(markPrice="50000")
+    assert floor.core.on_time(floor.now_ns + HOUR_NS) == []
+    assert floor.order(order_id)["cancelType"] == "CancelByPrepareLiq"
+
+
 def test_a_gap_through_the_bankruptcy_price_leaves_no_debt() -> None:
     floor = Floor(balance="1000")
     floor.market(qty="0.15")

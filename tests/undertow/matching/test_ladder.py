@@ -73,6 +73,9 @@ def test_the_recorded_books_of_200_levels_are_never_crossed_and_follow_a_moving_
     assert all(len(m.levels(side, 500)) == 200 for m in matchers.values() for side in (BUY, SELL))
 
 
+DELTA = False
+
+
 @njit
 def sweep(  # type: ignore[no-untyped-def]
     events, depth, keys, lots, count, orders, held, out, written
@@ -82,7 +85,7 @@ def sweep(  # type: ignore[no-untyped-def]
         if events[row, 0] == 2:
             total += fills.on_trade(orders, held, events[row, 1], events[row, 2], events[row, 3], written)
         else:
-            ladder.apply_changes(keys, lots, count, depth, False, events[row : row + 1, 1:])
+            ladder.apply_changes(keys, lots, count, depth, DELTA, events[row : row + 1, 1:])
             total += fills.on_book(orders, held, keys, lots, count, depth, 0, written)
         out[row] = held[0]
     return total

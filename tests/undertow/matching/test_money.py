@@ -43,7 +43,7 @@ def test_funding_equals_the_domains_funding(lots: int, hundredths: int, rate: in
     mark = Decimal(hundredths) / 100_000
     holding = np.array([lots, 0, 0, 0, 0], np.int64)
     received = money.book_funding(holding, SCALE.lot_value(mark), rate)
-    assert from_units(received) == funding_for(SCALE.qty(lots), mark, from_units(rate))
+    assert from_units(int(received)) == funding_for(SCALE.qty(lots), mark, from_units(rate))
     assert holding[money.FUNDING] == received
 
 
@@ -62,13 +62,13 @@ def test_a_holding_equals_the_domains_position_through_partial_closes_and_flips(
         position = position.after_fill(
             (Side.BUY, Side.SELL)[side], SCALE.qty(lots), SCALE.price(ticks), from_units(fee)
         )
-        assert from_units(realised) == position.realised - before
+        assert from_units(int(realised)) == position.realised - before
     assert SCALE.qty(int(holding[money.LOTS])) == position.qty
     assert from_units(int(holding[money.COST])) == position.cost
     assert from_units(int(holding[money.REALISED])) == position.realised
     assert from_units(int(holding[money.FEES])) == position.fees
     mark = Decimal("65123.47")
-    assert from_units(money.unrealised(holding, SCALE.lot_value(mark))) == position.unrealised(mark)
+    assert from_units(int(money.unrealised(holding, SCALE.lot_value(mark)))) == position.unrealised(mark)
 
 
 @given(st.integers(0, 2**61), st.integers(100, 12_500))
