@@ -2,8 +2,8 @@
 
 Formulas: linear contracts, one-way mode. Average entry = Σ(qty·price)/Σqty over increases; a reduction leaves it; a flip starts
 anew at the fill's price. Realised = closed qty · (price − entry) · direction. Fees and funding are kept apart.
-The cost that a partial close takes with it is rounded half-even to `MONEY_STEP`; what the rounding leaves stays in the position, so
-that over a whole round trip the realised result is exactly the sum of the cash flows.
+The cost that a partial close takes with it is rounded half-even to `MONEY_STEP`; what the rounding leaves stays in the position,
+so that over a whole round trip the realised result is exactly the sum of the cash flows.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """One symbol's position. `qty` is signed (long > 0), `cost` is the signed Σ(qty·price) of what is open, in quote coin."""
+    """One symbol's position.
+
+    `qty` is signed (long > 0), `cost` is the signed Σ(qty·price) of what is open, in quote coin.
+    """
 
     symbol: str
     qty: Decimal = _ZERO
