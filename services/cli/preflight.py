@@ -45,7 +45,7 @@ def check_before_start(mode: Mode) -> None:
             TapeSource(Path(tape))
         except TapeError as error:
             raise ConfigurationError(
-                f"{PREFIX}PAPER__TAPE", f"{error.path}, line {error.line}: {error.rule}", error.remedy
+                f"{PREFIX}PAPER__TAPE", str(error).removesuffix(f"; {error.remedy}"), error.remedy
             ) from None
     try:
         load_serving(Path(os.environ.get(f"{PREFIX}MODEL__REGISTRY") or ModelSettings().registry), mode)

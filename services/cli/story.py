@@ -41,7 +41,7 @@ class Story:
         lines.sort(key=lambda item: item[0])
         for at_ns, line in lines[:_MOST_LINES_A_TURN]:
             clock = datetime.fromtimestamp(at_ns / _NS, UTC).strftime("%H:%M:%S.%f")[:-3]
-            self._console.print(f"[dim]{clock}[/] {line}", highlight=False)
+            self._console.print(f"[dim]{clock}[/] {line}", highlight=False, soft_wrap=True)
         if len(lines) > _MOST_LINES_A_TURN:
             self._console.print(f"[dim]… and {len(lines) - _MOST_LINES_A_TURN} more[/]")
 
