@@ -69,10 +69,10 @@ JSON: Final = "application/json"
 class Venue(TruthAtVenue, Protocol):
     """What the router asks over HTTP; part of `undertow.exchange.ports`."""
 
-    async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]: ...
-    async def account_info(self) -> AccountInfo: ...
-    async def position(self, symbol: str) -> list[VenuePosition]: ...
-    async def set_leverage(self, symbol: str, leverage: str) -> None: ...
+    async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]: ...  # noqa: D102 - see MarketRest
+    async def account_info(self) -> AccountInfo: ...  # noqa: D102 - see TradingRest
+    async def position(self, symbol: str) -> list[VenuePosition]: ...  # noqa: D102 - see BybitHttp
+    async def set_leverage(self, symbol: str, leverage: str) -> None: ...  # noqa: D102 - see TradingRest
 
 
 class Guardian(Protocol):
@@ -316,7 +316,7 @@ class OrderRouter:
                 return
 
     async def _last_decision(self) -> str:
-        while not await self._bus.connected():
+        while not await self._bus.connected():  # noqa: ASYNC110 - the bus has no event for its return
             await asyncio.sleep(START_RETRY_S)
         last = await self._bus.tail(Topic(AUDIT, source=SERVICE), 1)
         return last[-1].message.hash if last else GENESIS

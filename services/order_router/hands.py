@@ -47,12 +47,12 @@ _CERTAIN_REFUSALS: Final = (
 class TruthAtVenue(Protocol):
     """What is asked over HTTP; part of `undertow.exchange.ports.TradingRest`."""
 
-    async def find_order(self, symbol: str, order_id: str) -> VenueOrder | None: ...
-    async def open_orders(self) -> list[VenueOrder]: ...
-    async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...
-    async def positions(self) -> list[VenuePosition]: ...
-    async def wallet(self) -> Wallet: ...
-    async def set_stop_loss(self, symbol: str, stop_loss: str) -> None: ...
+    async def find_order(self, symbol: str, order_id: str) -> VenueOrder | None: ...  # noqa: D102 - see TradingRest
+    async def open_orders(self) -> list[VenueOrder]: ...  # noqa: D102 - see TradingRest
+    async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...  # noqa: D102 - see TradingRest
+    async def positions(self) -> list[VenuePosition]: ...  # noqa: D102 - see TradingRest
+    async def wallet(self) -> Wallet: ...  # noqa: D102 - see TradingRest
+    async def set_stop_loss(self, symbol: str, stop_loss: str) -> None: ...  # noqa: D102 - see TradingRest
 
 
 class Hands:
@@ -123,7 +123,7 @@ class Hands:
         answer = await self._answer(request)
         self._perform(self._core.on_answer(request.order_id, answer, self._clock.now_ns()))
 
-    async def _answer(self, request: OrderRequest) -> Answer:
+    async def _answer(self, request: OrderRequest) -> Answer:  # noqa: PLR0911 - one return a kind of answer
         answer: Answer = Refused(0, "no way to the venue is open")
         for way in self._ways:
             try:
@@ -138,7 +138,7 @@ class Hands:
                 answer = Refused(0, f"not sent: {error.message}")
             except VenueError as error:
                 return Unknown(str(error))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever broke, the order may be there: look it up
                 self._survived("send_failed", error)
                 return Unknown(f"{type(error).__name__}: {error}")
         return answer

@@ -38,7 +38,9 @@ class Instrument:
         """Round down to the step: never more than was asked for."""
         return (qty / self.qty_step).to_integral_value(ROUND_DOWN) * self.qty_step
 
-    def why_not_orderable(self, order_type: OrderType, price: Decimal, qty: Decimal) -> str | None:
+    def why_not_orderable(  # noqa: PLR0911 - one return a filter
+        self, order_type: OrderType, price: Decimal, qty: Decimal
+    ) -> str | None:
         """Name the first filter that the order breaks, or None; `price` is the mark price for a market order."""
         largest = self.max_market_qty if order_type is OrderType.MARKET else self.max_limit_qty
         if self.status != "Trading":

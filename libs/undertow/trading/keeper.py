@@ -547,32 +547,34 @@ class Keeper:
 
     def _trade_due_ns(self, trade: Trade) -> int | None:
         watch = self._trade_watch(trade)
-        due: list[int] = []
-        for order in self._own_orders(trade):
-            if not order.is_settled and not self._order_watch(order.order_id).is_looked_up:
-                due.append(self._order_watch(order.order_id).look_at_ns)
-        entry = self.desk.orders[trade.entry_id]
-        entry_watch = self._order_watch(trade.entry_id)
-        match trade.stage:
-            case Entering(cancel_at_ns):
-                due.append(max(cancel_at_ns, entry_watch.cancel_at_ns))
-            case Holding(first_fill_ns, exit_at_ns):
-                due.append(exit_at_ns)
-                if not entry.status.is_terminal:
-                    due.append(max(trade.opened_ns + trade.plan.rest_ns, entry_watch.cancel_at_ns))
-                if not watch.stop_is_confirmed and entry.request.stop_loss:
-                    due.append(max(first_fill_ns, watch.stop_asked_ns) + self._timing.stop_wait_ns)
-            case Exiting(asked_ns):
-                grace_ns = 0
-                if not entry.status.is_terminal:
-                    grace_ns = asked_ns + self._timing.cancel_grace_ns
-                    due.append(entry_watch.cancel_at_ns)
-                if self._exit_is_wanted(trade):
-                    due.append(max(grace_ns, watch.exit_at_ns))
-            case _:
-                pass
+        watches = [self._order_watch(order.order_id) for order in self._own_orders(trade) if not order.is_settled]
+        due = [each.look_at_ns for each in watches if not each.is_looked_up]
+        due += self._stage_due_ns(trade, watch)
         if watch.refresh_at_ns and not watch.is_refreshed:
             due.append(watch.refresh_at_ns)
         if watch.differs_since_ns and not watch.is_refreshed:
             due.append(watch.differs_since_ns + self._timing.disagreement_ns)
         return min(due, default=None)
+
+    def _stage_due_ns(self, trade: Trade, watch: _TradeWatch) -> list[int]:
+        entry = self.desk.orders[trade.entry_id]
+        cancel_at_ns = self._order_watch(trade.entry_id).cancel_at_ns
+        may_fill = not entry.status.is_terminal
+        due: list[int] = []
+        match trade.stage:
+            case Entering(cancel_at_ns=due_ns):
+                due.append(max(due_ns, cancel_at_ns))
+            case Holding(first_fill_ns=first_fill_ns, exit_at_ns=exit_at_ns):
+                due.append(exit_at_ns)
+                if may_fill:
+                    due.append(max(trade.opened_ns + trade.plan.rest_ns, cancel_at_ns))
+                if not watch.stop_is_confirmed and entry.request.stop_loss:
+                    due.append(max(first_fill_ns, watch.stop_asked_ns) + self._timing.stop_wait_ns)
+            case Exiting(asked_ns=asked_ns):
+                if may_fill:
+                    due.append(cancel_at_ns)
+                if self._exit_is_wanted(trade):
+                    due.append(max(asked_ns + self._timing.cancel_grace_ns if may_fill else 0, watch.exit_at_ns))
+            case _:
+                pass
+        return due

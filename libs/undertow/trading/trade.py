@@ -52,7 +52,7 @@ TRANSITIONS: Final[dict[tuple[Stage, TradeEvent], Stage]] = {
 }
 
 
-class ImpossibleStep(Exception):
+class ImpossibleStep(Exception):  # noqa: N818 - the domain's word
     """Our own mistake: a trade was asked for a step that its stage does not have."""
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import msgspec
+
 from services.order_router.core import RouterCore
 from services.order_router.journal import MAGIC, frame, parse
 from undertow.contracts.messages.decision import Signal
@@ -32,8 +34,6 @@ from undertow.trading.keeper import Accepted, Refused, Unknown
 from undertow.trading.records import AnyRecord
 from undertow.trading.risk import Limits
 from undertow.trading.sizing import SizingRules
-
-import msgspec
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -287,7 +287,7 @@ class FakeVenue:
         self.outbox.append(order)
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - what it is
     """The process is gone."""
 
 
@@ -353,7 +353,7 @@ class Rig:
     def records(self) -> list[AnyRecord]:
         return parse(bytes(self.disk))[0]
 
-    def perform(self, effects: list[Effect]) -> None:
+    def perform(self, effects: list[Effect]) -> None:  # noqa: C901 - one case an effect
         for effect in effects:
             self._maybe_crash()
             self.effects.append(effect)
@@ -406,9 +406,10 @@ class Rig:
         while True:
             try:
                 self.boot()
-                return
             except Crash:
                 self.crashes += 1
+            else:
+                return
 
     def run(self, seconds: float) -> None:
         for _ in range(int(seconds * SECOND) // self.STEP):

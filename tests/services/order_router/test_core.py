@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -26,7 +27,7 @@ from undertow.contracts.messages.trading import Account, Execution, OrderChanged
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Send, SetStop
-from undertow.trading.keeper import Refused
+from undertow.trading.keeper import Accepted, Refused
 from undertow.trading.orders import order_id_for
 from undertow.trading.records import EntrySubmitted, ExitSubmitted, TradeEnded
 
@@ -225,9 +226,7 @@ def test_an_exit_that_fills_in_part_is_followed_by_a_numbered_one_after_it_is_ov
         order = rig.venue._new(request)
         rig.venue.fill(order.venue_order_id, Decimal("0.001"), rig.venue.price)
         rig.venue._end(order.venue_order_id, OrderStatus.CANCELLED, "")
-        return whole.__self__ and __import__("undertow.trading.keeper", fromlist=["Accepted"]).Accepted(
-            order.venue_order_id
-        )
+        return Accepted(order.venue_order_id)
 
     rig.venue.create = thin
     rig.signal(signal(rig.now))
@@ -692,10 +691,10 @@ def test_the_second_trade_of_a_symbol_is_denied_while_one_is_live():
 
 def test_orders_of_the_last_second_count_against_the_rate():
     rig = booted()
-    tight = RouterCore("boot", msgspec_replace(LIMITS, max_orders_per_second=1), SIZING)
+    tight = RouterCore("boot", replace(LIMITS, max_orders_per_second=1), SIZING)
     rig.core = tight
     tight.on_instrument(INSTRUMENT)
-    tight.on_instrument(replace_symbol("ETHUSDT"))
+    tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"))
     tight.on_feed_up(rig.now)
     tight.on_recovered([], [], [], WALLET, rig.now)
     tight.on_permit(permit(rig.now), rig.now)
@@ -708,22 +707,10 @@ def test_orders_of_the_last_second_count_against_the_rate():
     assert isinstance(effects[1], Send)
 
 
-def msgspec_replace(limits, **changes):
-    from dataclasses import replace
-
-    return replace(limits, **changes)
-
-
-def replace_symbol(symbol: str):
-    from dataclasses import replace
-
-    return replace(INSTRUMENT, symbol=symbol)
-
-
 def test_the_wallet_stands_for_the_account_until_position_manager_speaks():
     rig = booted()
     assert rig.core.picture(rig.now)["equity"] == "100000"
-    poorer = msgspec_replace(WALLET, equity=Decimal(1), available=Decimal(1))
+    poorer = replace(WALLET, equity=Decimal(1), available=Decimal(1))
     rig.core.on_wallet(poorer, rig.now)
     assert rig.core.picture(rig.now)["equity"] == "100000"
     rig.core.on_wallet(poorer, rig.now + 31 * SECOND)
@@ -784,7 +771,7 @@ def test_funding_is_told_and_moves_no_position():
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(1)
     fill = rig.venue.executions[0]
-    funding = msgspec_replace(fill, exec_id="f1", exec_type="Funding", order_id="", venue_order_id="", fee=Decimal(2))
+    funding = replace(fill, exec_id="f1", exec_type="Funding", order_id="", venue_order_id="", fee=Decimal(2))
     held = rig.core.held()
     rig.do(rig.core.on_execution(funding, rig.now))
     assert rig.core.held() == held
