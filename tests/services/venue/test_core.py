@@ -156,6 +156,16 @@ def test_the_usual_margin_refusal_has_the_usual_words() -> None:
     assert Floor().create(qty="2").ret_msg == "ab not enough for new order"
 
 
+def test_an_order_that_only_closes_needs_no_margin_and_its_surplus_does() -> None:
+    floor = Floor(balance="1000")
+    floor.market(qty="0.15")
+    assert floor.create("Sell", qty="0.15", price="60001.00").ret_code == 0
+    assert floor.coin()["totalOrderIM"] == "0"
+    assert floor.create("Sell", qty="0.15", price="60001.00").ret_code == 110007
+    assert floor.create("Sell", qty="0.01", price="60001.00").ret_code == 0
+    assert Decimal(floor.coin()["totalOrderIM"]) == Decimal("600.01") * (Decimal("0.1") + 2 * Decimal("0.00055"))
+
+
 def test_a_link_id_is_used_once_even_after_its_order_ended() -> None:
     floor = Floor()
     floor.create(orderLinkId="once")

@@ -93,6 +93,16 @@ def test_a_decrease_that_trades_explain_is_no_cancellation() -> None:
     assert m.ahead(1) == 6
 
 
+def test_a_trade_explains_one_decrease_only() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    m.on_trade(SELL, BID, 4)
+    m.on_book([BUY, BID, 16], snapshot=False)
+    m.on_book([BUY, BID, 8], snapshot=False)
+    assert m.ahead(1) == 6 - 8 * 6 // 16
+
+
 def test_the_queue_ahead_is_never_longer_than_what_is_displayed() -> None:
     m = matcher()
     m.rest(1, BUY, BID, 7)

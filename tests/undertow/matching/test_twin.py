@@ -20,7 +20,7 @@ SCALE = Scale.load(
     max_price=Decimal(10_000),
     max_qty=Decimal(1_000),
 )
-DEPTH = 4
+DEPTH = 3
 
 
 @dataclass
@@ -115,13 +115,17 @@ def better(side: int, one: Decimal, other: Decimal) -> bool:
     return one > other if side == BUY else one < other
 
 
-TICKS = st.integers(1, 12)
+TICKS = st.integers(1, 7)
 LOTS = st.integers(1, 20)
 SIDES = st.sampled_from([BUY, SELL])
+LEVELS = st.one_of(
+    st.tuples(st.just(BUY), st.integers(1, 4), st.integers(0, 20)),
+    st.tuples(st.just(SELL), st.integers(4, 7), st.integers(0, 20)),
+)
 STEPS = st.one_of(
     st.tuples(st.just("rest"), SIDES, TICKS, LOTS),
     st.tuples(st.just("trade"), SIDES, TICKS, LOTS),
-    st.tuples(st.just("book"), st.lists(st.tuples(SIDES, TICKS, st.integers(0, 20)), min_size=1, max_size=5)),
+    st.tuples(st.just("book"), st.lists(LEVELS, min_size=1, max_size=5)),
 )
 
 
