@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from pathlib import Path
+from typing import get_args
 
 from services.cli.fleet import SERVICES
 from undertow.domain.state import Mode
@@ -13,7 +14,7 @@ from undertow.learning.registry import load_serving
 from undertow.learning.settings import ModelSettings
 from undertow.markets.tape import TapeError, TapeSource
 from undertow.runtime.errors import ConfigurationError
-from undertow.runtime.settings import PREFIX, load
+from undertow.runtime.settings import PREFIX, Role, credentials_for, load
 
 _GIVEN_BY_THE_LAUNCHER = {
     "UNDERTOW_BUS__URL": "unix:///launcher.sock",
@@ -39,6 +40,8 @@ def check_before_start(mode: Mode) -> None:
     finally:
         for name in absent:
             del os.environ[name]
+    for role in get_args(Role):
+        credentials_for(mode, role, os.environ)
     tape = os.environ.get(f"{PREFIX}PAPER__TAPE")
     if tape and mode is Mode.PAPER:
         try:

@@ -25,7 +25,7 @@ def entries() -> list[dict[str, Any]]:
                     "hash": path.name,
                     "champion": path.name == champion,
                     "demonstration": entry.card.demonstration,
-                    "source": entry.card.source,
+                    "trained_on": entry.card.data,
                 }
             )
     return rows

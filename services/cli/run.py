@@ -21,7 +21,6 @@ from time import monotonic, strftime
 from typing import Any, Final
 
 from rich.console import Console
-from undertow.bus.stats import lags
 
 from services.cli import report as reporting
 from services.cli.books import Books, read_books
@@ -34,6 +33,7 @@ from services.cli.processes import ProcessSpec, Supervisor, last_line, run_to_en
 from services.cli.story import Story
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
+from undertow.bus.stats import lags
 from undertow.contracts.streams import FEATURES, ORDERS, SIGNALS
 from undertow.domain.state import Mode
 

@@ -75,7 +75,7 @@ class SnapshotStore:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-        return table.num_rows
+        return len(part.deliveries)
 
     def _progress(self) -> _Progress:
         try:
