@@ -24,7 +24,7 @@ from undertow.learning.registry import Card
 
 Floats = npt.NDArray[np.float64]
 PURGE_NS = REST_NS + max(HOLDS_S) * 1_000_000_000 + 1_000_000_000
-LEAST_TRIGGERS = 60
+LEAST_TRIGGERS = 40
 DAY_NS = 86_400_000_000_000
 
 

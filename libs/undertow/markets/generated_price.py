@@ -2,7 +2,7 @@
 
 A cascade is a first wave of 1 s whose second half liquidates positions, then, each time with probability
 `CONTINUE`,
-another wave of 500 ms. All its sizes are multiples of one heavy-tailed draw `s` (bp). When it ends the price comes back:
+another wave of 500 ms, at most `MOST_WAVES` in all. All its sizes are multiples of one heavy-tailed draw `s` (bp). When it ends the price comes back:
 by the *fair rebound*, which exactly pays for the risk that another wave had come, plus the planted edge. So with an edge
 of 0 the price at a liquidation frame is, on average, the price after the rebound; with a positive one, being filled in a
 cascade and holding through the rebound earns it on average.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import random
 
 CONTINUE: Final = 0.5  # probability that a wave is followed by another
+MOST_WAVES: Final = 4  # after so many it always ends, and there the fair rebound is 0
 FIRST_WAVE: Final = 1.5  # mean size of the first wave, multiples of s
 NEXT_WAVE: Final = 0.75  # mean size of each later wave, multiples of s
 FAIR_REBOUND: Final = NEXT_WAVE * CONTINUE / (1.0 - CONTINUE)  # makes -CONTINUE*NEXT_WAVE + (1-CONTINUE)*rebound = 0
@@ -40,6 +41,7 @@ class Wave:
     total_bps: float
     start_s: float
     liquidates_from_s: float
+    number: int = 1
 
     def bps_between(self, from_s: float, to_s: float) -> float:
         """Give the signed move of the wave between two times."""
@@ -111,11 +113,12 @@ class PriceWalk:
         self.cascades += 1
 
     def _continue_or_end(self, wave: Wave) -> None:
-        if self.rng.random() < CONTINUE:
-            size = NEXT_WAVE * wave.size_bps * self._spread()
-            self.wave = Wave(wave.direction, wave.size_bps, wave.end_s + BATCH_S, size, wave.end_s, wave.end_s)
+        is_last = wave.number == MOST_WAVES
+        if not is_last and self.rng.random() < CONTINUE:
+            size, begin = NEXT_WAVE * wave.size_bps * self._spread(), wave.end_s
+            self.wave = Wave(wave.direction, wave.size_bps, begin + BATCH_S, size, begin, begin, wave.number + 1)
             return
-        back = wave.size_bps * (FAIR_REBOUND + self.edge_bps / SIZE_MEAN_BPS)
+        back = wave.size_bps * ((0.0 if is_last else FAIR_REBOUND) + self.edge_bps / SIZE_MEAN_BPS)
         self.rebound_bps += -wave.direction * back
         self.rebound_tau_s = self.rng.uniform(1.2, 3.5)
         self.wave = None

@@ -5,7 +5,7 @@ import pytest
 from services.trainer.core import train_demonstration
 from services.trainer.settings import TrainingSettings
 
-SMALL = TrainingSettings(market_seconds=1300, trees=5, depth=3, planted_edge_bps=45.0, cascade_interval_s=7.5)
+SMALL = TrainingSettings(market_seconds=900, trees=5, depth=3, planted_edge_bps=45.0, cascade_interval_s=7.5)
 SYMBOLS = ("DOGEUSDT", "SOLUSDT", "ETHUSDT")
 
 

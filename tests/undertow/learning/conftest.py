@@ -11,7 +11,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
 SMALL = TrainingPlan(trees=30, depth=4)
 
 
-def small_dataset(edge_bps: float, seconds: float = 1500.0):
+def small_dataset(edge_bps: float, seconds: float = 1100.0):
     market = GeneratedMarket(SYMBOLS, seed=5, planted_edge_bps=edge_bps)
     events = events_by_symbol(market, seconds)
     return build_dataset(events, {symbol: CONTRACTS[symbol].tick for symbol in SYMBOLS}, market.label)
