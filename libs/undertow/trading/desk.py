@@ -117,9 +117,7 @@ class Desk:
 
     def is_over(self, trade: Trade) -> bool:
         """Answer whether nothing is held, nothing may fill and every fill is booked with its price."""
-        if self.held_qty(trade) or not trade.position.is_flat:
-            return False
-        return all(
+        return not self.held_qty(trade) and all(
             order.is_settled if order.role in (OrderRole.ENTRY, OrderRole.EXIT) else order.lacks_no_execution
             for order in self.orders_of(trade)
         )

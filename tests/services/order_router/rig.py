@@ -361,6 +361,7 @@ class Rig:
                 case Journal(record):
                     self.disk += frame(ENCODER.encode(record))
                 case Send(request):
+                    assert request.order_id.encode() in self.disk, "sent before it was journalled"
                     self._send(request)
                 case Cancel(_, order_id):
                     is_gone = not self.venue.cancel(order_id)

@@ -22,7 +22,7 @@ from tests.services.order_router.rig import (
 )
 from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.messages.decision import Verdict
-from undertow.contracts.messages.reference import InstrumentChanged
+from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
@@ -801,3 +801,153 @@ def test_what_is_due_is_done_so_that_time_always_moves_on():
         rig.step()
         due = rig.core.next_due_ns()
         assert due is None or due > rig.now - Rig.STEP
+
+
+def test_while_an_exit_works_there_is_no_second_one():
+    rig = booted(Script(fill_entry()))
+    whole = rig.venue.create
+
+    def slow(request):
+        if not request.reduce_only:
+            return whole(request)
+        rig.venue.created.append(request.order_id)
+        order = rig.venue._new(request)
+        rig.venue._tell(order)
+        return Accepted(order.venue_order_id)
+
+    rig.venue.create = slow
+    rig.signal(signal(rig.now))
+    rig.run(9)
+    exits = [send.request.order_id for send in sends(rig) if send.request.reduce_only]
+    assert exits == [order_id_for("s1", OrderRole.EXIT, 1)]
+    rig.venue.fill(rig.venue.find(exits[0]).venue_order_id, rig.venue.qty, rig.venue.price)
+    rig.run(0.2)
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_the_resting_stop_is_told_as_an_order_of_the_trade():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    [trade] = rig.core.desk.live_trades()
+    [stop] = [m for m in rig.published if isinstance(m, OrderChanged) and m.role is OrderRole.STOP]
+    assert stop.trade_id == trade.plan.trade_id
+    assert stop.status is OrderStatus.NEW
+    assert stop.order_id == rig.venue.stop_order
+
+
+def test_an_order_the_venue_had_and_no_longer_knows_is_gone_with_an_anomaly():
+    rig = booted()
+    rig.signal(signal(rig.now))
+    rig.run(0.2)
+    rig.venue.orders.clear()
+    rig.venue.by_link.clear()
+    rig.run(6)
+    assert rig.core.desk.live_trades() == ()
+    assert "order_gone" in {anomaly.kind for anomaly in rig.anomalies}
+    last = [message for message in rig.published if isinstance(message, OrderChanged)][-1]
+    assert last.status is OrderStatus.CANCELLED
+
+
+def test_an_order_believed_never_arrived_that_fills_late_is_closed_and_reported():
+    rig = booted(Script(lose_requests=True))
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    assert rig.core.desk.live_trades() == ()
+    rig.script.lose_requests = False
+    rig.venue.create(sends(rig)[0].request)
+    entry = rig.venue.find(ENTRY)
+    rig.venue.fill(entry.venue_order_id, entry.qty, entry.price)
+    rig.run(6)
+    assert "impossible_transition" in {anomaly.kind for anomaly in rig.anomalies}
+    assert rig.venue.qty == 0
+    assert rig.core.desk.live_trades() == ()
+    assert len(closed(rig)) == 1
+
+
+def test_an_answer_about_an_order_nobody_sent_is_an_anomaly():
+    rig = booted()
+    [anomaly] = rig.core.on_answer("nobody", Accepted("v"), rig.now)
+    assert anomaly.kind == "answer_to_nothing"
+    assert rig.core.on_written("nobody", rig.now, 1) == []
+    assert rig.core.on_cancel_answer("nobody", rig.now, is_gone=True) == []
+
+
+def test_events_about_a_trade_that_is_over_change_nothing():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now))
+    rig.run(6)
+    assert rig.core.on_answer(ENTRY, Accepted("v1"), rig.now) == []
+    assert rig.core.on_lookup(ENTRY, rig.venue.find(ENTRY), rig.venue.executions, rig.now, rig.now) == []
+    assert rig.core.on_refreshed("BTCUSDT", Decimal(0), rig.venue.executions, rig.now) == []
+    assert rig.core.on_refresh_failed("BTCUSDT", rig.now) == []
+    assert rig.core.on_stop_set("BTCUSDT") == []
+    assert rig.core.on_lookup_failed(ENTRY, rig.now) == []
+    assert rig.core.on_time(rig.now) == []
+
+
+def test_a_refresh_that_fails_is_repeated_and_does_not_hold_the_exit_back():
+    def each_step(rig: Rig) -> None:
+        fill_entry()(rig)
+        if rig.venue.qty and rig.now >= START + SECOND:
+            rig.venue.hit_stop()
+            rig.venue.outbox.clear()
+
+    rig = booted(Script(each_step))
+    refreshed, failures = rig.core.on_refreshed, []
+
+    def fail_first(symbol, qty, executions, now_ns):
+        if len(failures) < 2:
+            failures.append(symbol)
+            return rig.core.on_refresh_failed(symbol, now_ns)
+        return refreshed(symbol, qty, executions, now_ns)
+
+    rig.core.on_refreshed = fail_first
+    rig.signal(signal(rig.now))
+    rig.run(8)
+    assert len(failures) == 2
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_a_position_that_differs_is_refreshed_and_found():
+    rig = booted(Script(quiet))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND, rest_ns=15 * SECOND))
+    rig.run(0.2)
+    entry = rig.venue.find(ENTRY)
+    rig.venue.fill(entry.venue_order_id, Decimal("0.05"), entry.price)
+    rig.venue.outbox = [rig.venue.position()]  # the fill itself is lost
+    rig.run(3)
+    assert rig.core.held() == {"BTCUSDT": Decimal("0.05")}
+
+
+def test_a_large_position_leaves_in_orders_the_venue_takes():
+    rig = booted(Script(fill_entry()))
+    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")))
+    rig.signal(signal(rig.now))
+    rig.run(6)
+    quantities = [send.request.qty for send in sends(rig) if send.request.reduce_only]
+    assert quantities == [Decimal("0.05"), Decimal("0.05"), Decimal("0.033")]
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_maintenance_stops_entries():
+    rig = booted()
+    rig.core.on_venue_status(VenueStatus(ts_event=0, ts_recv=0, operational=False, maintenance="upgrade"))
+    assert rig.core.why_not_able() == "maintenance: upgrade"
+    rig.core.on_venue_status(VenueStatus(ts_event=0, ts_recv=0, operational=True, maintenance=""))
+    assert rig.core.why_not_able() == ""
+
+
+def test_what_the_books_remember_is_bounded(monkeypatch):
+    monkeypatch.setattr("undertow.trading.desk.FINISHED_KEPT", 3)
+    rig = booted()
+    for number in range(6):
+        rig.signal(signal(rig.now, signal_id=f"n{number}", rest_ns=100 * MS))
+        rig.venue.place_by_hand(Side.BUY, Decimal("0.1"), link=f"hand-{number}")
+        rig.run(0.5)
+    assert len(rig.core.desk.trades) == 3
+    assert len(rig.core.desk.orders) == 6
+    assert rig.core.desk.knows_order(order_id_for("n0", OrderRole.ENTRY))
+    assert rig.core.on_signal(signal(rig.now, signal_id="n0"), rig.now) == []
+    assert not rig.core.keeper._orders
+    assert not rig.core.keeper._trades
