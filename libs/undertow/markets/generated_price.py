@@ -1,11 +1,10 @@
 """The price of one generated symbol: a random walk with clustered volatility, and liquidation cascades planted in it.
 
-A cascade is a first wave of 1 s whose second half liquidates positions, then, each time with probability
-`CONTINUE`,
-another wave of 500 ms, at most `MOST_WAVES` in all. All its sizes are multiples of one heavy-tailed draw `s` (bp). When it ends the price comes back:
-by the *fair rebound*, which exactly pays for the risk that another wave had come, plus the planted edge. So with an edge
-of 0 the price at a liquidation frame is, on average, the price after the rebound; with a positive one, being filled in a
-cascade and holding through the rebound earns it on average.
+A cascade is a first wave of 1 s whose second half liquidates positions, then, each time with probability `CONTINUE`,
+another wave of 500 ms, at most `MOST_WAVES` in all. Its sizes are multiples of one heavy-tailed draw `s` (bp). When it
+ends the price comes back: by the *fair rebound*, which exactly pays for the risk that another wave had come, plus the
+planted edge. So with an edge of 0 the price at a liquidation frame is, on average, the price after the rebound; with a
+positive one, being filled in a cascade and holding through the rebound earns it on average.
 """
 
 from __future__ import annotations
