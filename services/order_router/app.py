@@ -6,6 +6,7 @@ The journal is written before anything is sent; the bus is only told. So an exit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -424,10 +425,9 @@ class OrderRouter:
             nap = LONGEST_NAP_S
             if due_ns is not None:
                 nap = min(nap, (due_ns - now_ns) / 1e9 / self._clock.rate)
-            try:
-                await asyncio.wait_for(self._wake.wait(), nap)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(nap):  # not wait_for, which may swallow our own cancellation
+                    await self._wake.wait()
 
     async def _beat_for_ever(self) -> None:
         gauge = self._runtime.metrics.gauge(TRADING_STATE)
