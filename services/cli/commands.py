@@ -17,6 +17,7 @@ from rich.table import Table
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
+from services.cli.terminal import foreground
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import load
 
@@ -97,7 +98,8 @@ def run(
         var=settings.var,
     )
     screen = Screen(stderr=as_json)
-    report = asyncio.run(FleetRun(options, screen).run())
+    with foreground():
+        report = asyncio.run(FleetRun(options, screen).run())
     _print_report(report, settings.var / "run-report.json", screen, as_json=as_json)
     if report["failures"]:
         raise CommandError(ExitCode.ERROR, report["failures"][0])

@@ -78,7 +78,7 @@ class FleetRun:
             CommandError: the fleet could not be started.
         """
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(each, self._stop.set)
         temporary = Path(tempfile.mkdtemp(prefix="undertow-"))
         plan = self._plan(temporary)

@@ -20,9 +20,7 @@ class Fleet:
 
     def __init__(self, home: Path, *options: str, **environment: str) -> None:
         self.home = home
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.output = home / "output.txt"
         self.environment = (
             os.environ
@@ -83,6 +81,13 @@ class Fleet:
             except OSError:
                 listening = [f"port {self.port}"]
         return running + temporary + listening
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def processes() -> dict[int, tuple[str, str]]:

@@ -1,11 +1,17 @@
+import contextlib
+import fcntl
 import os
+import pty
 import signal
 import socket
+import subprocess
+import sys
+import termios
 from time import sleep
 
 import pytest
 
-from tests.fleet.fleet import Fleet
+from tests.fleet.fleet import ROOT, Fleet, free_port
 from tests.support import recorded
 
 pytestmark = [
@@ -35,7 +41,7 @@ def assert_clean(fleet: Fleet, code: int, expected: int = 0) -> None:
 
 
 def test_the_fleet_trades_round_trips_and_its_books_agree_with_the_venues(start):
-    fleet = start("--for", "25")
+    fleet = start("--for", "40")
     assert_clean(fleet, fleet.wait())
     report = fleet.report()
     for field in ("liquidations", "feature_vectors", "signals", "orders_submitted", "fills", "round_trips"):
@@ -57,13 +63,40 @@ def test_every_frame_of_a_recorded_tape_goes_through_the_fleet(start):
     assert report["orders_submitted"] > 0, report
 
 
-@pytest.mark.parametrize("seconds", [0.3, 2.5, 6.0])
+@pytest.mark.parametrize("seconds", [0.5, 2.5, 6.0])
 def test_an_interrupt_during_start_up_leaves_nothing(start, seconds):
     fleet = start()
     sleep(seconds)
     fleet.interrupt()
     assert_clean(fleet, fleet.wait(60))
-    assert fleet.report()["errors"] == 0, fleet.report()
+    report = fleet.home / "var" / "run-report.json"
+    assert not report.exists() or fleet.report()["errors"] == 0, fleet.report()
+
+
+def test_ctrl_c_in_a_terminal_stops_the_fleet_and_not_make(tmp_path):
+    controller, terminal = pty.openpty()
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@cd {ROOT} && exec {sys.executable} -m services.cli run\n")
+    environment = os.environ | {"UNDERTOW_VAR": str(tmp_path / "var"), "UNDERTOW_CONSOLE_PORT": str(free_port())}
+    with subprocess.Popen(
+        ["make", "-f", str(makefile), "run"],
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - this process has one thread
+    ) as make:
+        os.close(terminal)
+        shown = b""
+        while b"console:" not in shown:
+            shown += os.read(controller, 4096)
+        os.write(controller, b"\x03")
+        with contextlib.suppress(OSError):  # the other end is closed when all have ended
+            while os.read(controller, 4096):
+                pass
+        assert make.wait(60) == 0
+    os.close(controller)
 
 
 def test_nothing_outlives_a_launcher_that_is_killed(start):
