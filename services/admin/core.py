@@ -271,7 +271,9 @@ class View:
         return "; ".join(self._account.anomalies) if self._account else ""
 
 
-SOURCES: Final = ("account", "orders", "executions", "liquidations", "decisions", "market", "guardian", "services")
+SOURCES: Final = (
+    *("account", "orders", "executions", "liquidations", "decisions", "commands", "market", "guardian", "services"),
+)
 _SOURCE: Final[Mapping[type, str]] = {
     Account: "account",
     OrderChanged: "orders",

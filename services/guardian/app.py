@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -163,10 +164,9 @@ class GuardianApp:
         if self.core.phase is Phase.HALTING:
             await asyncio.sleep(self._guard.press_every_ms / 1000)
             return
-        try:
-            await asyncio.wait_for(self._hurry.wait(), self._guard.look_every_ms / 1000)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._guard.look_every_ms / 1000):  # wait_for may swallow our own cancellation
+                await self._hurry.wait()
 
     async def _take_look(self) -> Look:
         started_ns = self._now()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from decimal import Decimal
 
 from undertow.contracts.messages.trading import Execution, OrderChanged
@@ -105,3 +107,14 @@ def row(entry_id, kind, change, at=T0):
         booked_ns=at,
         exec_id="",
     )
+
+
+async def stopped(task):
+    """Cancel it and its children until it ends; a child's cancellation may get lost in `asyncio.wait_for` (Python 3.11)."""
+    task.cancel()
+    while not task.done():
+        await asyncio.wait({task}, timeout=0.1)
+        for child in asyncio.all_tasks() - {asyncio.current_task(), task}:
+            child.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        task.result()
