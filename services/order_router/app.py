@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 import httpx
 import msgspec
 
+from services.order_router import events
 from services.order_router.core import RouterCore
 from services.order_router.hands import Hands, TruthAtVenue
 from services.order_router.herald import Herald
@@ -23,11 +24,10 @@ from services.order_router.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.audit import GENESIS, AuditChain
-from undertow.contracts.messages.control import Command, GuardianState
+from undertow.contracts.messages.control import Command
 from undertow.contracts.messages.decision import Signal
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
-from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
-from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
+from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
 from undertow.contracts.metrics import (
     ANOMALIES,
     DECISIONS,
@@ -46,8 +46,8 @@ from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.private_ws import BybitPrivateFeed
 from undertow.exchange.bybit.trade_ws import BybitTradeSocket
 from undertow.exchange.errors import AccessError, VenueError
-from undertow.exchange.models import AccountInfo, VenueExecution, VenueOrder, VenuePosition, Wallet
-from undertow.exchange.ports import FeedDown, FeedUp, OrderEntry, PrivateFeed
+from undertow.exchange.models import AccountInfo, VenuePosition
+from undertow.exchange.ports import OrderEntry, PrivateFeed
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -341,20 +341,7 @@ class OrderRouter:
     async def _follow_feed(self) -> None:
         core, clock = self.core, self._clock
         async for event in self._feed.events():
-            now_ns = clock.now_ns()
-            match event:
-                case VenueOrder():
-                    self.perform(core.on_order(event, now_ns))
-                case VenueExecution():
-                    self.perform(core.on_execution(event, now_ns))
-                case VenuePosition():
-                    self.perform(core.on_position(event, now_ns))
-                case Wallet():
-                    self.perform(core.on_wallet(event, now_ns))
-                case FeedUp():
-                    self.perform(core.on_feed_up(now_ns))
-                case FeedDown(reason=reason):
-                    self.perform(core.on_feed_down(reason))
+            self.perform(events.on_feed(core, event, clock.now_ns()))
 
     async def _follow_signals(self) -> None:
         router = self._settings.router
@@ -396,21 +383,10 @@ class OrderRouter:
 
     def on_fleet(self, delivery: Delivery) -> None:
         """Take a slow fact or a command."""
-        now_ns = self._clock.now_ns()
-        match delivery.message:
-            case Account() as account:
-                self.perform(self.core.on_account(account, now_ns))
-            case InstrumentChanged() as instrument:
-                self.perform(self.core.on_instrument(instrument))
-            case VenueStatus() as status:
-                self.perform(self.core.on_venue_status(status))
-            case Command() as command:
-                self._runtime.log.info("command", verb=command.verb, who=command.who, why=command.why)
-                self.perform(self.core.on_command(command, now_ns))
-            case GuardianState() as state:
-                self.perform(self.core.on_guardian_state(state, now_ns))
-            case _:
-                pass
+        message = delivery.message
+        if isinstance(message, Command):
+            self._runtime.log.info("command", verb=message.verb, who=message.who, why=message.why)
+        self.perform(events.on_fleet(self.core, message, self._clock.now_ns()))
 
     # what goes on
 

@@ -8,21 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from services.order_router.core import RouterCore
-from undertow.exchange.errors import (
-    AccessError,
-    AlreadySoError,
-    BannedError,
-    ClockSkewError,
-    OrderGoneError,
-    OrderRefusedError,
-    RateLimitedError,
-    VenueBusyError,
-    VenueError,
-)
+from services.order_router.events import answer_of, essence, of_symbol, was_not_sent
+from undertow.exchange.errors import OrderGoneError, VenueError
 from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.clock import Clock
@@ -31,17 +21,6 @@ from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
 BETWEEN_PASSES_S: Final = 0.05
-OVERLOADED: Final = 429  # the matching service may have it all the same
-
-_CERTAIN_REFUSALS: Final = (
-    OrderRefusedError,
-    OrderGoneError,
-    AlreadySoError,
-    RateLimitedError,
-    AccessError,
-    ClockSkewError,
-    BannedError,
-)
 
 
 class TruthAtVenue(Protocol):
@@ -123,21 +102,15 @@ class Hands:
         answer = await self._answer(request)
         self._perform(self._core.on_answer(request.order_id, answer, self._clock.now_ns()))
 
-    async def _answer(self, request: OrderRequest) -> Answer:  # noqa: PLR0911 - one return a kind of answer
+    async def _answer(self, request: OrderRequest) -> Answer:
         answer: Answer = Refused(0, "no way to the venue is open")
         for way in self._ways:
             try:
                 return Accepted(await way.create_order(request))
-            except _CERTAIN_REFUSALS as error:
-                return Refused(error.code, error.message)
-            except VenueBusyError as error:
-                if error.code == OVERLOADED:
-                    return Unknown(str(error))
-                if error.code:
-                    return Refused(error.code, error.message)
-                answer = Refused(0, f"not sent: {error.message}")
             except VenueError as error:
-                return Unknown(str(error))
+                answer = answer_of(error)
+                if not was_not_sent(error):
+                    return answer
             except Exception as error:  # noqa: BLE001 - whatever broke, the order may be there: look it up
                 self._survived("send_failed", error)
                 return Unknown(f"{type(error).__name__}: {error}")
@@ -179,8 +152,7 @@ class Hands:
             if isinstance(error, VenueError):
                 return
             raise
-        qty = sum((each.qty for each in positions if each.symbol == effect.symbol), Decimal(0))
-        ours = [each for each in executions if each.symbol == effect.symbol]
+        qty, ours = of_symbol(effect.symbol, positions, executions)
         self._perform(self._core.on_refreshed(effect.symbol, qty, ours, self._clock.now_ns()))
 
     async def _set_stop(self, effect: SetStop) -> None:
@@ -201,23 +173,9 @@ class Hands:
             except VenueError:
                 await asyncio.sleep(RETRY_S)
                 continue
-            seen = _essence(orders, executions, positions, wallet)
+            seen = essence(orders, executions, positions, wallet)
             if seen == before:
                 self._perform(self._core.on_recovered(orders, executions, positions, wallet, self._clock.now_ns()))
                 return
             before = seen
             await asyncio.sleep(BETWEEN_PASSES_S)
-
-
-def _essence(
-    orders: Sequence[VenueOrder],
-    executions: Sequence[VenueExecution],
-    positions: Sequence[VenuePosition],
-    wallet: Wallet,
-) -> object:
-    return (
-        {(each.venue_order_id, each.status, each.filled_qty) for each in orders},
-        {each.exec_id for each in executions},
-        {(each.symbol, each.qty, each.stop_loss) for each in positions},
-        wallet.wallet,
-    )
