@@ -7,13 +7,13 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from services.model_server.core import SOURCE, Look, ModelServerCore, SignalRule
+from services.model_server.core import SOURCE, Look, ModelServerCore, Publication, SignalRule
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.audit import AuditChain
 from undertow.contracts.metrics import DECISION_SECONDS, DECISIONS, SIGNALS_SENT, TRADES_LEARNT
-from undertow.contracts.streams import AUDIT, CONTROL, FEATURES, ORDERS, SIGNALS
+from undertow.contracts.streams import AUDIT, CONTROL, FEATURES, ORDERS
 from undertow.learning.errors import ModelError
 from undertow.learning.policy import ThompsonPolicy
 from undertow.learning.registry import Entry, load_serving
@@ -22,15 +22,12 @@ from undertow.runtime.retry import backoff
 
 if TYPE_CHECKING:
     from services.model_server.settings import Settings
-    from undertow.contracts.messages.base import Message
     from undertow.runtime.service import Runtime
 
 GROUP = "model_server"
 AUDITED = 5_000  # records read back: more than an hour of explorations
 LOOK_SECONDS = 1.0
 AWAY = "the bus does not answer"
-
-Publication = tuple[Topic, "Message", tuple[int, ...]]
 
 
 class ModelServer:
@@ -117,12 +114,7 @@ class ModelServer:
         if look is None:
             return []
         self._count(look)
-        publications: list[Publication] = []
-        if look.signal is not None:
-            topic = Topic(SIGNALS, symbol=look.signal.symbol, source=SOURCE)
-            publications.append((topic, look.signal, delivery.hops))
-        publications.append((self._audit, look.decision, delivery.hops))
-        return publications
+        return look.publications(delivery.hops)
 
     def _learn(self, delivery: Delivery) -> None:
         if self.core.on_order(delivery.message):

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from undertow.bus.ports import Topic
+from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.control import Command, ControlFact, GuardianState, Verb
 from undertow.contracts.messages.decision import Decision, Features, Signal, Verdict
 from undertow.contracts.messages.trading import TradeClosed
+from undertow.contracts.streams import AUDIT, SIGNALS
 from undertow.domain.state import TradingState, most_severe
 from undertow.learning.grid import ARM_COLUMNS, ARM_INDEX, ARMS, REST_NS, Arm, model_input
 
@@ -32,6 +35,8 @@ SOURCE: Final = "model_server"
 REMEMBERED: Final = 10_000
 LEAST_SIZE: Final = 0.1
 
+Publication = tuple[Topic, Message, tuple[int, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -39,6 +44,13 @@ class Look:
 
     decision: Decision
     signal: Signal | None = None
+
+    def publications(self, hops: tuple[int, ...]) -> list[Publication]:
+        """Give what is to be published: the signal, where there is one, then the record of the decision."""
+        record: Publication = (Topic(AUDIT, source=SOURCE), self.decision, hops)
+        if self.signal is None:
+            return [record]
+        return [(Topic(SIGNALS, symbol=self.signal.symbol, source=SOURCE), self.signal, hops), record]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,10 @@ from services.position_manager.core import (
 )
 from services.position_manager.settings import SECOND_NS, Settings
 from undertow.bus import open_bus
-from undertow.bus.ports import Bus, Delivery, Topic
-from undertow.contracts.messages.control import Command
+from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
 from undertow.contracts.messages.market import Ticker
-from undertow.contracts.messages.trading import Execution, OrderChanged
+from undertow.contracts.messages.trading import OrderChanged
 from undertow.contracts.metrics import (
     DRAWDOWN,
     EQUITY,
@@ -219,19 +218,9 @@ class PositionManagerApp:
         async for batch in reader.batches():
             effects: list[Effect] = []
             for delivery in batch:
-                effects += self._on_delivery(delivery)
+                effects += self.core.on_message(delivery.message, self._now())
             await self._perform(effects)
             reader.ack(batch)
-
-    def _on_delivery(self, delivery: Delivery) -> list[Effect]:
-        match delivery.message:
-            case Execution() as execution:
-                return self.core.on_execution(execution, self._now())
-            case OrderChanged() as order:
-                self.core.on_order(order)
-            case Command() as command:
-                self.core.on_command(command)
-        return []
 
     async def _read_market(self) -> None:
         topics = [Topic(MARKET, symbol=symbol) for symbol in self._settings.symbols]

@@ -152,6 +152,17 @@ class PositionManagerCore:
 
     # what comes in
 
+    def on_message(self, message: Any, now_ns: int) -> list[Effect]:
+        """Take a message of `orders`, `executions` or `control`; what does not concern the books does nothing."""
+        match message:
+            case Execution():
+                return self.on_execution(message, now_ns)
+            case OrderChanged():
+                self.on_order(message)
+            case Command():
+                self.on_command(message)
+        return []
+
     @property
     def revision(self) -> int:
         """Number of bookings; ask for it before asking the venue."""

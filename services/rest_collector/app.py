@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from services.rest_collector import read
 from services.rest_collector.core import CollectorCore, Kind, Task
@@ -22,23 +22,6 @@ from undertow.exchange.errors import VenueError
 from undertow.runtime.service import Runtime
 
 TICK_S: Final = 0.25
-Reading = Callable[[Any, int], Sequence[Message]]
-ENDPOINTS: Final[dict[Kind, tuple[str, dict[str, str], Reading]]] = {
-    Kind.INSTRUMENT: ("/v5/market/instruments-info", {"category": "linear"}, read.instruments),
-    Kind.OPEN_INTEREST: (
-        "/v5/market/open-interest",
-        {"category": "linear", "intervalTime": "5min", "limit": "50"},
-        read.open_interest,
-    ),
-    Kind.FUNDING: ("/v5/market/funding/history", {"category": "linear", "limit": "50"}, read.funding),
-    Kind.LONG_SHORT_RATIO: (
-        "/v5/market/account-ratio",
-        {"category": "linear", "period": "5min", "limit": "50"},
-        read.long_short_ratio,
-    ),
-    Kind.RISK_TIERS: ("/v5/market/risk-limit", {"category": "linear"}, read.risk_tiers),
-    Kind.STATUS: ("/v5/system/status", {}, read.status),
-}
 
 
 class RestCollector:
@@ -83,7 +66,7 @@ class RestCollector:
     async def _ask(self, task: Task) -> Sequence[Message]:
         if task.kind is Kind.CLOCK:
             return [await self._clock_offset()]
-        path, query, reading = ENDPOINTS[task.kind]
+        path, query, reading = read.ENDPOINTS[task.kind]
         result = await self._venue.get(path, {**query, **({"symbol": task.symbol} if task.symbol else {})})
         now_ns = self._runtime.clock.now_ns()
         return parse.read(lambda r: reading(r, now_ns), result, path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from services.rest_collector.core import Kind
+from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.reference import (
     Funding,
     InstrumentChanged,
@@ -103,3 +105,23 @@ def status(result: Json, now_ns: int) -> list[VenueStatus]:
             end_ns=int(ongoing["end"]) * _NS_PER_MS,
         )
     ]
+
+
+Reading = Callable[[Any, int], Sequence[Message]]
+ENDPOINTS: Final[dict[Kind, tuple[str, dict[str, str], Reading]]] = {
+    Kind.INSTRUMENT: ("/v5/market/instruments-info", {"category": "linear"}, instruments),
+    Kind.OPEN_INTEREST: (
+        "/v5/market/open-interest",
+        {"category": "linear", "intervalTime": "5min", "limit": "50"},
+        open_interest,
+    ),
+    Kind.FUNDING: ("/v5/market/funding/history", {"category": "linear", "limit": "50"}, funding),
+    Kind.LONG_SHORT_RATIO: (
+        "/v5/market/account-ratio",
+        {"category": "linear", "period": "5min", "limit": "50"},
+        long_short_ratio,
+    ),
+    Kind.RISK_TIERS: ("/v5/market/risk-limit", {"category": "linear"}, risk_tiers),
+    Kind.STATUS: ("/v5/system/status", {}, status),
+}
+"""Path, parameters and reading of each kind but the clock, which is a measurement."""
