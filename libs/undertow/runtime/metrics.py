@@ -7,6 +7,7 @@ from typing import Any
 import prometheus_client as prometheus
 
 from undertow.contracts.metrics import DEAD_LETTERS, HOP, Counter, Gauge, Histogram, Metric
+from undertow.contracts.streams import STREAMS
 
 
 class Metrics:
@@ -19,6 +20,7 @@ class Metrics:
         self.registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self.registry)
         prometheus.GCCollector(registry=self.registry)
+        self.service = service
         self._constant = (service, mode)
         self._families: dict[str, Any] = {}
         self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
@@ -81,6 +83,9 @@ class BusMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._hops: dict[str, prometheus.Histogram] = {}
+        for stream in STREAMS:
+            if metrics.service in stream.readers:
+                metrics.counter(DEAD_LETTERS, stream=stream.name)  # a series that is 0 from the start can be alerted on
 
     def delivered(self, stream: str, seconds: float) -> None:
         """Observe one hop."""
