@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from undertow.contracts.messages.control import Command, GuardianState
+from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.messages.decision import Decision, Signal
 from undertow.contracts.messages.market import Liquidations
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
@@ -56,6 +56,8 @@ class View:
         self._liquidations: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._verdicts: deque[tuple[int, Counter[tuple[str, str]]]] = deque(maxlen=MINUTES_KEPT)
         self._curve: deque[tuple[int, Decimal, Decimal]] = deque(maxlen=CURVE_POINTS)
+        self._commanded = TradingState.ACTIVE
+        self._paused = False
         self._wins = 0
         self._trips = 0
 
@@ -81,7 +83,7 @@ class View:
             case Decision():
                 self._on_decision(message, at_ns)
             case Command():
-                self._commands.append(message)
+                self._on_command(message)
             case GuardianState():
                 return
             case _:
@@ -111,17 +113,14 @@ class View:
 
     @property
     def state(self) -> TradingState:
-        """The most severe that is known; HALTED says the guardian, REDUCING also the account."""
+        """The most severe of what the guardian, the account and the commands so far say."""
         known = [TradingState(self._guardian["state"])] if self._guardian else []
-        return most_severe(TradingState.ACTIVE, *known, *([self._account.state] if self._account else []))
+        return most_severe(self._commanded, *known, *([self._account.state] if self._account else []))
 
     @property
     def is_paused(self) -> bool:
         """Whether the last command that says so was against entries."""
-        for command in reversed(self._commands):
-            if command.verb in _PAUSING:
-                return _PAUSING[command.verb]
-        return False
+        return self._paused
 
     def status(self, at_ns: int) -> dict[str, Any]:
         """Give mode, state and health."""
@@ -258,6 +257,25 @@ class View:
                 }
             )
 
+    def _on_command(self, command: Command) -> None:
+        """Understand it as the router does: resume ends a pause and REDUCING, only rearming ends HALTED."""
+        self._commands.append(command)
+        match command.verb:
+            case Verb.PAUSE | Verb.FLATTEN:
+                self._paused = True
+            case Verb.RESUME:
+                self._paused = False
+                if self._commanded is TradingState.REDUCING:
+                    self._commanded = TradingState.ACTIVE
+            case Verb.REDUCE:
+                self._commanded = most_severe(self._commanded, TradingState.REDUCING)
+            case Verb.HALT:
+                self._commanded = TradingState.HALTED
+            case Verb.REARM:
+                self._commanded = TradingState.ACTIVE
+            case Verb.PROMOTE:
+                return
+
     def _on_decision(self, decision: Decision, at_ns: int) -> None:
         self._decisions.append(decision)
         minute = at_ns // MINUTE_NS
@@ -288,7 +306,6 @@ _ORDER_FIELDS: Final = (
     *("order_id", "symbol", "side", "role", "order_type", "price", "qty", "filled_qty", "average_price"),
     *("status", "reason", "stop_loss", "ts_event"),
 )
-_PAUSING: Final = {"pause": True, "reduce": True, "flatten": True, "halt": True, "resume": False}
 
 
 def plain(struct: msgspec.Struct) -> dict[str, Any]:

@@ -162,12 +162,22 @@ def test_why_counts_the_verdicts_of_the_last_minutes_only():
     assert sum(each["count"] for each in view.why(NOW, 6)["counts"]) == 5
 
 
-def test_the_last_word_on_entries_decides_whether_it_is_paused():
+def test_commands_are_understood_as_the_router_understands_them():
     view = View("paper")
-    assert not view.is_paused
-    for verb, paused in ((Verb.PAUSE, True), (Verb.REARM, True), (Verb.RESUME, False), (Verb.FLATTEN, True)):
+    for verb, state, paused in (
+        (Verb.PAUSE, "ACTIVE", True),
+        (Verb.RESUME, "ACTIVE", False),
+        (Verb.REDUCE, "REDUCING", False),
+        (Verb.FLATTEN, "REDUCING", True),
+        (Verb.RESUME, "ACTIVE", False),
+        (Verb.HALT, "HALTED", False),
+        (Verb.REDUCE, "HALTED", False),
+        (Verb.RESUME, "HALTED", False),
+        (Verb.PROMOTE, "HALTED", False),
+        (Verb.REARM, "ACTIVE", False),
+    ):
         view.on_message(command(verb), NOW)
-        assert view.is_paused is paused
+        assert (view.status(NOW)["state"], view.is_paused) == (state, paused), verb
 
 
 def test_the_view_is_bounded_and_json_all_through():
