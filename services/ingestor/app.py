@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from services.ingestor.core import Drop, Effect, IngestorCore, Publish
@@ -14,7 +15,7 @@ from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import Gap, Liquidations
 from undertow.contracts.metrics import BOOK_GAPS, FRAMES_DROPPED, FRAMES_RECEIVED, INGEST_SECONDS, LIQUIDATIONS
 from undertow.contracts.streams import MARKET
-from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Frames
+from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Frames, PublicEvent
 from undertow.runtime.clock import SECOND_NS, wall_ns
 from undertow.runtime.service import Runtime
 
@@ -35,6 +36,9 @@ class Ingestor:
         self._topics = {symbol: Topic(MARKET, symbol=symbol) for symbol in settings.symbols}
         metrics = runtime.metrics
         self._received = {s: metrics.counter(FRAMES_RECEIVED, symbol=s) for s in (*settings.symbols, NOBODY)}
+        for symbol in settings.symbols:  # series that are 0 from the start can be alerted on
+            metrics.counter(BOOK_GAPS, symbol=symbol)
+            metrics.counter(LIQUIDATIONS, symbol=symbol)
         self._handling = metrics.histogram(INGEST_SECONDS)
         self._connected = False
 
@@ -52,17 +56,23 @@ class Ingestor:
             SubscriptionRefusedError: the venue does not offer a topic that we need.
         """
         try:
-            async for event in self._stream.events():
-                if isinstance(event, Frames):
-                    await self._on_frames(event)
-                elif isinstance(event, Connected):
-                    self._connected = True
-                else:
-                    self._connected = False
-                    self._runtime.log.warning("public_stream_lost", reason=event.reason)
-                    await self._perform(self._core.on_disconnected(event.reason, self._runtime.clock.now_ns()), ())
+            async with contextlib.aclosing(self._stream.events()) as events:
+                async for event in events:
+                    await self._on_event(event)
         finally:
             await self._bus.close()
+
+    async def _on_event(self, event: PublicEvent) -> None:
+        if isinstance(event, Frames):
+            await self._on_frames(event)
+        elif isinstance(event, Connected):
+            self._connected = True
+        else:
+            self._connected = False
+            self._runtime.log.warning("public_stream_lost", reason=event.reason)
+            await self._publish(
+                self._collect(self._core.on_disconnected(event.reason, self._runtime.clock.now_ns()), ())
+            )
 
     async def _on_frames(self, event: Frames) -> None:
         now_ns = self._runtime.clock.now_ns()
@@ -77,9 +87,6 @@ class Ingestor:
             await self._resubscribe(effects)
             self._handling.observe((wall_ns() - begin) / 1e9)
         await self._publish(publications)
-
-    async def _perform(self, effects: Iterable[Effect], hops: tuple[int, ...]) -> None:
-        await self._publish(self._collect(effects, hops))
 
     def _collect(
         self, effects: Iterable[Effect], hops: tuple[int, ...]
@@ -100,7 +107,8 @@ class Ingestor:
             elif isinstance(effect, Drop):
                 symbol = effect.symbol or NOBODY
                 self._runtime.metrics.counter(FRAMES_DROPPED, reason=effect.reason).inc()
-                self._runtime.log.warning("frame_dropped", symbol=symbol, reason=effect.reason, detail=effect.detail)
+                if effect.reason == "malformed":
+                    self._runtime.log.warning("frame_dropped", symbol=symbol, detail=effect.detail)
         if hops and effects:
             self._received[symbol].inc()
         return publications

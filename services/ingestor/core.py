@@ -1,31 +1,35 @@
 """What the ingestor makes of a frame: facts to publish, a frame dropped with its reason, or a book to be fetched anew. Pure.
 
-Continuity (§7.1 of the protocol): a snapshot opens the book at any time; each delta's `u` is one above the last; a gap, a delta before a
-snapshot or a crossed book end it until the next snapshot. Readers get `Gap` once, then `Resync` and the snapshot. Every few seconds the
-whole book is published again as a checkpoint, for readers that start in the middle.
+Continuity (§7.1 of the protocol): a snapshot opens the book at any time; each delta's `u` is one above the last; a gap, a crossed book or
+levels that cannot be read end it until the next snapshot. Readers get `Gap` once, then `Resync` and the snapshot. A book that stays away
+is asked for again every few seconds. Every few seconds, too, the whole book is published as a checkpoint, for readers that start in the
+middle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from undertow.contracts.messages.market import Book, Gap, GapReason, MarketFact, Resync
 from undertow.exchange.book import OrderBook
 from undertow.exchange.bybit.facts import FrameDecoder, book_fact
 from undertow.exchange.bybit.frames import BadFrameError, BookFrame, Control, MarketFrame, decode_frame
 
+ASK_AGAIN_NS: Final = 5_000_000_000
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+
+class Publish(msgspec.Struct, frozen=True):
     """A fact for `market:{symbol}`."""
 
     symbol: str
     fact: MarketFact
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """A frame that is not published; `reason` is a label of few values, `detail` is for the log."""
 
     symbol: str
@@ -33,8 +37,7 @@ class Drop:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resubscribe:
+class Resubscribe(msgspec.Struct, frozen=True):
     """The book of this symbol must be fetched anew."""
 
     symbol: str
@@ -45,11 +48,13 @@ Effect = Publish | Drop | Resubscribe
 
 @dataclass(slots=True)
 class _Feed:
+    symbol: str
+    topic: str
     book: OrderBook
     update_id: int = 0
-    sequence: int = 0
     in_sync: bool = False
     seen: bool = False
+    asked_ns: int | None = None
     checkpoint_ns: int = 0
 
 
@@ -70,7 +75,7 @@ class IngestorCore:
     _decoder: FrameDecoder = field(init=False, default_factory=FrameDecoder)
 
     def __post_init__(self) -> None:
-        self._feeds = {symbol: _Feed(OrderBook(self.depth)) for symbol in self.symbols}
+        self._feeds = {s: _Feed(s, f"orderbook.{self.depth}.{s}", OrderBook(self.depth)) for s in self.symbols}
 
     @property
     def out_of_sync(self) -> list[str]:
@@ -89,23 +94,32 @@ class IngestorCore:
         if feed is None:
             return [Drop("", "foreign_symbol", frame.symbol)]
         feed.seen = True
-        return self._on_book(feed, frame, recv_ns) if isinstance(frame, BookFrame) else self._on_other(frame, recv_ns)
+        if not isinstance(frame, BookFrame):
+            return self._on_other(frame, recv_ns)
+        return self._on_book(feed, frame, recv_ns)
 
-    def _on_other(self, frame: MarketFrame, recv_ns: int) -> list[Effect]:
+    def _on_book(self, feed: _Feed, frame: BookFrame, recv_ns: int) -> list[Effect]:
+        if frame.topic != feed.topic:
+            return [Drop(feed.symbol, "foreign_topic", frame.topic)]
+        fact = book_fact(frame, recv_ns)
         try:
-            facts = self._decoder.facts(frame, recv_ns)
-        except (KeyError, ValueError) as error:
-            return [Drop(frame.symbol, "malformed", f"{frame.topic}: {type(error).__name__} {error}")]
-        if not facts:
-            return [Drop(frame.symbol, "empty", frame.topic)]
-        return [Publish(frame.symbol, fact) for fact in facts]
+            return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
+        except ValueError as error:
+            drop = Drop(feed.symbol, "malformed", f"{frame.topic}: {error}")
+            return [drop, *_lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact)]
 
     def on_disconnected(self, reason: str, now_ns: int) -> list[Effect]:
-        """The connection is gone: every book that was good is good no longer."""
+        """The connection is gone: every book that was good is good no longer, and the next one begins with snapshots."""
+        self._decoder.forget()
         effects: list[Effect] = []
-        for symbol, feed in self._feeds.items():
+        for feed in self._feeds.values():
+            feed.asked_ns = None
             if feed.in_sync:
-                effects += self._gap(feed, symbol, GapReason.DISCONNECTED, reason, now_ns, now_ns)[:1]
+                feed.in_sync = False
+                gap = Gap(
+                    ts_event=now_ns, ts_recv=now_ns, symbol=feed.symbol, reason=GapReason.DISCONNECTED, detail=reason
+                )
+                effects.append(Publish(feed.symbol, gap))
         return effects
 
     def best(self, symbol: str) -> tuple[str, str] | None:
@@ -114,51 +128,60 @@ class IngestorCore:
         bid, ask = feed.book.best_bid, feed.book.best_ask
         return (bid[0], ask[0]) if feed.in_sync and bid and ask else None
 
-    def _on_book(self, feed: _Feed, frame: BookFrame, recv_ns: int) -> list[Effect]:
-        symbol = frame.symbol
-        fact = book_fact(frame, recv_ns)
-        if frame.snapshot:
-            opened: list[Effect] = []
-            if not feed.in_sync or fact.update_id == 1:
-                opened = [Publish(symbol, Resync(ts_event=fact.ts_event, ts_recv=recv_ns, symbol=symbol))]
-            feed.book.replace(fact.bids, fact.asks)
-            feed.in_sync, feed.checkpoint_ns = True, fact.ts_event
-            return self._accepted(feed, fact, opened, recv_ns)
+    def _on_other(self, frame: MarketFrame, recv_ns: int) -> list[Effect]:
+        try:
+            facts = self._decoder.facts(frame, recv_ns)
+        except ValueError as error:
+            return [Drop(frame.symbol, "malformed", f"{frame.topic}: {error}")]
+        if not facts:
+            return [Drop(frame.symbol, "empty", frame.topic)]
+        return [Publish(frame.symbol, fact) for fact in facts]
+
+    def _on_delta(self, feed: _Feed, fact: Book) -> list[Effect]:
+        update_id, last = fact.update_id, feed.update_id
         if not feed.in_sync:
-            return [Drop(symbol, "delta_before_snapshot", f"u {fact.update_id}")]
-        if fact.update_id <= feed.update_id:
-            return [Drop(symbol, "old_update", f"u {fact.update_id} after {feed.update_id}")]
-        if fact.update_id != feed.update_id + 1:
-            detail = f"u {fact.update_id} after {feed.update_id}"
-            return self._gap(feed, symbol, GapReason.UPDATE_ID, detail, fact.ts_event, recv_ns)
-        feed.book.apply(fact.bids, fact.asks)
-        return self._accepted(feed, fact, [], recv_ns)
+            return [Drop(feed.symbol, "delta_before_snapshot", f"u {update_id}"), *_asked(feed, fact.ts_recv)]
+        if update_id <= last:
+            return [Drop(feed.symbol, "old_update", f"u {update_id} after {last}")]
+        if update_id != last + 1:
+            return _lost(feed, GapReason.UPDATE_ID, f"u {update_id} after {last}", fact)
+        book = feed.book
+        book.apply(fact.bids, fact.asks)
+        if book.is_crossed:
+            return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
+        feed.update_id = update_id
+        if fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:
+            return [Publish(feed.symbol, fact)]
+        feed.checkpoint_ns = fact.ts_event
+        bids, asks = book.levels()
+        checkpoint = msgspec.structs.replace(fact, snapshot=True, bids=bids, asks=asks)
+        return [Publish(feed.symbol, fact), Publish(feed.symbol, checkpoint)]
 
-    def _accepted(self, feed: _Feed, fact: Book, effects: list[Effect], recv_ns: int) -> list[Effect]:
-        symbol = fact.symbol
-        if feed.book.is_crossed:
-            detail = f"bid {feed.book.best_bid} ask {feed.book.best_ask}"
-            return self._gap(feed, symbol, GapReason.CROSSED, detail, fact.ts_event, recv_ns)
-        feed.update_id, feed.sequence = fact.update_id, fact.sequence
-        effects.append(Publish(symbol, fact))
-        if fact.ts_event - feed.checkpoint_ns >= self.checkpoint_ns:
-            feed.checkpoint_ns = fact.ts_event
-            bids, asks = feed.book.levels()
-            checkpoint = Book(
-                ts_event=fact.ts_event,
-                ts_recv=recv_ns,
-                symbol=symbol,
-                snapshot=True,
-                bids=bids,
-                asks=asks,
-                update_id=fact.update_id,
-                sequence=fact.sequence,
-            )
-            effects.append(Publish(symbol, checkpoint))
-        return effects
 
-    @staticmethod
-    def _gap(feed: _Feed, symbol: str, reason: GapReason, detail: str, ts_event: int, recv_ns: int) -> list[Effect]:
-        feed.in_sync = False
-        gap = Gap(ts_event=ts_event, ts_recv=recv_ns, symbol=symbol, reason=reason, detail=detail)
-        return [Publish(symbol, gap), Resubscribe(symbol)]
+def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
+    symbol, book = feed.symbol, feed.book
+    book.replace(fact.bids, fact.asks)
+    if book.is_crossed:
+        return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
+    effects: list[Effect] = []
+    if not feed.in_sync or fact.update_id == 1:
+        effects = [Publish(symbol, Resync(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=symbol))]
+    feed.in_sync, feed.asked_ns = True, None
+    feed.update_id, feed.checkpoint_ns = fact.update_id, fact.ts_event
+    effects.append(Publish(symbol, fact))
+    return effects
+
+
+def _lost(feed: _Feed, reason: GapReason, detail: str, fact: Book) -> list[Effect]:
+    if not feed.in_sync:  # readers know already
+        return [Drop(feed.symbol, reason.value, detail), *_asked(feed, fact.ts_recv)]
+    feed.in_sync = False
+    gap = Gap(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=feed.symbol, reason=reason, detail=detail)
+    return [Publish(feed.symbol, gap), *_asked(feed, fact.ts_recv)]
+
+
+def _asked(feed: _Feed, recv_ns: int) -> list[Effect]:
+    if feed.asked_ns is not None and recv_ns - feed.asked_ns < ASK_AGAIN_NS:
+        return []
+    feed.asked_ns = recv_ns
+    return [Resubscribe(feed.symbol)]

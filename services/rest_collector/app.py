@@ -19,6 +19,7 @@ from undertow.exchange.bybit import parse
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.venue_clock import VenueClock
 from undertow.exchange.errors import VenueError
+from undertow.runtime.clock import wall_ns
 from undertow.runtime.service import Runtime
 
 TICK_S: Final = 0.25
@@ -42,7 +43,7 @@ class RestCollector:
         """Ask and publish until cancelled."""
         try:
             while True:
-                for task in self._core.due(self._runtime.clock.now_ns()):
+                for task in self._core.due(self._runtime.clock.now_ns(), wall_ns()):
                     await self._collect(task)
                     await asyncio.sleep(self._pause_s)
                 await asyncio.sleep(TICK_S)
@@ -55,7 +56,7 @@ class RestCollector:
         try:
             facts = await self._ask(task)
         except VenueError as error:
-            self._core.on_failure(task, self._runtime.clock.now_ns())
+            self._core.on_failure(task, wall_ns())
             self._runtime.metrics.counter(REST_FAILURES, kind=task.kind).inc()
             self._runtime.log.warning("request_failed", kind=task.kind, symbol=task.symbol, reason=str(error))
             return

@@ -1,6 +1,7 @@
 """When to ask the venue for what, and what is new in its answers. Pure.
 
-A task is due at its interval; one that failed is asked again after `retry_ns`. Instruments and risk tiers are published when they change,
+A task is due at its interval of market time; one that failed is asked again after `retry_ns` of wall time, for the market's clock
+stands still before it starts. Instruments and risk tiers are published when they change,
 time series when they have a row that was not published yet.
 """
 
@@ -45,13 +46,14 @@ class CollectorCore:
 
     Attributes:
         intervals_ns: market ns between two requests of a kind.
-        retry_ns: wait after a failure.
+        retry_ns: wall ns to wait after a failure.
     """
 
     symbols: Sequence[str]
     intervals_ns: dict[Kind, int]
     retry_ns: int = 2 * SECOND_NS
     _due: dict[Task, int] = field(init=False)
+    _resting: dict[Task, int] = field(init=False, default_factory=dict)  # until when, wall ns
     _published: dict[Task, tuple[Message, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,12 +61,14 @@ class CollectorCore:
         tasks += [Task(kind, symbol) for kind in Kind if kind not in OF_THE_VENUE for symbol in self.symbols]
         self._due = dict.fromkeys(tasks, 0)
 
-    def due(self, now_ns: int) -> list[Task]:
+    def due(self, now_ns: int, wall_ns: int) -> list[Task]:
         """Give what should be asked now, instruments first."""
-        return sorted((t for t, at in self._due.items() if at <= now_ns), key=lambda t: t.kind is not Kind.INSTRUMENT)
+        due = (t for t, at in self._due.items() if at <= now_ns and self._resting.get(t, 0) <= wall_ns)
+        return sorted(due, key=lambda task: task.kind is not Kind.INSTRUMENT)
 
     def on_answer(self, task: Task, facts: Sequence[Message], now_ns: int) -> list[Message]:
         """Take an answer, oldest fact first; give the facts that are new."""
+        self._resting.pop(task, None)
         self._due[task] = now_ns + self.intervals_ns[task.kind]
         before = self._published.get(task, ())
         if task.kind in (Kind.INSTRUMENT, Kind.RISK_TIERS):
@@ -78,9 +82,9 @@ class CollectorCore:
             self._published[task] = (new[-1],)
         return new
 
-    def on_failure(self, task: Task, now_ns: int) -> None:
+    def on_failure(self, task: Task, wall_ns: int) -> None:
         """The request failed: ask again soon."""
-        self._due[task] = now_ns + self.retry_ns
+        self._resting[task] = wall_ns + self.retry_ns
 
     def has_instruments(self) -> bool:
         """Answer whether every symbol's filters have been published."""

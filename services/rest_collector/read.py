@@ -101,8 +101,8 @@ def status(result: Json, now_ns: int) -> list[VenueStatus]:
             ts_recv=now_ns,
             operational=False,
             maintenance=ongoing["title"],
-            begin_ns=int(ongoing["begin"]) * _NS_PER_MS,
-            end_ns=int(ongoing["end"]) * _NS_PER_MS,
+            begin_ns=int(ongoing["begin"] or 0) * _NS_PER_MS,
+            end_ns=int(ongoing["end"] or 0) * _NS_PER_MS,
         )
     ]
 

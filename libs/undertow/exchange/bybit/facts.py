@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from undertow.contracts.messages.market import (
@@ -14,8 +15,8 @@ from undertow.contracts.messages.market import (
     Trade,
     Trades,
 )
-from undertow.domain.order import Side
 from undertow.exchange.bybit.frames import (
+    BadFrameError,
     BookFrame,
     Control,
     KlineFrame,
@@ -28,7 +29,7 @@ from undertow.exchange.bybit.frames import (
 from undertow.exchange.bybit.frames import MarketFrame as Frame
 
 _NS_PER_MS: Final = 1_000_000
-_SIDES: Final = {"Buy": Side.BUY, "Sell": Side.SELL}
+_LATEST_MS: Final = 9_000_000_000_000
 
 
 class FrameDecoder:
@@ -44,22 +45,40 @@ class FrameDecoder:
             BadFrameError: the frame is not what the protocol says.
         """
         frame = decode_frame(raw)
-        return [] if isinstance(frame, Control) else self.facts(frame, recv_ns)
+        if isinstance(frame, Control):
+            return []
+        try:
+            return self.facts(frame, recv_ns)
+        except ValueError as error:
+            raise BadFrameError(f"{frame.topic}: {error}", raw) from None
+
+    def forget(self) -> None:
+        """Forget the tickers: a new connection begins with snapshots."""
+        self._tickers.clear()
 
     def facts(self, frame: Frame, recv_ns: int) -> list[MarketFact]:
-        """Translate a decoded frame, received at `recv_ns` (market ns)."""
+        """Translate a decoded frame, received at `recv_ns` (market ns); no fact for a frame that carries none.
+
+        Raises:
+            ValueError: a price or size is not a number, or negative.
+        """
         if isinstance(frame, BookFrame):
             return [book_fact(frame, recv_ns)]
         if isinstance(frame, TickerFrame):
             return [self._ticker(frame, recv_ns)]
         if isinstance(frame, TradeFrame):
-            return [_trades(frame, recv_ns)] if frame.data else []
+            return _trades(frame, recv_ns)
         if isinstance(frame, LiquidationFrame):
-            return [_liquidations(frame, recv_ns)] if frame.data else []
+            return _liquidations(frame, recv_ns)
         return _klines(frame, recv_ns)
 
     def _ticker(self, frame: TickerFrame, recv_ns: int) -> Ticker:
         data = frame.data
+        for text in (data.last_price, data.mark_price, data.index_price, data.open_interest):
+            if text:
+                _not_negative(text)
+        if data.funding_rate and not -1.0 < float(data.funding_rate) < 1.0:
+            raise ValueError(f"{data.funding_rate!r} is not a funding rate")
         before = None if frame.type == "snapshot" else self._tickers.get(data.symbol)
         ticker = Ticker(
             ts_event=frame.ts_ms * _NS_PER_MS,
@@ -91,14 +110,26 @@ def book_fact(frame: BookFrame, recv_ns: int) -> Book:
     )
 
 
-def _trades(frame: TradeFrame, recv_ns: int) -> Trades:
-    trades = tuple(Trade(t.ts_ms * _NS_PER_MS, _SIDES[t.side], t.price, t.size, t.trade_id) for t in frame.data)
-    return Trades(ts_event=trades[-1].ts_event, ts_recv=recv_ns, symbol=frame.symbol, trades=trades)
+def _trades(frame: TradeFrame, recv_ns: int) -> list[MarketFact]:
+    if not frame.data:
+        return []
+    trades = tuple(
+        Trade(t.ts_ms * _NS_PER_MS, t.side, _not_negative(t.price), _not_negative(t.size), t.trade_id)
+        for t in frame.data
+    )
+    return [Trades(ts_event=trades[-1].ts_event, ts_recv=recv_ns, symbol=frame.symbol, trades=trades)]
 
 
-def _liquidations(frame: LiquidationFrame, recv_ns: int) -> Liquidations:
-    each = tuple(Liquidation(d.ts_ms * _NS_PER_MS, _SIDES[d.position_side], d.price, d.size) for d in frame.data)
-    return Liquidations(ts_event=each[-1].ts_event, ts_recv=recv_ns, symbol=frame.symbol, liquidations=each)
+def _liquidations(frame: LiquidationFrame, recv_ns: int) -> list[MarketFact]:
+    each = tuple(
+        Liquidation(d.ts_ms * _NS_PER_MS, d.position_side, _not_negative(d.price), d.size)
+        for d in frame.data
+        if float(_not_negative(d.size))  # of size 0: nobody was liquidated
+    )
+    if not each:
+        return []
+    latest = max(one.ts_event for one in each)
+    return [Liquidations(ts_event=latest, ts_recv=recv_ns, symbol=frame.symbol, liquidations=each)]
 
 
 def _klines(frame: KlineFrame, recv_ns: int) -> list[MarketFact]:
@@ -109,16 +140,22 @@ def _klines(frame: KlineFrame, recv_ns: int) -> list[MarketFact]:
             symbol=frame.symbol,
             interval=k.interval,
             start_ns=k.start * _NS_PER_MS,
-            open=k.open,
-            high=k.high,
-            low=k.low,
-            close=k.close,
-            volume=k.volume,
-            turnover=k.turnover,
+            open=_not_negative(k.open),
+            high=_not_negative(k.high),
+            low=_not_negative(k.low),
+            close=_not_negative(k.close),
+            volume=_not_negative(k.volume),
+            turnover=_not_negative(k.turnover),
             confirmed=k.confirm,
         )
         for k in frame.data
     ]
+
+
+def _not_negative(text: str) -> str:
+    if not 0.0 <= float(text) < inf:
+        raise ValueError(f"{text!r} is not a price or size")
+    return text
 
 
 def _merged(new: str | None, old: str | None) -> str:
@@ -127,5 +164,8 @@ def _merged(new: str | None, old: str | None) -> str:
 
 def _next_funding(data: TickerData, before: Ticker | None) -> int:
     if data.next_funding_ms:
-        return int(data.next_funding_ms) * _NS_PER_MS
+        at_ms = int(data.next_funding_ms)
+        if not 0 <= at_ms <= _LATEST_MS:
+            raise ValueError(f"{data.next_funding_ms!r} is not a time")
+        return at_ms * _NS_PER_MS
     return before.next_funding_ns if before else 0

@@ -5,11 +5,16 @@ One look at the topic chooses a typed decoder, which ignores keys it does not kn
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from undertow.domain.order import Side
+
 Level = tuple[str, str]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)]
+"""As nanoseconds it still fits in 64 bits."""
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class BadFrameError(ValueError):
@@ -27,28 +32,23 @@ class BookData(msgspec.Struct, frozen=True):
     symbol: str = msgspec.field(name="s")
     bids: tuple[Level, ...] = msgspec.field(name="b")
     asks: tuple[Level, ...] = msgspec.field(name="a")
-    update_id: int = msgspec.field(name="u")
-    sequence: int = msgspec.field(name="seq", default=0)
+    update_id: Number = msgspec.field(name="u")
+    sequence: Number = msgspec.field(name="seq", default=0)
 
 
 class BookFrame(msgspec.Struct, frozen=True):
     """`orderbook.{depth}.{symbol}`; `cts_ms` is the matching engine's time, 0 in old captures."""
 
     topic: str
-    type: str
-    ts_ms: int = msgspec.field(name="ts")
+    type: Literal["snapshot", "delta"]
+    ts_ms: Milliseconds = msgspec.field(name="ts")
     data: BookData
-    cts_ms: int = msgspec.field(name="cts", default=0)
+    cts_ms: Milliseconds = msgspec.field(name="cts", default=0)
 
     @property
     def symbol(self) -> str:
         """The contract."""
         return self.data.symbol
-
-    @property
-    def depth(self) -> int:
-        """Levels a side that the topic carries."""
-        return int(self.topic.split(".", 2)[1])
 
     @property
     def snapshot(self) -> bool:
@@ -59,9 +59,9 @@ class BookFrame(msgspec.Struct, frozen=True):
 class TradeData(msgspec.Struct, frozen=True):
     """One trade; `side` is the taker's."""
 
-    ts_ms: int = msgspec.field(name="T")
+    ts_ms: Milliseconds = msgspec.field(name="T")
     symbol: str = msgspec.field(name="s")
-    side: str = msgspec.field(name="S")
+    side: Side = msgspec.field(name="S")
     size: str = msgspec.field(name="v")
     price: str = msgspec.field(name="p")
     trade_id: str = msgspec.field(name="i")
@@ -71,7 +71,7 @@ class TradeFrame(msgspec.Struct, frozen=True):
     """`publicTrade.{symbol}`, ascending by time."""
 
     topic: str
-    ts_ms: int = msgspec.field(name="ts")
+    ts_ms: Milliseconds = msgspec.field(name="ts")
     data: tuple[TradeData, ...]
 
     @property
@@ -96,8 +96,8 @@ class TickerFrame(msgspec.Struct, frozen=True):
     """`tickers.{symbol}`: a snapshot, then deltas to be merged into it."""
 
     topic: str
-    type: str
-    ts_ms: int = msgspec.field(name="ts")
+    type: Literal["snapshot", "delta"]
+    ts_ms: Milliseconds = msgspec.field(name="ts")
     data: TickerData
 
     @property
@@ -109,9 +109,9 @@ class TickerFrame(msgspec.Struct, frozen=True):
 class LiquidationData(msgspec.Struct, frozen=True):
     """One liquidation; `position_side` Buy means that a long was liquidated, so the market saw a forced sell."""
 
-    ts_ms: int = msgspec.field(name="T")
+    ts_ms: Milliseconds = msgspec.field(name="T")
     symbol: str = msgspec.field(name="s")
-    position_side: str = msgspec.field(name="S")
+    position_side: Side = msgspec.field(name="S")
     size: str = msgspec.field(name="v")
     price: str = msgspec.field(name="p")
 
@@ -120,7 +120,7 @@ class LiquidationFrame(msgspec.Struct, frozen=True):
     """`allLiquidation.{symbol}`, batched by the venue over 500 ms."""
 
     topic: str
-    ts_ms: int = msgspec.field(name="ts")
+    ts_ms: Milliseconds = msgspec.field(name="ts")
     data: tuple[LiquidationData, ...]
 
     @property
@@ -132,8 +132,8 @@ class LiquidationFrame(msgspec.Struct, frozen=True):
 class KlineData(msgspec.Struct, frozen=True):
     """One candle; final only when `confirm`."""
 
-    start: int
-    end: int
+    start: Milliseconds
+    end: Milliseconds
     interval: str
     open: str
     high: str
@@ -142,14 +142,14 @@ class KlineData(msgspec.Struct, frozen=True):
     volume: str
     turnover: str
     confirm: bool
-    timestamp: int
+    timestamp: Milliseconds
 
 
 class KlineFrame(msgspec.Struct, frozen=True):
     """`kline.{interval}.{symbol}`; two candles at a boundary."""
 
     topic: str
-    ts_ms: int = msgspec.field(name="ts")
+    ts_ms: Milliseconds = msgspec.field(name="ts")
     data: tuple[KlineData, ...]
 
     @property
@@ -209,6 +209,6 @@ def decode_frame(raw: bytes) -> MarketFrame | Control:
         frame: MarketFrame = _DECODERS[kind].decode(raw)
     except KeyError as error:
         raise BadFrameError(f"unknown topic {error}", raw) from None
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise BadFrameError(str(error), raw) from None
     return frame

@@ -48,6 +48,10 @@ WINDOW_MS: Final = 5_000
 BAN_NS: Final = 600 * 10**9
 ATTEMPTS: Final = 4
 _MOST_PAGES: Final = 200
+_LONGEST_PAUSE_S: Final = 2.0
+_SPAN_MS: Final = 7 * 86_400_000
+_KEPT_MS: Final = 2 * 365 * 86_400_000  # older fills the venue has forgotten
+_AHEAD_MS: Final = 60_000  # the venue may book a little after the time that we think it is
 _NS_PER_MS: Final = 1_000_000
 _SETTLE: Final = "USDT"
 
@@ -90,8 +94,8 @@ class BybitHttp:
 
     async def server_time_ns(self) -> int:
         """Give the venue's clock."""
-        result = await self.get("/v5/market/time", {})
-        return int(result["timeNano"])
+        path = "/v5/market/time"
+        return parse.read(_server_time_ns, await self.get(path, {}), path)
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         """Give the filters; all pages when no symbol is named."""
@@ -101,7 +105,7 @@ class BybitHttp:
         found: list[Instrument] = []
         for symbol in symbols:
             result = await self.get(path, {"category": "linear", "symbol": symbol})
-            found += [parse.read(parse.instrument, item, path) for item in result["list"]]
+            found += [parse.read(parse.instrument, item, path) for item in result.get("list") or ()]
         return found
 
     async def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
@@ -115,11 +119,20 @@ class BybitHttp:
     # orders
 
     async def create_order(self, request: OrderRequest) -> str:
-        """Send an order once; give the venue's id."""
+        """Send an order once; give the venue's id.
+
+        Raises:
+            VenueBusyError: not connected, nothing was sent.
+            OutcomeUnknownError: sent, but there is no answer, or none that can be understood.
+            VenueError: the venue's refusal.
+        """
         window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
         body = parse.order_body(request)
-        result = await self._once("POST", "/v5/order/create", body, window_ms=window, order_id=request.order_id)
-        return str(result["orderId"])
+        try:
+            result = await self._once("POST", "/v5/order/create", body, window_ms=window, order_id=request.order_id)
+            return parse.read(lambda r: str(r["orderId"]), result, "/v5/order/create")
+        except BadAnswerError as error:
+            raise OutcomeUnknownError(error.code, error.message) from None
 
     async def cancel_order(self, symbol: str, order_id: str) -> None:
         """Ask for a cancel by our id."""
@@ -152,10 +165,10 @@ class BybitHttp:
 
     async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]:
         """Give executions since a time, oldest first."""
-        query = {"category": "linear", "startTime": str(since_ns // _NS_PER_MS), "limit": "100"}
+        query = {"category": "linear", "limit": "100"}
         if order_id:
             query["orderLinkId"] = order_id
-        found = await self._pages("/v5/execution/list", query, parse.execution)
+        found = await self._history("/v5/execution/list", query, parse.execution, since_ns)
         return sorted(found, key=lambda each: each.executed_ns)
 
     async def positions(self) -> list[VenuePosition]:
@@ -176,9 +189,8 @@ class BybitHttp:
 
     async def ledger(self, *, since_ns: int) -> list[LedgerEntry]:
         """Give transaction-log rows since a time, oldest first."""
-        query = {"accountType": "UNIFIED", "currency": _SETTLE, "startTime": str(since_ns // _NS_PER_MS), "limit": "50"}
-        found = await self._pages("/v5/account/transaction-log", query, parse.ledger_entry)
-        return list(reversed(found))
+        query = {"accountType": "UNIFIED", "currency": _SETTLE, "limit": "50"}
+        return await self._history("/v5/account/transaction-log", query, parse.ledger_entry, since_ns)
 
     async def set_stop_loss(self, symbol: str, stop_loss: str) -> None:
         """Set the position's full-size stop by mark price; unchanged is success."""
@@ -203,6 +215,22 @@ class BybitHttp:
         return parse.read(parse.key_info, await self._idempotent("GET", path, {}), path)
 
     # how
+
+    async def _history(self, path: str, query: Mapping[str, str], what: Callable[[Any], T], since_ns: int) -> list[T]:
+        # a request spans at most seven days; one without an end would stop that long (or less) after its begin
+        if not self.venue_clock.is_known:
+            sent = self._clock.now_ns()
+            venue_ns = await self.server_time_ns()
+            self.venue_clock.learn(sent, self._clock.now_ns(), venue_ns)
+        now_ms = self.venue_clock.now_ms()
+        begin_ms, end_ms = max(since_ns // _NS_PER_MS, now_ms - _KEPT_MS), now_ms + _AHEAD_MS
+        found: list[T] = []
+        while begin_ms < end_ms:
+            until_ms = min(begin_ms + _SPAN_MS, end_ms)
+            span = {"startTime": str(begin_ms), "endTime": str(until_ms)}
+            found += reversed(await self._pages(path, {**query, **span}, what))
+            begin_ms = until_ms + 1
+        return found
 
     async def _pages(
         self, path: str, query: Mapping[str, str], what: Callable[[Any], T], *, signed: bool = True
@@ -232,12 +260,11 @@ class BybitHttp:
             except VenueError as error:
                 if attempt == ATTEMPTS or not parse.is_retryable(error):
                     raise
-                if isinstance(error, ClockSkewError):
-                    await self._estimate_clock()
                 pause = next(pauses)
                 if isinstance(error, RateLimitedError):
-                    pause = max(pause, (error.retry_at_ns - self.venue_clock.now_ns()) / 1e9)
-                await asyncio.sleep(min(pause, 2.0))
+                    market_s = (error.retry_at_ns - self.venue_clock.now_ns()) / 1e9
+                    pause = max(pause, market_s / self._clock.rate)
+                await asyncio.sleep(min(pause, _LONGEST_PAUSE_S))
         raise AssertionError("the last attempt returns or raises")
 
     async def _once(
@@ -250,16 +277,15 @@ class BybitHttp:
         window_ms: int = WINDOW_MS,
         order_id: str = "",
     ) -> dict[str, Any]:
-        if self._clock.now_ns() < self._banned_until_ns:
-            raise BannedError(403, "the venue has banned our address; waiting for its ten minutes to pass")
+        self._refuse_while_banned()
+        if signed and self._key is None:
+            raise AccessError(10003, f"{path} needs an API key, and none was given")
         if signed and not self.venue_clock.is_known:
             await self._estimate_clock()
         query = urlencode(params) if method == "GET" else ""
         content = b"" if method == "GET" else msgspec.json.encode(params)
         headers = {"Content-Type": "application/json"} if content else {}
-        if signed:
-            if self._key is None:
-                raise AccessError(10003, f"{path} needs an API key, and none was given")
+        if signed and self._key is not None:
             headers |= signed_headers(self._key, self.venue_clock.now_ms(), window_ms, query or content.decode())
         request = self._client.build_request(
             method, f"{path}?{query}" if query else path, content=content, headers=headers
@@ -277,7 +303,7 @@ class BybitHttp:
     def _result(self, path: str, answer: httpx.Response) -> dict[str, Any]:
         status = answer.status_code
         if status == httpx.codes.FORBIDDEN:
-            self._banned_until_ns = self._clock.now_ns() + BAN_NS
+            self._ban()
             raise BannedError(
                 status, "the venue bans our address: too many requests, a blocked region, or a GET with a body"
             )
@@ -290,14 +316,34 @@ class BybitHttp:
         try:
             body = msgspec.json.decode(answer.content)
             code, message = int(body["retCode"]), str(body.get("retMsg", ""))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        except (LookupError, AttributeError, TypeError, ValueError, RecursionError):
             raise BadAnswerError(status, f"{path} answered {answer.text[:200]!r}") from None
         if code:
-            reset = int(answer.headers.get("X-Bapi-Limit-Reset-Timestamp") or 0)
-            raise parse.error_for(code, message, self.venue_clock.now_ns(), reset)
-        return body.get("result") or {}
+            reset = parse.whole(answer.headers.get("X-Bapi-Limit-Reset-Timestamp"))
+            error = parse.error_for(code, message, self.venue_clock.now_ns(), reset)
+            if isinstance(error, ClockSkewError):
+                self.venue_clock.doubt()
+            elif isinstance(error, BannedError):
+                self._ban()
+            raise error
+        result = body.get("result") or {}
+        if not isinstance(result, dict):
+            raise BadAnswerError(status, f"{path} answered the result {str(result)[:200]}")
+        return result
+
+    def _ban(self) -> None:
+        self._banned_until_ns = self._clock.now_ns() + BAN_NS
+
+    def _refuse_while_banned(self) -> None:
+        if self._clock.now_ns() < self._banned_until_ns:
+            raise BannedError(403, "the venue has banned our address; waiting for its ten minutes to pass")
 
     async def _estimate_clock(self) -> None:
         sent = self._clock.now_ns()
-        result = await self._once("GET", "/v5/market/time", {}, signed=False)
-        self.venue_clock.learn(sent, self._clock.now_ns(), int(result["timeNano"]))
+        path = "/v5/market/time"
+        venue_ns = parse.read(_server_time_ns, await self._once("GET", path, {}, signed=False), path)
+        self.venue_clock.learn(sent, self._clock.now_ns(), venue_ns)
+
+
+def _server_time_ns(result: Mapping[str, Any]) -> int:
+    return int(result["timeNano"])

@@ -7,8 +7,8 @@ enum values are errors that name themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from undertow.domain.instrument import Instrument
@@ -17,6 +17,7 @@ from undertow.exchange.errors import (
     AccessError,
     AlreadySoError,
     BadAnswerError,
+    BannedError,
     ClockSkewError,
     OrderGoneError,
     OrderRefusedError,
@@ -55,9 +56,11 @@ _STATUS: Final = {
     "Rejected": OrderStatus.REJECTED,
 }
 
-_UNKNOWN_OUTCOME: Final = frozenset({10000, 10014, 10016, 10019, 110072, 110079})
-_RATE: Final = frozenset({10006, 10018, 10403, 10429, 20003, 170222})
-_BUSY: Final = frozenset({429, 110005, 110066, 110103})
+_UNKNOWN_OUTCOME: Final = frozenset({429, 10000, 10014, 10016, 10019, 110072, 110079, 170141})
+_RATE: Final = frozenset({10006, 10403, 10429, 20003, 170222})
+_BUSY: Final = frozenset({110005, 110066, 110103})
+_BANNED: Final = frozenset({403, 10018})
+_BUG: Final = frozenset({10017})
 _CLOCK: Final = frozenset({-1, 10002})
 _ACCESS: Final = frozenset(
     {10003, 10004, 10005, 10007, 10008, 10009, 10010, 10024, 10027, 10028, 10029, 10032, 33004, 110123, 110125}
@@ -76,7 +79,9 @@ def error_for(code: int, message: str, now_ns: int, retry_at_ms: int = 0) -> Ven
         retry_at_ms: `X-Bapi-Limit-Reset-Timestamp`, where there is one.
     """
     if code in _RATE:
-        return RateLimitedError(code, message, max(retry_at_ms * _NS_PER_MS, now_ns + _SECOND_NS))
+        return RateLimitedError(
+            code, message, max(retry_at_ms * _NS_PER_MS, now_ns) if retry_at_ms else now_ns + _SECOND_NS
+        )
     for codes, kind in _KINDS:
         if code in codes:
             return kind(code, message)
@@ -86,6 +91,8 @@ def error_for(code: int, message: str, now_ns: int, retry_at_ms: int = 0) -> Ven
 _KINDS: Final[tuple[tuple[frozenset[int], type[VenueError]], ...]] = (
     (_UNKNOWN_OUTCOME, OutcomeUnknownError),
     (_BUSY, VenueBusyError),
+    (_BANNED, BannedError),
+    (_BUG, BadAnswerError),
     (_CLOCK, ClockSkewError),
     (_ACCESS, AccessError),
     (_GONE, OrderGoneError),
@@ -272,12 +279,23 @@ def read(what: Callable[[Any], T], item: Any, path: str) -> T:
     """
     try:
         return what(item)
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise BadAnswerError(0, f"{path}: {type(error).__name__} {error} in {str(item)[:200]}") from None
 
 
 def _decimal(value: Any) -> Decimal:
-    return Decimal(value) if value not in (None, "") else _ZERO
+    if value is None or value == "":
+        return _ZERO
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise ValueError(f"{value!r} is not a number")
+    return number
+
+
+def whole(value: Any) -> int:
+    """Read a header that ought to be a whole number; 0 for anything else."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _ns(value: Any) -> int:
@@ -287,7 +305,8 @@ def _ns(value: Any) -> int:
 def _iso_ns(value: str | None) -> int:
     if not value:
         return 0
-    return int(datetime.fromisoformat(value).timestamp()) * _SECOND_NS
+    when = datetime.fromisoformat(value)
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * _SECOND_NS
 
 
 def _word(value: Any) -> str:

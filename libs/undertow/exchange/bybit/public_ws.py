@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,11 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from undertow.exchange.bybit.frames import BadFrameError, Control, decode_frame
-from undertow.exchange.bybit.socket import open_socket
+from undertow.exchange.bybit.socket import ANSWER_TIMEOUT_S, Reconnects, open_socket
 from undertow.runtime.clock import wall_ns
-from undertow.runtime.retry import backoff
 
 _TOPICS_A_REQUEST: Final = 50
+_AGAIN: Final = "again "
 _TOPIC_FIRST: Final = b'{"topic"'
 
 
@@ -53,7 +53,8 @@ class BybitPublicStream:
     Args:
         url: of the public socket.
         requests: topics by request; one bad topic fails its whole request, so keep apart what may be refused.
-        stale_s: after this long without a market frame the connection is given up; counted from the first frame.
+        stale_s: after this long without a market frame the connection is given up; counted from the very first frame, for a market may
+            not have begun yet.
     """
 
     def __init__(self, url: str, requests: Sequence[Sequence[str]], *, stale_s: float = 30.0) -> None:
@@ -65,29 +66,31 @@ class BybitPublicStream:
         self._arrived = asyncio.Event()
         self._awaited: dict[str, Sequence[str]] = {}
         self._is_subscribed = False
+        self._has_begun = False
 
-    async def events(self) -> AsyncIterator[PublicEvent]:
+    async def events(self) -> AsyncGenerator[PublicEvent]:
         """Yield events for ever.
 
         Raises:
             SubscriptionRefusedError: names the topics and the venue's words.
         """
-        pauses = backoff(0.1, 5.0)
+        reconnects = Reconnects()
         while True:
             try:
                 async with open_socket(self._url) as connection:
                     self._connection = connection
-                    async for event in self._live(connection):
-                        if isinstance(event, Connected):
-                            pauses = backoff(0.1, 5.0)
-                        yield event
+                    async with contextlib.aclosing(self._live(connection)) as events:
+                        async for event in events:
+                            if isinstance(event, Connected):
+                                reconnects.connected()
+                            yield event
                 reason = "the venue closed the connection"
             except (OSError, TimeoutError, WebSocketException) as error:
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self._connection = None
             yield Disconnected(reason)
-            await asyncio.sleep(next(pauses))
+            await reconnects.pause()
 
     async def resubscribe(self, topic: str) -> None:
         """Ask for a fresh snapshot of one topic; a lost connection gives one anyway."""
@@ -95,38 +98,49 @@ class BybitPublicStream:
         if connection is not None:
             with contextlib.suppress(WebSocketException):
                 await connection.send(_request("unsubscribe", f"drop {topic}", [topic]))
-                await connection.send(_request("subscribe", f"again {topic}", [topic]))
+                await connection.send(_request("subscribe", f"{_AGAIN}{topic}", [topic]))
 
-    async def _live(self, connection: ClientConnection) -> AsyncIterator[PublicEvent]:
+    async def _live(self, connection: ClientConnection) -> AsyncGenerator[PublicEvent]:
         self._frames, self._is_subscribed = [], False
-        self._awaited = {f"topics {number}": topics for number, topics in enumerate(self._requests)}
+        self._awaited = {
+            f"topics {number}.{begin}": topics[begin : begin + _TOPICS_A_REQUEST]
+            for number, topics in enumerate(self._requests)
+            for begin in range(0, len(topics), _TOPICS_A_REQUEST)
+        }
         for name, topics in self._awaited.items():
-            for begin in range(0, len(topics), _TOPICS_A_REQUEST):
-                await connection.send(_request("subscribe", name, topics[begin : begin + _TOPICS_A_REQUEST]))
+            await connection.send(_request("subscribe", name, topics))
         reading = asyncio.create_task(self._read(connection), name="public frames")
-        has_data = False
+        answers_by_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
         try:
             while True:
-                try:
-                    async with asyncio.timeout(self._stale_s if has_data else None):
-                        await self._arrived.wait()
-                except TimeoutError:
-                    raise TimeoutError(f"no market frame for {self._stale_s:g} s") from None
-                self._arrived.clear()
+                await self._wait(answers_by_s)
                 frames, self._frames = self._frames, []
                 if not self._awaited and not self._is_subscribed:
                     self._is_subscribed = True
                     yield Connected()
                 if frames:
-                    has_data = True
+                    self._has_begun = True
                     yield Frames(frames)
-                if reading.done():
+                if reading.done() and not self._frames:  # what came while the reader was busy is not lost
                     reading.result()
                     return
         finally:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError, WebSocketException, SubscriptionRefusedError):
                 await reading
+
+    async def _wait(self, answers_by_s: float) -> None:
+        limits = [(answers_by_s, "the subscriptions were not answered")] if self._awaited else []
+        if self._has_begun:
+            stale_at_s = asyncio.get_running_loop().time() + self._stale_s
+            limits.append((stale_at_s, f"no market frame for {self._stale_s:g} s"))
+        until_s, reason = min(limits, default=(None, ""))
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            raise TimeoutError(reason) from None
+        self._arrived.clear()
 
     async def _read(self, connection: ClientConnection) -> None:
         try:
@@ -145,10 +159,12 @@ class BybitPublicStream:
             return False  # whoever gets the frame says what is wrong with it
         if not isinstance(frame, Control):
             return False
+        if frame.op == "subscribe" and not frame.success:
+            if frame.req_id.startswith(_AGAIN):
+                raise ConnectionError(f"{frame.req_id}: {frame.ret_msg}")  # a new connection gives a snapshot as well
+            topics = self._awaited.get(frame.req_id, ())
+            raise SubscriptionRefusedError(f"{', '.join(topics)}: {frame.ret_msg}")
         if frame.op == "subscribe":
-            topics = self._awaited.get(frame.req_id)
-            if not frame.success:
-                raise SubscriptionRefusedError(f"{', '.join(topics or [frame.req_id])}: {frame.ret_msg}")
             self._awaited.pop(frame.req_id, None)
         return True
 

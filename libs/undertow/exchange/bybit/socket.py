@@ -10,18 +10,58 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
-from undertow.exchange.errors import AccessError, BadAnswerError
+from undertow.exchange.bybit import parse
+from undertow.exchange.errors import AccessError, BadAnswerError, VenueBusyError
+from undertow.runtime.retry import backoff
 
 PING_EVERY_S: Final = 20.0
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
+SILENT_PINGS: Final = 2
+STABLE_S: Final = 5.0
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+_ALREADY_AUTHENTICATED: Final = 20001
 LARGEST_FRAME: Final = 2**24
+
+
+class Reconnects:
+    """Pauses between connections: they grow until one connection has held for some seconds."""
+
+    def __init__(self) -> None:
+        self._pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._up_s: float | None = None
+
+    def connected(self) -> None:
+        """The connection is up."""
+        self._up_s = asyncio.get_running_loop().time()
+
+    async def pause(self) -> None:
+        """Wait before the next connection."""
+        if self._up_s is not None and asyncio.get_running_loop().time() - self._up_s >= STABLE_S:
+            self._pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._up_s = None
+        await asyncio.sleep(next(self._pauses))
+
+
+class Connection(ClientConnection):
+    """A client's end that knows whether it has heard anything since it was last asked."""
+
+    heard = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the transport."""
+        self.heard = True
+        super().data_received(data)
 
 
 @contextlib.asynccontextmanager
 async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
     """Connect and ping every 20 s (§6: WebSocket-level pings are not the heartbeat).
+
+    A connection on which nothing at all is heard over two pings is cut, so that its reader notices.
 
     Raises:
         OSError: the venue cannot be reached.
@@ -29,6 +69,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
     loopback = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
     connection = await connect(
         url,
+        create_connection=Connection,
         compression=None,
         open_timeout=CONNECT_TIMEOUT_S,
         close_timeout=1.0,
@@ -37,6 +78,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
         max_queue=None,
         proxy=None if loopback else True,
     )
+    assert isinstance(connection, Connection)  # noqa: S101 - as asked for; tells mypy
     pinging = asyncio.create_task(_ping(connection), name="ping")
     try:
         yield connection
@@ -49,19 +91,23 @@ async def authenticate(connection: ClientConnection, request: dict[str, object])
     """Send `auth` and wait for its answer, in either of the venue's spellings.
 
     Raises:
-        AccessError: refused.
+        AccessError: refused for good.
+        VenueBusyError: refused for now.
         TimeoutError: not answered.
     """
     await connection.send(msgspec.json.encode(request).decode())
     answer = await answer_to(connection, "auth")
-    accepted = answer.get("success") is True or answer.get("retCode") == 0
-    if not accepted:
-        code = int(answer.get("retCode") or 10003)
-        raise AccessError(code, f"authentication refused: {answer.get('retMsg') or answer.get('ret_msg') or answer}")
+    code = parse.whole(answer.get("retCode"))
+    if answer.get("success") is True or answer.get("retCode") == 0 or code == _ALREADY_AUTHENTICATED:
+        return
+    words = f"authentication refused: {answer.get('retMsg') or answer.get('ret_msg') or answer}"
+    if code and parse.is_retryable(parse.error_for(code, words, 0)):
+        raise VenueBusyError(code, words)
+    raise AccessError(code or 10003, words)
 
 
-async def answer_to(connection: ClientConnection, op: str) -> dict[str, Any]:
-    """Give the next frame with this `op`; others before it are passed over.
+async def answer_to(connection: ClientConnection, op: str, before: list[str | bytes] | None = None) -> dict[str, Any]:
+    """Give the next frame with this `op`; those that come earlier are added to `before`.
 
     Raises:
         TimeoutError: none came in time.
@@ -70,17 +116,37 @@ async def answer_to(connection: ClientConnection, op: str) -> dict[str, Any]:
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
         while True:
             raw = await connection.recv()
-            try:
-                frame: dict[str, Any] = msgspec.json.decode(raw)
-            except msgspec.DecodeError as error:
-                raise BadAnswerError(0, f"{error}: {raw[:100]!r}") from None
+            frame = json_object(raw)
             if frame.get("op") == op:
                 return frame
+            if before is not None:
+                before.append(raw)
 
 
-async def _ping(connection: ClientConnection) -> None:
-    number = 0
-    while True:
-        await asyncio.sleep(PING_EVERY_S)
-        number += 1
-        await connection.send(f'{{"req_id":"ping-{number}","op":"ping"}}')
+def json_object(raw: str | bytes) -> dict[str, Any]:
+    """Read a frame.
+
+    Raises:
+        BadAnswerError: it is not a JSON object.
+    """
+    try:
+        frame = msgspec.json.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswerError(0, f"{error}: {raw[:100]!r}") from None
+    if not isinstance(frame, dict):
+        raise BadAnswerError(0, f"not an object: {raw[:100]!r}")
+    return frame
+
+
+async def _ping(connection: Connection) -> None:
+    number = unheard = 0
+    with contextlib.suppress(ConnectionClosed):  # its reader says so
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            unheard = 0 if connection.heard else unheard + 1
+            connection.heard = False
+            if unheard >= SILENT_PINGS:
+                connection.transport.abort()
+                return
+            number += 1
+            await connection.send(f'{{"req_id":"ping-{number}","op":"ping"}}')

@@ -12,20 +12,21 @@ from typing import Any, Final
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
+from websockets.protocol import State
 
 from undertow.exchange.bybit import parse
 from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
 from undertow.exchange.bybit.sign import auth_request
-from undertow.exchange.bybit.socket import authenticate, open_socket
+from undertow.exchange.bybit.socket import Reconnects, authenticate, json_object, open_socket
 from undertow.exchange.bybit.venue_clock import VenueClock
-from undertow.exchange.errors import AccessError, OutcomeUnknownError, VenueBusyError, VenueError
+from undertow.exchange.errors import AccessError, ClockSkewError, OutcomeUnknownError, VenueBusyError, VenueError
 from undertow.exchange.models import OrderRequest
 from undertow.runtime.clock import wall_ns
-from undertow.runtime.retry import backoff
 from undertow.runtime.settings import Credentials
 
 ANSWER_TIMEOUT_S: Final = 3.0
 _DRAINING: Final = 10019
+_RESET: Final = "X-Bapi-Limit-Reset-Timestamp"
 
 
 class BybitTradeSocket:
@@ -65,22 +66,21 @@ class BybitTradeSocket:
         Raises:
             AccessError: the key is refused.
         """
-        pauses = backoff(0.1, 5.0)
+        reconnects = Reconnects()
         while True:
             try:
                 async with open_socket(self._url) as connection:
                     await authenticate(connection, auth_request(self._key, self._clock.now_ms(), "reqId"))
-                    pauses = backoff(0.1, 5.0)
+                    reconnects.connected()
                     self._connection = connection
-                    async for raw in connection:
-                        self._answered(raw)
+                    await self._read(connection)
             except AccessError:
                 raise
             except (OSError, TimeoutError, WebSocketException, VenueError):
                 pass  # the loss is told to every pending request below; the next turn connects again
             finally:
                 self._lost()
-            await asyncio.sleep(next(pauses))
+            await reconnects.pause()
 
     async def create_order(self, request: OrderRequest) -> str:
         """Send an order once; give the venue's id.
@@ -92,6 +92,8 @@ class BybitTradeSocket:
         """
         window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
         data = await self._request("order.create", parse.order_body(request), window, request.order_id)
+        if not isinstance(data, dict) or not data.get("orderId"):
+            raise OutcomeUnknownError(0, f"order.create was accepted without an id: {str(data)[:200]}")
         return str(data["orderId"])
 
     async def cancel_order(self, symbol: str, order_id: str) -> None:
@@ -100,9 +102,9 @@ class BybitTradeSocket:
             "order.cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}, WINDOW_MS
         )
 
-    async def _request(self, op: str, body: dict[str, Any], window_ms: int, order_id: str = "") -> dict[str, Any]:
+    async def _request(self, op: str, body: dict[str, Any], window_ms: int, order_id: str = "") -> Any:
         connection = self._connection
-        if connection is None:
+        if connection is None or connection.state is not State.OPEN:
             raise VenueBusyError(0, "the trade socket is not connected; nothing was sent")
         self._count += 1
         request_id = f"r{self._count}"
@@ -115,31 +117,46 @@ class BybitTradeSocket:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._pending[request_id] = answer
         try:
-            await connection.send(msgspec.json.encode(frame), text=True)
-            if order_id and self._on_written:
-                self._on_written(order_id, wall_ns())
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await connection.send(msgspec.json.encode(frame), text=True)
+                if order_id and self._on_written:
+                    self._on_written(order_id, wall_ns())
                 reply = await answer
         except (TimeoutError, WebSocketException) as error:
             raise OutcomeUnknownError(0, f"{op} was not answered: {type(error).__name__}") from None
         finally:
             self._pending.pop(request_id, None)
-        if reply["retCode"]:
-            reset = int((reply.get("header") or {}).get("X-Bapi-Limit-Reset-Timestamp") or 0)
-            raise parse.error_for(int(reply["retCode"]), str(reply.get("retMsg", "")), self._clock.now_ns(), reset)
-        data: dict[str, Any] = reply.get("data") or {}
-        return data
+        code = reply.get("retCode")
+        if not isinstance(code, int):
+            raise OutcomeUnknownError(0, f"{op} was answered {str(reply)[:200]}")
+        if code:
+            header = reply.get("header")
+            reset = parse.whole(header.get(_RESET)) if isinstance(header, dict) else 0
+            refusal = parse.error_for(code, str(reply.get("retMsg", "")), self._clock.now_ns(), reset)
+            if isinstance(refusal, ClockSkewError):
+                self._clock.doubt()
+            raise refusal
+        return reply.get("data")
 
-    def _answered(self, raw: str | bytes) -> None:
-        frame = parse.read(msgspec.json.decode, raw, "trade socket")
+    async def _read(self, connection: ClientConnection) -> None:
+        async with asyncio.timeout(None) as limit:
+            async for raw in connection:
+                if self._answered(raw).get("retCode") == _DRAINING:
+                    self._connection = None  # new requests wait for a new connection
+                if self._connection is None:  # which is made when those under way are answered
+                    waits = any(not answer.done() for answer in self._pending.values())
+                    limit.reschedule(asyncio.get_running_loop().time() + (ANSWER_TIMEOUT_S if waits else 0.0))
+
+    def _answered(self, raw: str | bytes) -> dict[str, Any]:
+        frame = json_object(raw)
         answer = self._pending.get(str(frame.get("reqId", "")))
         if answer is not None and not answer.done():
             answer.set_result(frame)
-        elif frame.get("retCode") == _DRAINING:
-            self._connection = None  # what is under way is still answered; new requests wait for a new connection
+        return frame
 
     def _lost(self) -> None:
         self._connection = None
         for answer in self._pending.values():
             if not answer.done():
                 answer.set_exception(OutcomeUnknownError(0, "the trade socket was lost before the answer"))
+                answer.exception()  # seen, even if its request was cancelled meanwhile

@@ -20,6 +20,10 @@ class VenueClock:
         self.uncertainty_ns = (received_ns - sent_ns) // 2
         self.is_known = True
 
+    def doubt(self) -> None:
+        """The venue has refused one of our time stamps: whoever signs next by HTTP asks for the time first."""
+        self.is_known = False
+
     def now_ns(self) -> int:
         """Give the venue's time, ns."""
         return self._clock.now_ns() + self.offset_ns
