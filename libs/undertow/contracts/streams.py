@@ -89,7 +89,7 @@ VENUE: Final = Stream(
     "venue",
     (VenueStatus, ClockOffset),
     writers=("rest_collector",),
-    readers=("ingestor", "order_router", "position_manager"),
+    readers=("order_router", "snapshotter"),
     maxlen=1_000,
     about="maintenance and clock offset",
 )
@@ -151,7 +151,7 @@ AUDIT: Final = Stream(
     "audit",
     "audit:{source}",
     (Decision,),
-    writers=("model_server", "order_router", "position_manager", "admin"),
+    writers=("model_server", "order_router", "admin"),
     readers=("snapshotter", "admin"),
     maxlen=100_000,
     about="hash-chained decisions",
