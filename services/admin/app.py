@@ -23,6 +23,7 @@ SERVICE: Final = "admin"
 WARM_UP: Final = 500
 ASK_TIMEOUT_S: Final = 0.8
 KILL_TIMEOUT_S: Final = 3.0
+MODEL_SERVER: Final = "model_server"
 LABEL_EVERY: Final = 5
 
 
@@ -132,7 +133,7 @@ class AdminApp:
         while True:
             asks = [self._ask_services(), self._ask_guardian_state()]
             if rounds % LABEL_EVERY == 0:
-                asks.append(self._ask_market())
+                asks += [self._ask_market(), self._ask_model()]
             await asyncio.gather(*asks)
             rounds += 1
             await asyncio.sleep(self._settings.admin.poll_seconds)
@@ -180,6 +181,17 @@ class AdminApp:
             self._view.on_market(str(answer.raise_for_status().json()["market_label"]))
         except (httpx.HTTPError, ValueError, KeyError):
             return  # the label stays; the venue's health is shown beside it
+
+    async def _ask_model(self) -> None:
+        url = self._settings.admin.services.get(MODEL_SERVER)
+        if url is None:
+            return
+        try:
+            answer = await self._client.get(url.rstrip("/") + "/version", timeout=ASK_TIMEOUT_S)
+            facts = answer.raise_for_status().json()
+            self._view.on_model(f"{facts['model_kind']} ({facts['model_hash']})")
+        except (httpx.HTTPError, ValueError, KeyError):
+            return  # the label stays; the model server's health is shown beside it
 
 
 def _position(delivery: Delivery) -> tuple[int, int]:

@@ -41,6 +41,7 @@ class View:
         self._mode = mode
         self._chart_ns = chart_ns
         self._market = ""
+        self._model = ""
         self._account: Account | None = None
         self._guardian: dict[str, Any] = {}
         self._guardian_error = "not asked yet"
@@ -109,6 +110,10 @@ class View:
         """Take the market's name."""
         self._market = label
 
+    def on_model(self, label: str) -> None:
+        """Take what the model is."""
+        self._model = label
+
     # what is shown
 
     @property
@@ -127,6 +132,7 @@ class View:
         return {
             "mode": self._mode,
             "market": self._market,
+            "model": self._model,
             "state": self.state.value,
             "paused": self.is_paused,
             "reason": self._reason(),

@@ -197,7 +197,11 @@ class FleetRun:
     async def _trade(self, plan: FleetPlan) -> None:
         assert self._bus is not None  # noqa: S101 - `_start` opened it
         market = await self._market_label(plan)
-        self._console.print(f"[bold]{self._options.mode.upper()}[/]  market: {market}")
+        model = await self._http.get_json(f"{plan.url('model_server')}/version") or {}
+        self._console.print(f"[bold]{self._options.mode.upper()}[/]  market: {market}", soft_wrap=True)
+        self._console.print(
+            f"model: {model.get('model_kind', 'unknown')} ({model.get('model_hash', '?')})", soft_wrap=True
+        )
         self._console.print(f"console: [link]http://127.0.0.1:{self._options.console_port}[/link]   stop: Ctrl-C")
         story = Story(self._bus, self._options.symbols, self._console)
         deadline = None if self._options.seconds is None else monotonic() + self._options.seconds

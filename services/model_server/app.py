@@ -7,7 +7,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from services.model_server.core import SOURCE, Look, ModelServerCore, Publication, SignalRule
+from services.model_server.core import SOURCE, Look, ModelServerCore, SignalRule
+from services.model_server.rehearsal import rehearse
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Delivery, Topic
@@ -18,6 +19,7 @@ from undertow.learning.errors import ModelError
 from undertow.learning.policy import ThompsonPolicy
 from undertow.learning.registry import Entry, load_serving
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.memory import settle
 from undertow.runtime.retry import backoff
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 GROUP = "model_server"
 AUDITED = 5_000  # records read back: more than an hour of explorations
 LOOK_SECONDS = 1.0
+DEMONSTRATION_KIND = "demonstration model, good for PAPER only"
 AWAY = "the bus does not answer"
 
 
@@ -46,12 +49,14 @@ class ModelServer:
             AuditChain(SOURCE),
             SignalRule(round(settings.signal.valid_ms * 1e6), settings.signal.full_size_bps),
         )
+        self._features = len(card.features)
         self._orders = Topic(ORDERS)
         self._controls = [Topic(CONTROL, source=writer) for writer in CONTROL.writers]
         self._audit = Topic(AUDIT, source=SOURCE)
         self._seconds = runtime.metrics.histogram(DECISION_SECONDS)
         self._learnt = runtime.metrics.counter(TRADES_LEARNT)
         runtime.facts["model_hash"] = entry.model_hash
+        runtime.facts["model_kind"] = DEMONSTRATION_KIND if card.demonstration else "trained model"
         runtime.log.info("model_loaded", model=entry.model_hash, demonstration=card.demonstration)
 
     def unready_reason(self) -> str | None:
@@ -63,6 +68,8 @@ class ModelServer:
         watch: asyncio.Task[None] | None = None
         try:
             await self._restore_when_there()
+            rehearse(self.core.scorer, self._features)
+            settle()
             self._reason = None
             watch = asyncio.create_task(self._watch_bus(), name="bus")
             await self._follow()
@@ -95,26 +102,23 @@ class ModelServer:
         vectors = [Topic(FEATURES, symbol=symbol) for symbol in self._settings.symbols]
         reader = self._bus.reader(GROUP, self._settings.instance, [*vectors, self._orders, *self._controls])
         async for batch in reader.batches():
-            publications: list[Publication] = []
             for delivery in batch:
                 if delivery.topic.stream is FEATURES:
-                    publications += self._look(delivery)
+                    await self._look(delivery)
                 elif delivery.topic.stream is CONTROL:
                     self.core.on_control(delivery.message)
                 else:
                     self._learn(delivery)
-            if publications:
-                await self._bus.publish_many(publications)
             reader.ack(batch)
 
-    def _look(self, delivery: Delivery) -> list[Publication]:
+    async def _look(self, delivery: Delivery) -> None:
         began = time.perf_counter()
         look = self.core.on_features(delivery.message, delivery.ref, self._runtime.clock.now_ns())
-        self._seconds.observe(time.perf_counter() - began)
-        if look is None:
-            return []
-        self._count(look)
-        return look.publications(delivery.hops)
+        took = time.perf_counter() - began
+        if look is not None:
+            await self._bus.publish_many(look.publications(delivery.hops))
+            self._count(look)
+        self._seconds.observe(took)
 
     def _learn(self, delivery: Delivery) -> None:
         if self.core.on_order(delivery.message):

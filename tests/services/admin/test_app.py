@@ -41,6 +41,8 @@ class Outside:
             return httpx.Response(self.kill_status, json={"state": "HALTED", "error": "not now"})
         if path == "/control/stats":
             return httpx.Response(200, json={"market_label": "generated (seed 1)"})
+        if path == "/version":
+            return httpx.Response(200, json={"model_kind": "demonstration model", "model_hash": "f7b7"})
         if request.url.host == "sick":
             return httpx.Response(503, text="warming up")
         if request.url.host == "gone":
@@ -55,7 +57,15 @@ async def world():
         bus={"url": "redis://127.0.0.1:1/0"},
         guardian={"url": "http://guardian"},
         clock={"url": "http://venue/control/clock"},
-        admin={"services": {"venue": "http://venue", "a": "http://sick", "b": "http://gone"}, "poll_seconds": 0.02},
+        admin={
+            "services": {
+                "venue": "http://venue",
+                "a": "http://sick",
+                "b": "http://gone",
+                "model_server": "http://model",
+            },
+            "poll_seconds": 0.02,
+        },
     )
     client = httpx.AsyncClient(transport=httpx.MockTransport(outside))
     app = AdminApp(Runtime("admin", settings, ManualClock(7)), settings, MemoryBus("admin/1", store), client)
@@ -83,9 +93,10 @@ async def test_what_is_published_before_and_after_the_start_is_shown_once(world)
 async def test_status_names_mode_market_and_each_services_health(world):
     app, face, _, _ = world
     await eventually(lambda: app.view.status(0)["services"])
-    await eventually(lambda: app.view.status(0)["market"])
+    await eventually(lambda: app.view.status(0)["market"] and app.view.status(0)["model"])
     status = (await face.get("/api/status")).json()
     assert (status["mode"], status["market"]) == ("paper", "generated (seed 1)")
+    assert status["model"] == "demonstration model (f7b7)"
     assert status["services"]["venue"] == "ready"
     assert status["services"]["a"] == "warming up"
     assert "does not answer" in status["services"]["b"]
