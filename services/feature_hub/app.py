@@ -12,6 +12,7 @@ from undertow.bus.ports import Bus, Topic
 from undertow.contracts.metrics import FEATURE_HOLES, FEATURE_ROWS_IGNORED, FEATURE_VECTORS
 from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.features.warm import warm
+from undertow.runtime.memory import settle
 from undertow.runtime.retry import backoff
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class FeatureHub:
             self._reason = "filling the windows from history"
             for symbol in self._settings.symbols:
                 await self._warm_up_when_there(symbol)
+            settle()
             self._reason = None
             watch = asyncio.create_task(self._watch_bus(), name="bus")
             await self._follow()

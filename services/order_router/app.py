@@ -20,6 +20,7 @@ from services.order_router.core import RouterCore
 from services.order_router.hands import Hands, TruthAtVenue
 from services.order_router.herald import Herald
 from services.order_router.journal import Journal, JournalError
+from services.order_router.rehearsal import rehearse
 from services.order_router.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
@@ -50,6 +51,7 @@ from undertow.exchange.models import AccountInfo, VenuePosition
 from undertow.exchange.ports import OrderEntry, PrivateFeed
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 from undertow.trading import effects as fx
@@ -173,7 +175,7 @@ class OrderRouter:
     # effects
 
     def perform(self, effects: list[fx.Effect]) -> None:
-        """Journal first, in one write; then everything else in its order."""
+        """Journal first, in one write; then the venue, then whoever is told, each in its order."""
         records = [effect.record for effect in effects if isinstance(effect, fx.Journal)]
         if records and not self._write(records, durable=any(isinstance(effect, fx.Send) for effect in effects)):
             return
@@ -183,10 +185,14 @@ class OrderRouter:
                     self.hands.send(request)
                 case fx.Cancel() | fx.Lookup() | fx.Refresh() | fx.Recover() | fx.SetStop():
                     self.hands.do(effect)
+                case _:
+                    pass
+        for effect in effects:
+            match effect:
                 case fx.Publish(message):
                     self._tell(message)
                 case fx.Decide():
-                    self._decide(effect)
+                    asyncio.get_running_loop().call_soon(self._decide, effect)  # the order leaves first
                 case fx.Anomaly():
                     self._runtime.metrics.counter(ANOMALIES, kind=effect.kind).inc()
                     self._runtime.log.warning("anomaly", kind=effect.kind, symbol=effect.symbol, detail=effect.detail)
@@ -275,6 +281,7 @@ class OrderRouter:
         await self._until_answered(self._check_account)
         last = await self._last_decision()
         self._audit = AuditChain(SERVICE, last)
+        settle()
         self._is_set_up = True
 
     async def _check_account(self) -> None:
@@ -284,6 +291,7 @@ class OrderRouter:
             if symbol not in found:
                 raise ConfigurationError("UNDERTOW_SYMBOLS", f"the venue has no contract {symbol}", "remove it")
             self.core.on_instrument(found[symbol])
+            rehearse(self._settings.limits, self._settings.sizing, found[symbol])
         info = await self._venue.account_info()
         if info.margin_mode != MARGIN_MODE:
             raise ConfigurationError(
@@ -349,6 +357,7 @@ class OrderRouter:
         reader = self._bus.reader(SERVICE, self._settings.instance, topics)
         async for batch in reader.batches():
             self.on_signals(batch)
+            await asyncio.sleep(0)  # orders go out before the next read does
             reader.ack(batch)
 
     def on_signals(self, batch: Sequence[Delivery]) -> None:

@@ -151,9 +151,9 @@ class RedisBus:
         """See `Bus.connected`."""
         try:
             await (await self._asking.once()).ask(("PING",))
+            return await self._publisher.connected()
         except (BusAwayError, BusRefusedError):
             return False
-        return True
 
     async def close(self) -> None:
         """See `Bus.close`."""

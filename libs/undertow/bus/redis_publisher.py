@@ -80,6 +80,14 @@ class RedisPublisher:
         with contextlib.suppress(BusAwayError):
             _raise_refusal(await self._send(connection, letters))
 
+    async def connected(self) -> bool:
+        """Say whether messages reach Redis now; connect when there was no connection yet, so that the first message need not.
+
+        Raises:
+            BusRefusedError: Redis does not accept the login.
+        """
+        return await self._connected() is not None
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until Redis has confirmed everything; False when it has not within the time."""
         with contextlib.suppress(TimeoutError):

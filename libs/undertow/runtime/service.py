@@ -27,6 +27,7 @@ from undertow.runtime.clock import Clock, ClockFollower, WallClock
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.health import JSON, METRICS, TEXT, HealthApp
 from undertow.runtime.log import open_log
+from undertow.runtime.memory import settle
 from undertow.runtime.metrics import BusMetrics, Metrics
 from undertow.runtime.settings import PREFIX, ServiceSettings, load
 from undertow.runtime.version import config_hash, git_sha
@@ -203,6 +204,7 @@ async def _work(runtime: Runtime, settings: S, build: Build[S], state: _Readines
         following = asyncio.create_task(follower.follow(clock), name="clock")
     try:
         application = build(settings, runtime)
+        settle()
         state.application = application
         await application.run()
     finally:
