@@ -2,22 +2,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import recorded
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderType, Side
 from undertow.exchange.bybit.parse import instrument as parsed
-
-RECORDED = (
-    Path(os.environ.get("UNDERTOW_DATA_DIR", "../shared/data")) / "bybit/instruments-info-linear-20260809.json.gz"
-)
 
 BASE = Instrument(
     symbol="BTCUSDT",
@@ -109,9 +104,10 @@ def test_the_first_broken_filter_is_named(changes, order_type, price, qty, reaso
     assert said is None if reason is None else reason in said
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded instruments are not beside this repository")
 def test_all_recorded_instruments_round_to_orders_that_pass_their_own_filters():
-    rows = json.loads(gzip.decompress(RECORDED.read_bytes()))["result"]["list"]
+    rows = json.loads(gzip.decompress(recorded("bybit/instruments-info-linear-20260809.json.gz").read_bytes()))[
+        "result"
+    ]["list"]
     trading = [parsed(row) for row in rows if row["status"] == "Trading"]
     assert len(trading) > 500
     for instrument in trading:

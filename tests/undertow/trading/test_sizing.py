@@ -2,23 +2,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.services.order_router.rig import INSTRUMENT, SIZING
+from tests.support import recorded
 from undertow.domain.order import OrderType, Side
 from undertow.exchange.bybit.parse import instrument as parsed
 from undertow.trading.sizing import Funds, entry_price, size_entry, stop_price
 
-RECORDED = (
-    Path(os.environ.get("UNDERTOW_DATA_DIR", "../shared/data")) / "bybit/instruments-info-linear-20260809.json.gz"
-)
 RICH = Funds(
     equity=Decimal(100_000),
     available=Decimal(100_000),
@@ -128,9 +124,10 @@ def test_no_size_ever_exceeds_a_limit_or_breaks_a_filter(equity, available, expo
     assert INSTRUMENT.why_not_orderable(OrderType.LIMIT, size.price, size.qty) is None
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded instruments are not beside this repository")
 def test_every_order_sized_for_a_recorded_instrument_passes_its_filters():
-    rows = json.loads(gzip.decompress(RECORDED.read_bytes()))["result"]["list"]
+    rows = json.loads(gzip.decompress(recorded("bybit/instruments-info-linear-20260809.json.gz").read_bytes()))[
+        "result"
+    ]["list"]
     instruments = [parsed(row) for row in rows]
     assert len(instruments) >= 500
     ordered = 0
