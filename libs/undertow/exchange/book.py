@@ -32,24 +32,23 @@ class OrderBook:
         """Take a snapshot.
 
         Raises:
-            ValueError: a level that is no number, or negative; the book is as it was.
+            ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        new_bids = {price: level for price, size, level in _read(bids) if size}
-        new_asks = {price: level for price, size, level in _read(asks) if size}
-        self._bids, self._prices_b = new_bids, sorted(new_bids)
-        self._asks, self._prices_a = new_asks, sorted(new_asks)
-        self._cut()
+        self._bids, self._asks, self._prices_b, self._prices_a = {}, {}, [], []
+        self.apply(bids, asks)
 
     def apply(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         """Take a delta: a size of zero deletes, deleting the unknown is harmless.
 
         Raises:
-            ValueError: a level that is no number, or negative; the book is as it was.
+            ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        changed_bids, changed_asks = _read(bids), _read(asks)
-        _apply(self._bids, self._prices_b, changed_bids)
-        _apply(self._asks, self._prices_a, changed_asks)
-        self._cut()
+        _apply(self._bids, self._prices_b, bids)
+        _apply(self._asks, self._prices_a, asks)
+        while len(self._prices_b) > self._depth:
+            del self._bids[self._prices_b.pop(0)]
+        while len(self._prices_a) > self._depth:
+            del self._asks[self._prices_a.pop()]
 
     @property
     def is_crossed(self) -> bool:
@@ -70,27 +69,20 @@ class OrderBook:
         """Give bids descending and asks ascending."""
         return tuple(self._bids[p] for p in reversed(self._prices_b)), tuple(self._asks[p] for p in self._prices_a)
 
-    def _cut(self) -> None:
-        while len(self._prices_b) > self._depth:
-            del self._bids[self._prices_b.pop(0)]
-        while len(self._prices_a) > self._depth:
-            del self._asks[self._prices_a.pop()]
 
-
-def _read(levels: Iterable[Level]) -> list[tuple[float, float, Level]]:
-    read = [(float(level[0]), float(level[1]), level) for level in levels]
-    for price, size, level in read:
-        if not (0.0 < price < inf and 0.0 <= size < inf):
-            raise ValueError(f"{level} is not a level")
-    return read
-
-
-def _apply(levels: dict[float, Level], prices: list[float], changes: Iterable[tuple[float, float, Level]]) -> None:
-    for price, size, level in changes:
-        if size:
+def _apply(levels: dict[float, Level], prices: list[float], changes: Iterable[Level]) -> None:
+    for level in changes:
+        text, amount = level
+        price, size = float(text), 0.0 if amount == "0" else float(amount)
+        if size > 0.0:
+            if not 0.0 < price < inf > size:
+                raise ValueError(f"{level} is not a level")
             if price not in levels:
                 insort(prices, price)
             levels[price] = level
-        elif price in levels:
-            del levels[price]
-            del prices[bisect_left(prices, price)]
+        elif size == 0.0:
+            if price in levels:
+                del levels[price]
+                del prices[bisect_left(prices, price)]
+        else:
+            raise ValueError(f"{level} is not a level")

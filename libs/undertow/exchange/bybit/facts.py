@@ -30,6 +30,17 @@ from undertow.exchange.bybit.frames import MarketFrame as Frame
 
 _NS_PER_MS: Final = 1_000_000
 _LATEST_MS: Final = 9_000_000_000_000
+_NOTHING: Final = Ticker(
+    ts_event=0,
+    ts_recv=0,
+    symbol="",
+    last_price="",
+    mark_price="",
+    index_price="",
+    open_interest="",
+    funding_rate="",
+    next_funding_ns=0,
+)
 
 
 class FrameDecoder:
@@ -79,16 +90,16 @@ class FrameDecoder:
                 _not_negative(text)
         if data.funding_rate and not -1.0 < float(data.funding_rate) < 1.0:
             raise ValueError(f"{data.funding_rate!r} is not a funding rate")
-        before = None if frame.type == "snapshot" else self._tickers.get(data.symbol)
+        before = _NOTHING if frame.type == "snapshot" else self._tickers.get(data.symbol, _NOTHING)
         ticker = Ticker(
             ts_event=frame.ts_ms * _NS_PER_MS,
             ts_recv=recv_ns,
             symbol=data.symbol,
-            last_price=_merged(data.last_price, before.last_price if before else None),
-            mark_price=_merged(data.mark_price, before.mark_price if before else None),
-            index_price=_merged(data.index_price, before.index_price if before else None),
-            open_interest=_merged(data.open_interest, before.open_interest if before else None),
-            funding_rate=_merged(data.funding_rate, before.funding_rate if before else None),
+            last_price=before.last_price if data.last_price is None else data.last_price,
+            mark_price=before.mark_price if data.mark_price is None else data.mark_price,
+            index_price=before.index_price if data.index_price is None else data.index_price,
+            open_interest=before.open_interest if data.open_interest is None else data.open_interest,
+            funding_rate=before.funding_rate if data.funding_rate is None else data.funding_rate,
             next_funding_ns=_next_funding(data, before),
         )
         self._tickers[data.symbol] = ticker
@@ -158,14 +169,10 @@ def _not_negative(text: str) -> str:
     return text
 
 
-def _merged(new: str | None, old: str | None) -> str:
-    return new if new is not None else old or ""
-
-
-def _next_funding(data: TickerData, before: Ticker | None) -> int:
+def _next_funding(data: TickerData, before: Ticker) -> int:
     if data.next_funding_ms:
         at_ms = int(data.next_funding_ms)
         if not 0 <= at_ms <= _LATEST_MS:
             raise ValueError(f"{data.next_funding_ms!r} is not a time")
         return at_ms * _NS_PER_MS
-    return before.next_funding_ns if before else 0
+    return before.next_funding_ns

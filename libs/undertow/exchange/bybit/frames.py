@@ -182,12 +182,12 @@ class _Peek(msgspec.Struct):
 
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _CONTROL: Final = msgspec.json.Decoder(Control)
-_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    "orderbook": msgspec.json.Decoder(BookFrame),
-    "publicTrade": msgspec.json.Decoder(TradeFrame),
-    "tickers": msgspec.json.Decoder(TickerFrame),
-    "allLiquidation": msgspec.json.Decoder(LiquidationFrame),
-    "kline": msgspec.json.Decoder(KlineFrame),
+_DECODERS: Final[dict[bytes, msgspec.json.Decoder[Any]]] = {
+    b"orderbook": msgspec.json.Decoder(BookFrame),
+    b"publicTrade": msgspec.json.Decoder(TradeFrame),
+    b"tickers": msgspec.json.Decoder(TickerFrame),
+    b"allLiquidation": msgspec.json.Decoder(LiquidationFrame),
+    b"kline": msgspec.json.Decoder(KlineFrame),
 }
 _TOPIC_FIRST: Final = b'{"topic":"'
 _AFTER_PREFIX: Final = len(_TOPIC_FIRST)
@@ -201,9 +201,9 @@ def decode_frame(raw: bytes) -> MarketFrame | Control:
     """
     try:
         if raw.startswith(_TOPIC_FIRST):
-            kind = raw[_AFTER_PREFIX : raw.index(b".", _AFTER_PREFIX)].decode()
+            kind = raw[_AFTER_PREFIX : raw.index(b".", _AFTER_PREFIX)]
         else:
-            kind = _PEEK.decode(raw).topic.partition(".")[0]
+            kind = _PEEK.decode(raw).topic.partition(".")[0].encode()
             if not kind:
                 return _CONTROL.decode(raw)
         frame: MarketFrame = _DECODERS[kind].decode(raw)

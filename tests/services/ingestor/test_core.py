@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingestor.core import ASK_AGAIN_NS, Drop, IngestorCore, Publish, Resubscribe
+from tests.support import recorded
+from tests.undertow.exchange.bybit.frames import LIQUIDATION, TICKER, TRADE, changed, raw
+from undertow.contracts.messages.market import Book, Gap, GapReason, Liquidations, Resync
+
+SYMBOL = "ABCUSDT"
+MS = 1_000_000
+
+
+def book(u, *, kind="delta", bids=(("1.0", "5"),), asks=(("1.1", "5"),), at_ms=1000, symbol=SYMBOL, depth=200):
+    data = {"s": symbol, "b": bids, "a": asks, "u": u, "seq": u * 10}
+    return raw({"topic": f"orderbook.{depth}.{symbol}", "type": kind, "ts": at_ms + 3, "data": data, "cts": at_ms})
+
+
+def snapshot(u=10, **how):
+    return book(u, kind="snapshot", **how)
+
+
+@pytest.fixture
+def core():
+    return IngestorCore([SYMBOL])
+
+
+@pytest.fixture
+def synced(core):
+    core.on_frame(snapshot(10), 1)
+    return core
+
+
+def kinds(effects):
+    return [type(e.fact) if isinstance(e, Publish) else type(e) for e in effects]
+
+
+def test_the_first_snapshot_is_announced_then_published(core):
+    assert core.out_of_sync == []
+    effects = core.on_frame(snapshot(10), 7)
+    assert kinds(effects) == [Resync, Book]
+    assert effects[1].fact.snapshot
+    assert (effects[0].fact.ts_event, effects[0].fact.ts_recv) == (1000 * MS, 7)
+    assert core.best(SYMBOL) == ("1.0", "1.1")
+
+
+def test_an_old_snapshot_followed_by_a_burst_of_deltas_is_in_step(core):
+    frames = [snapshot(10, at_ms=1000), *(book(u, at_ms=1000 + 100 * u) for u in range(11, 31))]
+    effects = [e for frame in frames for e in core.on_frame(frame, 9_000 * MS)]
+    assert kinds(effects) == [Resync, *[Book] * 21]
+
+
+def test_a_delta_is_published_as_it_came(synced):
+    (effect,) = synced.on_frame(book(11, bids=(("1.0", "0"), ("0.9", "2")), asks=()), 5)
+    assert (effect.fact.bids, effect.fact.asks, effect.fact.update_id) == ((("1.0", "0"), ("0.9", "2")), (), 11)
+    assert synced.best(SYMBOL) == ("0.9", "1.1")
+
+
+def test_a_gap_is_told_once_and_healed_by_a_snapshot(synced):
+    effects = synced.on_frame(book(12), 2)
+    assert kinds(effects) == [Gap, Resubscribe]
+    assert effects[0].fact.reason is GapReason.UPDATE_ID
+    assert synced.out_of_sync == [SYMBOL]
+    assert synced.best(SYMBOL) is None
+    for u in (13, 14, 20):
+        assert synced.on_frame(book(u), 3) == [Drop(SYMBOL, "delta_before_snapshot", f"u {u}")]
+    assert kinds(synced.on_frame(snapshot(30), 4)) == [Resync, Book]
+    assert kinds(synced.on_frame(book(31), 5)) == [Book]
+    assert synced.out_of_sync == []
+
+
+def test_a_book_that_stays_away_is_asked_for_again(synced):
+    synced.on_frame(book(12), 0)
+    assert kinds(synced.on_frame(book(13), ASK_AGAIN_NS - 1)) == [Drop]
+    assert kinds(synced.on_frame(book(14), ASK_AGAIN_NS)) == [Drop, Resubscribe]
+    assert kinds(synced.on_frame(book(15), ASK_AGAIN_NS + 1)) == [Drop]
+
+
+def test_a_delta_before_any_snapshot_asks_for_one(core):
+    assert kinds(core.on_frame(book(5), 1)) == [Drop, Resubscribe]
+    assert kinds(core.on_frame(book(6), 2)) == [Drop]
+    assert core.out_of_sync == [SYMBOL]
+
+
+@pytest.mark.parametrize("u", [9, 10])
+def test_an_update_that_was_seen_is_dropped_without_harm(synced, u):
+    assert synced.on_frame(book(u), 2) == [Drop(SYMBOL, "old_update", f"u {u} after 10")]
+    assert kinds(synced.on_frame(book(11), 3)) == [Book]
+
+
+def test_a_snapshot_in_the_middle_replaces_the_book(synced):
+    assert kinds(synced.on_frame(snapshot(50, bids=(("0.5", "1"),)), 2)) == [Book]
+    assert synced.best(SYMBOL) == ("0.5", "1.1")
+    assert kinds(synced.on_frame(book(51), 3)) == [Book]
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "delta"])
+def test_update_one_is_a_restart_of_the_venue_s_service(synced, kind):
+    assert kinds(synced.on_frame(book(1, kind=kind), 2)) == [Resync, Book]
+    assert kinds(synced.on_frame(book(2), 3)) == [Book]
+
+
+@pytest.mark.parametrize("price", ["1.1", "1.2"])
+def test_a_crossed_book_is_never_published(synced, price):
+    effects = synced.on_frame(book(11, bids=((price, "1"),), asks=()), 2)
+    assert kinds(effects) == [Gap, Resubscribe]
+    assert effects[0].fact.reason is GapReason.CROSSED
+
+
+def test_a_crossed_snapshot_is_not_published_and_tells_no_second_gap(synced):
+    crossed = snapshot(20, bids=(("2", "1"),))
+    assert kinds(synced.on_frame(crossed, 2)) == [Gap, Resubscribe]
+    assert kinds(synced.on_frame(crossed, 3)) == [Drop]
+    assert kinds(synced.on_frame(snapshot(21), 4)) == [Resync, Book]
+
+
+@pytest.mark.parametrize("bad", [("x", "1"), ("1.05", "-3"), ("nan", "1"), ("1.05", "")])
+def test_levels_that_cannot_be_read_end_the_book_with_a_reason(synced, bad):
+    effects = synced.on_frame(book(11, bids=(bad,)), 2)
+    assert kinds(effects) == [Drop, Gap, Resubscribe]
+    assert effects[0].reason == "malformed"
+    assert kinds(synced.on_frame(book(12), 3)) == [Drop]
+    effects = synced.on_frame(snapshot(20, bids=(bad,)), 4)
+    assert kinds(effects) == [Drop, Drop]
+    assert kinds(synced.on_frame(snapshot(21), 5)) == [Resync, Book]
+
+
+def test_after_a_lost_connection_a_resync_and_a_snapshot_come_before_any_delta(synced):
+    effects = synced.on_disconnected("gone", 77)
+    assert effects == [
+        Publish(SYMBOL, Gap(ts_event=77, ts_recv=77, symbol=SYMBOL, reason=GapReason.DISCONNECTED, detail="gone"))
+    ]
+    assert synced.on_disconnected("gone again", 78) == []
+    assert kinds(synced.on_frame(book(11), 80)) == [Drop, Resubscribe]  # though its number would fit
+    assert kinds(synced.on_frame(snapshot(11), 81)) == [Resync, Book]
+    assert kinds(synced.on_frame(book(12), 82)) == [Book]
+
+
+def test_a_lost_connection_forgets_the_tickers(core):
+    core.on_frame(raw(changed(TICKER, lastPrice="3")), 1)
+    core.on_disconnected("gone", 2)
+    (effect,) = core.on_frame(raw(TICKER), 3)
+    assert effect.fact.last_price == ""
+
+
+def test_a_checkpoint_is_the_whole_book_at_the_time_of_the_latest_change():
+    core = IngestorCore([SYMBOL], checkpoint_ns=500 * MS)
+    core.on_frame(snapshot(10, at_ms=1000), 1)
+    assert len(core.on_frame(book(11, at_ms=1499, bids=(("0.9", "1"),), asks=()), 2)) == 1
+    _, checkpoint = core.on_frame(book(12, at_ms=1500, bids=(), asks=(("1.1", "0"), ("1.3", "2"))), 3)
+    assert checkpoint.fact == Book(
+        ts_event=1500 * MS,
+        ts_recv=3,
+        symbol=SYMBOL,
+        snapshot=True,
+        bids=(("1.0", "5"), ("0.9", "1")),
+        asks=(("1.3", "2"),),
+        update_id=12,
+        sequence=120,
+    )
+    assert len(core.on_frame(book(13, at_ms=1999), 4)) == 1
+    assert len(core.on_frame(book(14, at_ms=2000), 5)) == 2
+
+
+def test_a_foreign_symbol_or_depth_is_dropped(core):
+    assert kinds(core.on_frame(snapshot(10, symbol="XYZUSDT"), 1)) == [Drop]
+    (drop,) = core.on_frame(snapshot(10, depth=50), 1)
+    assert drop.reason == "foreign_topic"
+    assert core.best(SYMBOL) is None
+
+
+def test_other_facts_pass_while_the_book_is_away(core):
+    (liquidation,) = core.on_frame(raw(LIQUIDATION), 1)
+    assert isinstance(liquidation.fact, Liquidations)
+    assert kinds(core.on_frame(raw({**TRADE, "data": []}), 1)) == [Drop]
+
+
+@pytest.mark.parametrize(
+    "frame", [b"garbage", raw(changed(TRADE, S="B")), raw(changed(TRADE, p="x")), raw(changed(LIQUIDATION, S=1))]
+)
+def test_a_malformed_frame_is_dropped_with_a_reason(core, frame):
+    (drop,) = core.on_frame(frame, 1)
+    assert (drop.reason, bool(drop.detail)) == ("malformed", True)
+
+
+def test_acknowledgements_have_no_effect(core):
+    assert core.on_frame(b'{"success":true,"op":"subscribe","req_id":"s"}', 1) == []
+
+
+PRICES = st.sampled_from(["0.9", "1.0", "1.05", "1.1", "1.2", "x"])
+SIDE = st.lists(st.tuples(PRICES, st.sampled_from(["0", "1", "2", "-1"])), max_size=3)
+STEP = st.tuples(st.sampled_from(["snapshot", "delta", "delta", "delta", "lost"]), st.integers(0, 3), SIDE, SIDE)
+
+
+@given(st.lists(STEP, max_size=30))
+def test_readers_never_see_a_delta_without_its_predecessor_nor_a_crossed_book(steps):
+    core, u, readers = IngestorCore([SYMBOL]), 10, None
+    twin = ({}, {})
+    for number, (kind, jump, bids, asks) in enumerate(steps):
+        if kind == "lost":
+            effects = core.on_disconnected("x", number)
+        else:
+            u += jump
+            effects = core.on_frame(book(u, kind=kind, bids=bids, asks=asks), number)
+        for effect in effects:
+            if not isinstance(effect, Publish):
+                continue
+            fact = effect.fact
+            if isinstance(fact, Gap):
+                assert readers is not None
+                readers = None
+            elif isinstance(fact, Resync):
+                readers = "promised"
+            elif isinstance(fact, Book):
+                assert readers is not None
+                assert fact.snapshot or fact.update_id == readers + 1
+                readers = fact.update_id
+                for side, rows in zip(twin, (fact.bids, fact.asks), strict=True):
+                    if fact.snapshot:
+                        side.clear()
+                    for price, size in rows:
+                        side[float(price)] = size
+                        if size == "0":
+                            del side[float(price)]
+                assert not (twin[0] and twin[1]) or max(twin[0]) < min(twin[1])
+
+
+def test_every_book_of_the_recorded_tape_ends_as_an_independent_replay_says():
+    lines = gzip.decompress(recorded("bybit/linear-20260809.rawlines.gz").read_bytes()).splitlines()
+    symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
+    core, twin, effects = IngestorCore(symbols), {}, []
+    for line in lines:
+        at, _, text = line.partition(b" ")
+        effects += core.on_frame(text, int(at))
+        frame = json.loads(text)
+        if not str(frame.get("topic", "")).startswith("orderbook"):
+            continue
+        data = frame["data"]
+        if frame["type"] == "snapshot":
+            twin[data["s"]] = {"b": {}, "a": {}}
+        for side in "ba":
+            for price, size in data[side]:
+                twin[data["s"]][side].pop(price, None)
+                if float(size):
+                    twin[data["s"]][side][price] = size
+    assert len(effects) >= 2529
+    assert not [e for e in effects if not isinstance(e, Publish)]
+    assert sum(isinstance(e.fact, Resync) for e in effects) == len(symbols)
+    assert sum(isinstance(e.fact, Book) and e.fact.snapshot for e in effects) >= 4 * len(symbols)
+    for symbol in symbols:
+        sides = twin[symbol]
+        best = max(sides["b"], key=float), min(sides["a"], key=float)
+        assert core.best(symbol) == best
