@@ -353,7 +353,7 @@ class Rig:
     def records(self) -> list[AnyRecord]:
         return parse(bytes(self.disk))[0]
 
-    def perform(self, effects: list[Effect]) -> None:  # noqa: C901 - one case an effect
+    def perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             self._maybe_crash()
             self.effects.append(effect)
