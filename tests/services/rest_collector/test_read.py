@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+
+import pytest
+
+from services.rest_collector import read
+from tests.support import recorded
+from undertow.contracts.messages.reference import (
+    Funding,
+    InstrumentChanged,
+    LongShortRatio,
+    OpenInterest,
+    RiskTier,
+    VenueStatus,
+)
+
+NOW = 1_767_225_600_000_000_000
+MS = 1_000_000
+TIER = {
+    "id": 1,
+    "symbol": "ABCUSDT",
+    "riskLimitValue": "200000",
+    "maintenanceMargin": "0.01",
+    "initialMargin": "0.02",
+    "isLowestRisk": 1,
+    "maxLeverage": "50.00",
+    "mmDeduction": "",
+}
+
+
+def test_series_are_read_oldest_first():
+    result = {
+        "symbol": "ABCUSDT",
+        "category": "linear",
+        "list": [
+            {"openInterest": "12.5", "singleOpenInterest": "6.25", "timestamp": "1767225900000"},
+            {"openInterest": "11", "singleOpenInterest": "5.5", "timestamp": "1767225600000"},
+        ],
+        "nextPageCursor": "",
+    }
+    assert read.open_interest(result, NOW) == [
+        OpenInterest(ts_event=1767225600000 * MS, ts_recv=NOW, symbol="ABCUSDT", open_interest=Decimal(11)),
+        OpenInterest(ts_event=1767225900000 * MS, ts_recv=NOW, symbol="ABCUSDT", open_interest=Decimal("12.5")),
+    ]
+
+
+def test_funding_is_dated_by_its_stamp_and_keeps_its_sign():
+    rows = [
+        {"symbol": "ABCUSDT", "fundingRate": "-0.0001", "fundingRateTimestamp": "1767254400000"},
+        {"symbol": "ABCUSDT", "fundingRate": "0.00025", "fundingRateTimestamp": "1767225600000"},
+    ]
+    assert read.funding({"category": "linear", "list": rows}, NOW) == [
+        Funding(ts_event=1767225600000 * MS, ts_recv=NOW, symbol="ABCUSDT", rate=Decimal("0.00025")),
+        Funding(ts_event=1767254400000 * MS, ts_recv=NOW, symbol="ABCUSDT", rate=Decimal("-0.0001")),
+    ]
+
+
+def test_the_ratio_is_the_share_of_accounts_net_long():
+    row = {"symbol": "ABCUSDT", "buyRatio": "0.61", "sellRatio": "0.39", "timestamp": "1767225600000"}
+    assert read.long_short_ratio({"list": [row]}, NOW) == [
+        LongShortRatio(ts_event=1767225600000 * MS, ts_recv=NOW, symbol="ABCUSDT", buy_ratio=Decimal("0.61"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "rates", [{}, {"maintenanceMargin": "1", "initialMargin": "2"}], ids=["as fractions", "as per cent"]
+)
+def test_margins_of_a_tier_are_fractions_however_the_venue_spells_them(rates):
+    assert read.risk_tiers({"list": [TIER | rates]}, NOW) == [
+        RiskTier(
+            ts_event=NOW,
+            ts_recv=NOW,
+            symbol="ABCUSDT",
+            tier=1,
+            limit_value=Decimal(200000),
+            maintenance_rate=Decimal("0.01"),
+            initial_rate=Decimal("0.02"),
+            max_leverage=Decimal(50),
+            deduction=Decimal(0),
+        )
+    ]
+
+
+def test_the_deductions_of_the_documented_tiers_join_without_a_step():
+    second = {"id": 2, "riskLimitValue": "400000", "maintenanceMargin": "0.015", "initialMargin": "0.025"}
+    first, next_ = read.risk_tiers(
+        {"list": [TIER, TIER | second | {"maxLeverage": "40.00", "mmDeduction": "1000"}]}, NOW
+    )
+    step = next_.maintenance_rate - first.maintenance_rate
+    assert next_.deduction == first.deduction + first.limit_value * step
+
+
+def test_the_venue_works_unless_something_is_ongoing():
+    planned = {"title": "upgrade", "state": "scheduled", "begin": "1767225600000", "end": "1767229200000"}
+    works = VenueStatus(ts_event=NOW, ts_recv=NOW, operational=True, maintenance="")
+    assert read.status({"list": []}, NOW) == [works]
+    assert read.status({"list": [planned, planned | {"state": "completed"}]}, NOW) == [works]
+    assert read.status({"list": [planned, planned | {"state": "ongoing"}]}, NOW) == [
+        VenueStatus(
+            ts_event=NOW,
+            ts_recv=NOW,
+            operational=False,
+            maintenance="upgrade",
+            begin_ns=1767225600000 * MS,
+            end_ns=1767229200000 * MS,
+        )
+    ]
+
+
+def test_maintenance_may_have_no_end():
+    (fact,) = read.status({"list": [{"title": "outage", "state": "ongoing", "begin": "1767225600000", "end": ""}]}, NOW)
+    assert (fact.operational, fact.end_ns) == (False, 0)
+
+
+def test_every_recorded_instrument_is_read():
+    with gzip.open(recorded("bybit/instruments-info-linear-20260809.json.gz")) as file:
+        result = json.load(file)["result"]
+    facts = read.instruments(result, NOW)
+    assert len(facts) == len(result["list"]) == 800
+    assert all(isinstance(f, InstrumentChanged) and f.tick_size > 0 and f.qty_step > 0 for f in facts)
+    bitcoin = next(fact for fact in facts if fact.symbol == "BTCUSDT")
+    assert (bitcoin.tick_size, bitcoin.qty_step, bitcoin.funding_interval_minutes) == (
+        Decimal("0.10"),
+        Decimal("0.001"),
+        480,
+    )
