@@ -50,34 +50,34 @@ class Fill(Protocol):
     """What the books need of an execution; the fleet's message and the venue's row both have it. `fee` > 0 is paid."""
 
     @property
-    def exec_id(self) -> str: ...
+    def exec_id(self) -> str: ...  # noqa: D102 - said above
     @property
-    def symbol(self) -> str: ...
+    def symbol(self) -> str: ...  # noqa: D102
     @property
-    def side(self) -> Side: ...
+    def side(self) -> Side: ...  # noqa: D102
     @property
-    def exec_type(self) -> str: ...
+    def exec_type(self) -> str: ...  # noqa: D102
     @property
-    def price(self) -> Decimal: ...
+    def price(self) -> Decimal: ...  # noqa: D102
     @property
-    def qty(self) -> Decimal: ...
+    def qty(self) -> Decimal: ...  # noqa: D102
     @property
-    def fee(self) -> Decimal: ...
+    def fee(self) -> Decimal: ...  # noqa: D102
     @property
-    def fee_coin(self) -> str: ...
+    def fee_coin(self) -> str: ...  # noqa: D102
 
 
 class CashRow(Protocol):
     """What the books need of a row of the venue's transaction log."""
 
     @property
-    def entry_id(self) -> str: ...
+    def entry_id(self) -> str: ...  # noqa: D102
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str: ...  # noqa: D102
     @property
-    def coin(self) -> str: ...
+    def coin(self) -> str: ...  # noqa: D102
     @property
-    def change(self) -> Decimal: ...
+    def change(self) -> Decimal: ...  # noqa: D102
 
 
 class Books(msgspec.Struct, frozen=True, kw_only=True):
