@@ -8,6 +8,11 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(TOOLS)/uv/bin/uv)
 UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := 3.11
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Trust whom this machine trusts, as pip does.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= true
+endif
 ifneq ($(CI),)
 export UV_NO_PROGRESS := 1
 endif
