@@ -71,10 +71,12 @@ def services():
     built = compose("build", *[name for name in wanted if "build" in declared[name]], check=False)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
     began = time.monotonic()
-    up = compose("up", "-d", "--no-build", *wanted, check=False)
-    assert up.returncode == 0, up.stderr
-    yield {"wanted": wanted, "declared": declared, "began": began}
-    compose("down", "-v", "--remove-orphans")
+    try:
+        up = compose("up", "-d", "--no-build", *wanted, check=False)
+        assert up.returncode == 0, up.stderr
+        yield {"wanted": wanted, "declared": declared, "began": began}
+    finally:
+        compose("down", "-v", "--remove-orphans")
 
 
 def unhealthy(services) -> list[str]:
