@@ -47,14 +47,15 @@ class Pages:
             "/v5/market/account-ratio": {"list": [ratio]},
             "/v5/market/risk-limit": {"list": TIERS},
             "/v5/system/status": {"list": []},
-            "/v5/market/time": {"timeNano": str(NOW + 250 * MS)},
         }
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.query), time.monotonic()))
         if self.status != 200:
             return web.Response(status=self.status, text="<html>")
-        body = {"retCode": 0, "retMsg": "OK", "result": self.results[request.path], "time": 1}
+        time_page = {"timeNano": str(self.clock.now_ns() + 250 * MS)}
+        result = time_page if request.path == "/v5/market/time" else self.results[request.path]
+        body = {"retCode": 0, "retMsg": "OK", "result": result, "time": 1}
         return web.json_response(body)
 
     def count(self, path: str) -> int:
