@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import pytest
+from pydantic import SecretStr
+from websockets.asyncio.server import serve
+
+from tests.support import eventually
+from tests.undertow.exchange.bybit.frames import BOOK, DELTA, raw
+from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
+from undertow.exchange.bybit import socket
+from undertow.exchange.bybit.private_ws import BybitPrivateFeed
+from undertow.exchange.bybit.public_ws import (
+    BybitPublicStream,
+    Connected,
+    Disconnected,
+    Frames,
+    SubscriptionRefusedError,
+)
+from undertow.exchange.bybit.sign import signature
+from undertow.exchange.bybit.trade_ws import BybitTradeSocket
+from undertow.exchange.bybit.venue_clock import VenueClock
+from undertow.exchange.errors import (
+    AccessError,
+    ClockSkewError,
+    OrderRefusedError,
+    OutcomeUnknownError,
+    VenueBusyError,
+)
+from undertow.exchange.models import VenueExecution, VenueOrder, Wallet
+from undertow.exchange.ports import FeedDown, FeedUp
+from undertow.runtime.clock import ManualClock
+from undertow.runtime.settings import Credentials
+
+KEY = Credentials(api_key="KEY", api_secret=SecretStr("secret"))
+NOW_MS = 1_767_225_600_000
+TOPICS = [["orderbook.50.ABCUSDT"], ["allLiquidation.ABCUSDT"]]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(socket, "FIRST_PAUSE_S", 0.01)
+
+
+@pytest.fixture
+def clock():
+    return VenueClock(ManualClock(NOW_MS * 1_000_000))
+
+
+class Peer:
+    """The venue's end; `script(connection, message)` answers each message, `greet` at once."""
+
+    def __init__(self, script):
+        self.script = script
+        self.heard = []
+        self.connections = []
+
+    async def handle(self, connection):
+        self.connections.append(connection)
+        async for text in connection:
+            message = json.loads(text)
+            self.heard.append(message)
+            await self.script(connection, message)
+
+    def count(self, op):
+        return sum(message["op"] == op for message in self.heard)
+
+
+@asynccontextmanager
+async def served(script):
+    peer = Peer(script)
+    async with serve(peer.handle, "127.0.0.1", 0, close_timeout=0.1) as server:
+        peer.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield peer
+
+
+async def say(connection, frame):
+    await connection.send(frame if isinstance(frame, str) else json.dumps(frame))
+
+
+async def ack(connection, message, **fields):
+    plain = {"success": True, "ret_msg": "", "conn_id": "c", "req_id": message.get("req_id", ""), "op": message["op"]}
+    await say(connection, {**plain, **fields})
+
+
+async def taken(events, count):
+    found = []
+    async with asyncio.timeout(5):
+        while len(found) < count:
+            found.append(await anext(events))
+    return found
+
+
+# public
+
+
+async def test_data_before_the_acknowledgement_is_not_lost():
+    async def script(connection, message):
+        if "orderbook" in message["args"][0]:
+            await connection.send(raw(BOOK).decode())
+        else:
+            await ack(connection, {"op": "subscribe", "req_id": "topics 0.0"})
+            await ack(connection, message)
+
+    async with served(script) as peer, aclosing(BybitPublicStream(peer.url, TOPICS).events()) as events:
+        found = await taken(events, 2)
+        assert {type(event) for event in found} == {Frames, Connected}
+        frames = next(event for event in found if isinstance(event, Frames)).frames
+        assert [text for text, _ in frames] == [raw(BOOK)]
+        assert [message["args"] for message in peer.heard] == TOPICS
+
+
+async def test_a_refused_subscription_ends_the_stream_and_names_the_topic():
+    async def script(connection, message):
+        is_bad = "allLiquidation" in message["args"][0]
+        await ack(connection, message, success=not is_bad, ret_msg="error:handler not found" if is_bad else "")
+
+    async with served(script) as peer, aclosing(BybitPublicStream(peer.url, TOPICS).events()) as events:
+        with pytest.raises(SubscriptionRefusedError, match=r"allLiquidation\.ABCUSDT: error:handler not found"):
+            await taken(events, 9)
+
+
+async def test_a_lost_connection_is_told_and_everything_is_subscribed_again():
+    async def script(connection, message):
+        await ack(connection, message)
+        if "allLiquidation" in message["args"][0]:
+            await connection.send(raw(BOOK))
+            await connection.send(raw(DELTA))
+            await connection.close()
+
+    async with served(script) as peer, aclosing(BybitPublicStream(peer.url, TOPICS).events()) as events:
+        found = []
+        async with asyncio.timeout(5):
+            async for event in events:
+                found.append(event)
+                if sum(isinstance(each, Disconnected) for each in found) == 2:
+                    break
+        texts = [text for event in found if isinstance(event, Frames) for text, _ in event.frames]
+        assert texts == [raw(BOOK), raw(DELTA)] * 2
+        assert peer.count("subscribe") >= 4
+
+
+async def test_subscriptions_without_an_answer_are_tried_anew(monkeypatch):
+    monkeypatch.setattr("undertow.exchange.bybit.public_ws.ANSWER_TIMEOUT_S", 0.05)
+
+    async def script(connection, message):
+        pass
+
+    async with served(script) as peer, aclosing(BybitPublicStream(peer.url, TOPICS).events()) as events:
+        (event,) = await taken(events, 1)
+        assert event == Disconnected("TimeoutError: the subscriptions were not answered")
+
+
+async def test_silence_is_a_lost_connection_once_there_was_data():
+    async def script(connection, message):
+        await ack(connection, message)
+        if len(peer.heard) == 2:
+            await asyncio.sleep(0.1)  # longer than what is stale: the market has not begun
+            await connection.send(raw(BOOK))
+
+    async with (
+        served(script) as peer,
+        aclosing(BybitPublicStream(peer.url, TOPICS, stale_s=0.05).events()) as events,
+    ):
+        found = await taken(events, 3)
+        assert [type(event) for event in found] == [Connected, Frames, Disconnected]
+        assert "no market frame for 0.05 s" in found[2].reason
+
+
+async def test_a_topic_is_subscribed_again_and_a_refusal_of_that_makes_a_new_connection():
+    async def script(connection, message):
+        await ack(connection, message, success=not message["req_id"].startswith("again"), ret_msg="no")
+
+    async with served(script) as peer:
+        stream = BybitPublicStream(peer.url, TOPICS)
+        await stream.resubscribe(TOPICS[0][0])  # without a connection there is nothing to do
+        async with aclosing(stream.events()) as events:
+            await taken(events, 1)
+            await stream.resubscribe(TOPICS[0][0])
+            found = await taken(events, 2)
+        assert [type(event) for event in found] == [Disconnected, Connected]
+        assert [m["args"] for m in peer.heard if m["op"] == "unsubscribe"] == [TOPICS[0]]
+
+
+async def test_a_line_on_which_nothing_is_heard_is_cut(monkeypatch):
+    monkeypatch.setattr(socket, "PING_EVERY_S", 0.02)
+    pings = []
+
+    async def script(connection, message):
+        if message["op"] == "ping":
+            pings.append(message)
+        else:
+            await ack(connection, message)
+
+    async with served(script) as peer, aclosing(BybitPublicStream(peer.url, TOPICS).events()) as events:
+        found = await taken(events, 2)
+        assert [type(event) for event in found] == [Connected, Disconnected]
+        assert pings
+
+
+# private
+
+
+def push(topic, *items):
+    return {"id": "1", "topic": topic, "creationTime": 1, "data": list(items)}
+
+
+async def accept(connection, message):
+    await ack(connection, message)
+
+
+async def test_the_private_feed_signs_subscribes_and_reads(clock):
+    usdt = EXAMPLES["wallet"]
+    btc = {**usdt, "coin": [{**usdt["coin"][0], "coin": "BTC"}]}
+
+    async def script(connection, message):
+        if message["op"] == "subscribe":
+            await say(connection, push("execution", EXAMPLES["stream_execution"]))  # before its acknowledgement
+            await ack(connection, message)
+            await say(connection, push("order.linear", EXAMPLES["stream_order"], {"category": "spot"}))
+            await say(connection, push("wallet", btc))
+            await say(connection, push("wallet", usdt))
+            await say(connection, {"op": "pong", "req_id": "p"})
+        else:
+            await ack(connection, message)
+
+    async with served(script) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        found = await taken(events, 4)
+        assert [type(event) for event in found] == [FeedUp, VenueExecution, VenueOrder, Wallet]
+        assert found[3].wallet == 100  # a push about another coin says nothing about ours
+        expires = NOW_MS + 10_000
+        assert peer.heard[0]["args"] == ["KEY", expires, signature("secret", f"GET/realtime{expires}")]
+        assert peer.heard[1]["args"] == ["order", "execution", "position", "wallet"]
+
+
+async def test_the_private_feed_comes_back_and_says_that_it_was_away(clock):
+    async with served(accept) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        await taken(events, 1)
+        await peer.connections[0].close()
+        found = await taken(events, 2)
+        assert [type(event) for event in found] == [FeedDown, FeedUp]
+        assert (peer.count("auth"), peer.count("subscribe")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        push("order", EXAMPLES["stream_order"], {**EXAMPLES["stream_order"], "orderStatus": "Odd"}),
+        push("order", None, EXAMPLES["stream_order"]),
+        push("order", EXAMPLES["stream_order"], {**EXAMPLES["stream_order"], "qty": "x"}),
+    ],
+)
+async def test_a_private_item_that_cannot_be_read_is_told_as_a_gap_and_the_rest_is_delivered(clock, bad):
+    async with served(accept) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        await taken(events, 1)
+        await say(peer.connections[0], bad)
+        found = await taken(events, 3)
+        assert [type(event) for event in found] == [VenueOrder, FeedDown, FeedUp]
+        assert "order" in found[1].reason
+
+
+@pytest.mark.parametrize("bad", ["garbage", "[]", '{"topic":"order","data":{}}', '{"topic":"order"}'])
+async def test_a_private_frame_that_cannot_be_read_is_told_as_a_gap(clock, bad):
+    async with served(accept) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        await taken(events, 1)
+        await say(peer.connections[0], bad)
+        assert [type(event) for event in await taken(events, 2)] == [FeedDown, FeedUp]
+
+
+@pytest.mark.parametrize("refused", ["auth", "subscribe"])
+async def test_a_refused_key_ends_the_private_feed(clock, refused):
+    async def script(connection, message):
+        await ack(connection, message, success=message["op"] != refused, ret_msg="no")
+
+    async with served(script) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        with pytest.raises(AccessError):
+            await taken(events, 9)
+
+
+@pytest.mark.parametrize("code", [10016, 10429])
+async def test_a_busy_venue_is_asked_to_authenticate_again(clock, code):
+    async def script(connection, message):
+        if peer.count("auth") == 1:
+            await say(connection, {"op": "auth", "retCode": code, "retMsg": "busy"})
+        else:
+            await ack(connection, message)
+
+    async with served(script) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        assert isinstance((await taken(events, 1))[0], FeedUp)
+
+
+# trade
+
+
+def answer(message, code=0, data=None, **fields):
+    data = {"orderId": "v1", "orderLinkId": "id"} if data is None else data
+    return {"reqId": message["reqId"], "retCode": code, "retMsg": "x", "op": message["op"], "data": data, **fields}
+
+
+@asynccontextmanager
+async def trading(clock, script, **how):
+    async def whole(connection, message):
+        if message["op"] == "auth":
+            await say(connection, {"reqId": "auth", "retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"})
+        else:
+            await script(connection, message)
+
+    async with served(whole) as peer:
+        trade = BybitTradeSocket(peer.url, KEY, clock, **how)
+        with pytest.raises(VenueBusyError):
+            await trade.create_order(request())
+        life = asyncio.create_task(trade.run())
+        try:
+            await eventually(lambda: trade.is_connected)
+            yield trade, peer
+        finally:
+            life.cancel()
+            with suppress(asyncio.CancelledError):
+                await life
+
+
+async def test_an_order_goes_out_with_its_time_and_window_and_comes_back_with_an_id(clock):
+    async def script(connection, message):
+        await say(connection, answer(message))
+
+    written = []
+    async with trading(clock, script, on_written=lambda order_id, at: written.append(order_id)) as (trade, peer):
+        assert await trade.create_order(request()) == "v1"
+        await trade.cancel_order("ABCUSDT", "id")
+        create, cancel = peer.heard[1:]
+        assert create["header"] == {"X-BAPI-TIMESTAMP": str(NOW_MS), "X-BAPI-RECV-WINDOW": "1000"}
+        assert (create["op"], create["args"][0]["orderLinkId"], len(create["args"])) == ("order.create", "id", 1)
+        assert (cancel["op"], cancel["reqId"] != create["reqId"]) == ("order.cancel", True)
+        assert written == ["id"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(110007, OrderRefusedError), (10016, OutcomeUnknownError), (10002, ClockSkewError)]
+)
+async def test_a_refusal_has_its_own_error(clock, code, error):
+    async def script(connection, message):
+        await say(connection, answer(message, code, {}, header={"X-Bapi-Limit-Reset-Timestamp": "odd"}))
+
+    clock.is_known = True
+    async with trading(clock, script) as (trade, _):
+        with pytest.raises(error):
+            await trade.create_order(request())
+        assert clock.is_known is (code != 10002)
+
+
+@pytest.mark.parametrize("lost", ["silence", "cut", "garbage", "no code", "no id"])
+async def test_a_lost_answer_is_an_unknown_outcome_and_the_order_is_never_sent_again(clock, monkeypatch, lost):
+    monkeypatch.setattr("undertow.exchange.bybit.trade_ws.ANSWER_TIMEOUT_S", 0.1)
+
+    async def script(connection, message):
+        match lost:
+            case "cut":
+                connection.transport.abort()
+            case "garbage":
+                await say(connection, "[1]")
+            case "no code":
+                await say(connection, {"reqId": message["reqId"]})
+            case "no id":
+                await say(connection, answer(message, data={}))
+
+    async with trading(clock, script) as (trade, peer):
+        with pytest.raises(OutcomeUnknownError):
+            await trade.create_order(request())
+        await eventually(lambda: trade.is_connected)
+        assert peer.count("order.create") == 1
+
+
+async def test_a_late_answer_is_nobody_s(clock, monkeypatch):
+    monkeypatch.setattr("undertow.exchange.bybit.trade_ws.ANSWER_TIMEOUT_S", 0.05)
+    late = []
+
+    async def script(connection, message):
+        if late:
+            await say(connection, answer(late[0], data={"orderId": "old"}))
+            await say(connection, answer(message, data={"orderId": "new"}))
+        late.append(message)
+
+    async with trading(clock, script) as (trade, _):
+        with pytest.raises(OutcomeUnknownError):
+            await trade.create_order(request())
+        assert await trade.create_order(request()) == "new"
+
+
+async def test_nothing_is_sent_on_a_connection_that_is_closing(clock):
+    async def script(connection, message):
+        await say(connection, answer(message))
+
+    async with trading(clock, script) as (trade, peer):
+        trade._connection.transport.abort()
+        trade._connection.protocol.receive_eof()
+        trade._connection.protocol.state = trade._connection.protocol.state.CLOSED
+        with pytest.raises(VenueBusyError):
+            await trade.create_order(request())
+        assert peer.count("order.create") == 0
+        await eventually(lambda: len(peer.connections) == 2 and trade.is_connected)
+        await trade.create_order(request())
+
+
+async def test_a_draining_connection_answers_what_is_under_way_and_is_replaced(clock):
+    held = []
+
+    async def script(connection, message):
+        held.append(message)
+        if len(held) == 2:
+            await say(connection, answer(message, 10019, {}))
+            await say(connection, answer(held[0]))
+        elif len(held) > 2:
+            await say(connection, answer(message))
+
+    async with trading(clock, script) as (trade, peer):
+        first = asyncio.create_task(trade.create_order(request()))
+        await eventually(lambda: held)
+        with pytest.raises(OutcomeUnknownError):
+            await trade.create_order(request())
+        assert await first == "v1"
+        await eventually(lambda: len(peer.connections) == 2 and trade.is_connected)
+        assert await trade.create_order(request()) == "v1"
+
+
+async def test_a_refused_key_ends_the_trade_socket(clock):
+    async def script(connection, message):
+        await say(connection, {"reqId": "auth", "retCode": 10004, "retMsg": "bad sign", "op": "auth"})
+
+    async with served(script) as peer:
+        with pytest.raises(AccessError):
+            await BybitTradeSocket(peer.url, KEY, clock).run()
