@@ -32,6 +32,7 @@ class ProcessSpec:
     Attributes:
         log: file that gets what the process prints.
         essential: True when the run cannot go on without it and it must not be restarted (it owns the market).
+        niceness: 0 for those on an order's way; above 0 for those that give way to them.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ProcessSpec:
     env: Mapping[str, str]
     log: Path
     essential: bool = False
+    niceness: int = 0
 
 
 @dataclass(slots=True)
@@ -131,11 +133,12 @@ async def _spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=partial(_die_with_parent, os.getpid()) if _LIBC else None,
+            preexec_fn=partial(_begin, os.getpid(), spec.niceness),
         )
 
 
-def _die_with_parent(parent: int) -> None:
+def _begin(parent: int, niceness: int) -> None:
+    os.nice(niceness)
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # the launcher died between fork and prctl
@@ -147,7 +150,8 @@ async def _end(process: asyncio.subprocess.Process, grace_seconds: float) -> int
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), grace_seconds)
+            async with asyncio.timeout(grace_seconds):
+                await process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

@@ -208,7 +208,8 @@ class FleetRun:
         while not self._stop.is_set() and not self._failures and (deadline is None or monotonic() < deadline):
             pause = SCRAPE_SECONDS if deadline is None else min(SCRAPE_SECONDS, max(0.0, deadline - monotonic()))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
             await self._scrape(plan)
             await story.tell()
 

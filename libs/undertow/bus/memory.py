@@ -7,6 +7,7 @@ the order of publications alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -235,10 +236,10 @@ class MemoryReader:
                 await self._wait()
 
     async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._store.changed.wait(), self._reading.claim_every_s)
-        except TimeoutError:
-            return
+        # not `wait_for`, which on Python 3.11 can lose a cancellation that comes with the event
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._reading.claim_every_s):
+                await self._store.changed.wait()
 
     def _group_of(self, key: str) -> Group:
         return self._store.log(key).groups[self._group]
