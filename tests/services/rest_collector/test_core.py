@@ -2,129 +2,120 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from services.rest_collector import read
 from services.rest_collector.core import SECOND_NS, CollectorCore, Kind, Task
-from services.rest_collector.read import ENDPOINTS, instruments, risk_tiers
+from services.rest_collector.settings import CollectSettings
 from undertow.contracts.messages.reference import OpenInterest
+from undertow.exchange.bybit import parse
+from undertow.exchange.errors import BadAnswerError
 
-BTC, ETH = "BTCUSDT", "ETHUSDT"
-INTERVALS = dict.fromkeys(Kind, 60 * SECOND_NS) | {Kind.CLOCK: 10 * SECOND_NS}
-OPEN_INTEREST = Task(Kind.OPEN_INTEREST, BTC)
-INSTRUMENT = Task(Kind.INSTRUMENT, BTC)
-ITEM = {
-    "symbol": BTC,
-    "status": "Trading",
-    "baseCoin": "BTC",
-    "quoteCoin": "USDT",
-    "leverageFilter": {"minLeverage": "1", "maxLeverage": "100.00", "leverageStep": "0.01"},
-    "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
-    "lotSizeFilter": {
-        "maxOrderQty": "1190.000",
-        "minOrderQty": "0.001",
-        "qtyStep": "0.001",
-        "maxMktOrderQty": "500.000",
-        "minNotionalValue": "5",
-    },
-    "fundingInterval": 480,
-}
-TIERS = [
-    {"id": 1, "symbol": BTC, "riskLimitValue": "200", "maintenanceMargin": "0.01", "initialMargin": "0.02"}
-    | {"maxLeverage": "50.00", "mmDeduction": ""},
-]
+SYMBOL = "ABCUSDT"
+MS = 1_000_000
+TIER = {"id": 1, "symbol": SYMBOL, "riskLimitValue": "200000", "maxLeverage": "50.00", "mmDeduction": ""}
+INSTRUMENT = {
+    "symbol": SYMBOL, "contractType": "LinearPerpetual", "status": "Trading", "baseCoin": "ABC", "quoteCoin": "USDT",
+    "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
+    "priceFilter": {"minPrice": "0.0001", "maxPrice": "1999.9998", "tickSize": "0.0001"},
+    "lotSizeFilter": {"maxOrderQty": "50000.0", "minOrderQty": "0.1", "qtyStep": "0.1", "maxMktOrderQty": "9000.0",
+                      "minNotionalValue": "5"},
+    "fundingInterval": 480, "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.1"},
+}  # fmt: skip
 
 
 @pytest.fixture
 def core():
-    return CollectorCore((BTC, ETH), INTERVALS)
+    return CollectorCore([SYMBOL], CollectSettings().intervals_ns())
 
 
-def rows(*at_s: int) -> list[OpenInterest]:
-    return [OpenInterest(ts_event=s * SECOND_NS, ts_recv=0, symbol=BTC, open_interest=Decimal(100 + s)) for s in at_s]
+def point(at, value="1"):
+    return OpenInterest(ts_event=at, ts_recv=99, symbol=SYMBOL, open_interest=Decimal(value))
 
 
-def test_everything_is_due_at_the_start_and_instruments_come_first(core):
-    tasks = core.due(1, 1)
-    assert set(tasks) == {
-        Task(Kind.STATUS),
-        Task(Kind.CLOCK),
-        *(Task(kind, symbol) for kind in Kind if kind not in (Kind.STATUS, Kind.CLOCK) for symbol in (BTC, ETH)),
-    }
-    assert tasks[:2] == [INSTRUMENT, Task(Kind.INSTRUMENT, ETH)]
+def test_everything_is_due_at_once_instruments_first(core):
+    due = core.due(0, 0)
+    assert due[0] == Task(Kind.INSTRUMENT, SYMBOL)
+    assert {task.kind for task in due} == set(Kind)
+    assert Task(Kind.STATUS) in due
 
 
-def test_what_was_answered_is_due_again_after_its_own_interval(core):
-    for task in core.due(0, 0):
-        core.on_answer(task, [], 0)
-    assert core.due(10 * SECOND_NS - 1, 0) == []
-    assert core.due(10 * SECOND_NS, 0) == [Task(Kind.CLOCK)]
-    assert len(core.due(60 * SECOND_NS, 0)) == 12
+def test_a_task_rests_for_its_interval_of_market_time(core):
+    task = Task(Kind.OPEN_INTEREST, SYMBOL)
+    core.on_answer(task, [], 10)
+    assert task not in core.due(10 + 60 * SECOND_NS - 1, 0)
+    assert task in core.due(10 + 60 * SECOND_NS, 0)
 
 
-def test_a_failure_rests_two_seconds_of_wall_time_though_the_market_stands_still(core):
-    core.on_failure(OPEN_INTEREST, wall_ns=5 * SECOND_NS)
-    assert OPEN_INTEREST not in core.due(0, 7 * SECOND_NS - 1)
-    assert OPEN_INTEREST in core.due(0, 7 * SECOND_NS)
-    assert INSTRUMENT in core.due(0, 5 * SECOND_NS), "others do not wait for it"
+def test_a_failed_task_is_asked_again_after_wall_time_though_the_market_stands_still(core):
+    task = Task(Kind.INSTRUMENT, SYMBOL)
+    core.on_failure(task, 100)
+    assert task not in core.due(0, 100 + 2 * SECOND_NS - 1)
+    assert task in core.due(0, 100 + 2 * SECOND_NS)
 
 
-def test_an_answer_ends_the_rest_after_a_failure(core):
-    core.on_failure(OPEN_INTEREST, wall_ns=10**15)
-    core.on_answer(OPEN_INTEREST, [], 0)
-    assert OPEN_INTEREST in core.due(60 * SECOND_NS, 0)
-
-
-def test_of_a_series_only_rows_after_the_last_are_new(core):
-    assert core.on_answer(OPEN_INTEREST, rows(1, 2), 0) == rows(1, 2)
-    assert core.on_answer(OPEN_INTEREST, rows(1, 2), 0) == []
-    assert core.on_answer(OPEN_INTEREST, rows(1, 2, 3), 0) == rows(3)
-    assert core.on_answer(OPEN_INTEREST, [], 0) == []
-    assert core.on_answer(OPEN_INTEREST, rows(2, 3, 4, 5), 0) == rows(4, 5)
-
-
-def test_a_symbol_does_not_hide_the_rows_of_another(core):
-    core.on_answer(OPEN_INTEREST, rows(9), 0)
-    assert core.on_answer(Task(Kind.OPEN_INTEREST, ETH), rows(1), 0) == rows(1)
-
-
-@given(st.lists(st.sets(st.integers(1, 30), max_size=6), max_size=8))
-def test_however_answers_overlap_each_row_is_published_once_and_in_order(answers):
-    core = CollectorCore((BTC,), INTERVALS)
-    published = [f.ts_event for a in answers for f in core.on_answer(OPEN_INTEREST, rows(*sorted(a)), 0)]
-    assert published == sorted(set(published))
-    assert published[-1:] == [max((s for a in answers for s in a), default=0) * SECOND_NS][: len(published)]
-
-
-def test_an_instrument_is_published_at_first_and_when_it_changes(core):
-    before, again = instruments({"list": [ITEM]}, 1), instruments({"list": [ITEM]}, 2)
-    changed = [msgspec.structs.replace(again[0], tick_size=Decimal("0.50"))]
-    assert core.on_answer(INSTRUMENT, before, 1) == before
-    assert core.on_answer(INSTRUMENT, again, 2) == [], "only the time is another"
-    assert core.on_answer(INSTRUMENT, changed, 3) == changed
-    assert core.on_answer(INSTRUMENT, again, 4) == again, "back to what it was is a change as well"
-
-
-def test_when_one_tier_changes_the_whole_table_is_published(core):
-    task = Task(Kind.RISK_TIERS, BTC)
-    table = risk_tiers({"list": [TIERS[0], TIERS[0] | {"id": 2, "riskLimitValue": "400"}]}, 1)
-    assert core.on_answer(task, table, 1) == table
-    assert core.on_answer(task, table, 2) == []
-    changed = [table[0], msgspec.structs.replace(table[1], limit_value=Decimal(500))]
-    assert core.on_answer(task, changed, 3) == changed
-
-
-def test_instruments_are_there_when_those_of_every_symbol_were_published(core):
+def test_filters_are_published_when_they_change(core):
+    task = Task(Kind.INSTRUMENT, SYMBOL)
+    first, again = (read.instruments({"list": [INSTRUMENT]}, now) for now in (1, 2))
     assert not core.has_instruments()
-    core.on_answer(INSTRUMENT, instruments({"list": [ITEM]}, 1), 1)
-    assert not core.has_instruments()
-    core.on_answer(Task(Kind.INSTRUMENT, ETH), [], 1)
-    assert not core.has_instruments(), "an answer without the symbol is no instrument"
-    core.on_answer(Task(Kind.INSTRUMENT, ETH), instruments({"list": [ITEM]}, 1), 1)
+    assert core.on_answer(task, first, 1) == first
     assert core.has_instruments()
+    assert core.on_answer(task, again, 2) == []
+    changed = read.instruments({"list": [{**INSTRUMENT, "status": "Closed"}]}, 3)
+    assert core.on_answer(task, changed, 3) == changed
+    assert core.on_answer(task, [], 4) == []
 
 
-def test_every_kind_but_the_clock_has_an_endpoint():
-    assert set(ENDPOINTS) == set(Kind) - {Kind.CLOCK}
+def test_only_new_rows_of_a_series_are_published(core):
+    task = Task(Kind.OPEN_INTEREST, SYMBOL)
+    assert core.on_answer(task, [], 0) == []
+    assert core.on_answer(task, [point(1), point(2)], 0) == [point(1), point(2)]
+    assert core.on_answer(task, [point(1), point(2, "9")], 0) == []
+    assert core.on_answer(task, [point(2), point(3)], 0) == [point(3)]
+
+
+def tiers(initial, maintenance, leverage="50.00", **fields):
+    row = {**TIER, "initialMargin": initial, "maintenanceMargin": maintenance, "maxLeverage": leverage, **fields}
+    (tier,) = read.risk_tiers({"list": [row]}, 5)
+    return tier
+
+
+@pytest.mark.parametrize(("initial", "maintenance"), [("0.02", "0.01"), ("2", "1")])
+def test_margins_are_fractions_whether_the_venue_says_them_in_per_cent_or_not(initial, maintenance):
+    tier = tiers(initial, maintenance)
+    assert (tier.initial_rate, tier.maintenance_rate, tier.deduction) == (Decimal("0.02"), Decimal("0.01"), 0)
+
+
+def test_a_deduction_is_money_in_either_unit():
+    assert tiers("0.01", "0.005", "100", mmDeduction="1000").deduction == 1000
+    assert tiers("1", "0.5", "100").maintenance_rate == Decimal("0.005")
+
+
+def test_series_are_turned_oldest_first():
+    interest = {
+        "symbol": SYMBOL,
+        "list": [{"openInterest": "2", "timestamp": "2"}, {"openInterest": "1", "timestamp": "1"}],
+    }
+    assert [(f.ts_event, f.open_interest) for f in read.open_interest(interest, 9)] == [(MS, 1), (2 * MS, 2)]
+    rows = [{"symbol": SYMBOL, "fundingRate": "-0.0001", "fundingRateTimestamp": "3"}]
+    assert read.funding({"list": rows}, 9)[0].rate == Decimal("-0.0001")
+    rows = [{"symbol": SYMBOL, "buyRatio": "0.6", "sellRatio": "0.4", "timestamp": "3"}]
+    assert read.long_short_ratio({"list": rows}, 9)[0].buy_ratio == Decimal("0.6")
+
+
+@pytest.mark.parametrize(
+    "reading", [read.instruments, read.open_interest, read.funding, read.long_short_ratio, read.risk_tiers]
+)
+def test_empty_lists_are_tolerated_and_nonsense_is_a_bad_answer(reading):
+    assert reading({"list": [], "symbol": SYMBOL}, 1) == []
+    for nonsense in ({}, {"list": None}, {"list": [{}]}, {"list": [None]}):
+        with pytest.raises(BadAnswerError):
+            parse.read(lambda r: reading(r, 1), nonsense, "somewhere")
+
+
+def test_the_venue_works_unless_a_maintenance_is_ongoing():
+    done = {"title": "old", "state": "completed", "begin": "1", "end": "2"}
+    assert read.status({"list": []}, 5)[0].operational
+    assert read.status({"list": [done]}, 5)[0].operational
+    (fact,) = read.status({"list": [done, {**done, "title": "now", "state": "ongoing", "end": ""}]}, 5)
+    assert (fact.operational, fact.maintenance, fact.begin_ns, fact.end_ns) == (False, "now", MS, 0)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from services.ingestor.app import Ingestor, build
+from services.ingestor.settings import Settings
+from tests.services.ingestor.test_core import SYMBOL, book, snapshot
+from tests.support import eventually
+from tests.undertow.exchange.bybit.frames import LIQUIDATION, raw
+from tests.undertow.exchange.bybit.test_sockets import ack, served
+from undertow.bus.memory import MemoryBus, Store
+from undertow.bus.ports import Topic
+from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync
+from undertow.contracts.metrics import BOOK_GAPS, FRAMES_DROPPED, FRAMES_RECEIVED, LIQUIDATIONS
+from undertow.contracts.streams import MARKET
+from undertow.exchange.bybit import socket
+from undertow.exchange.bybit.public_ws import SubscriptionRefusedError
+from undertow.runtime.service import Runtime
+
+
+@asynccontextmanager
+async def ingesting(monkeypatch, script):
+    monkeypatch.setattr(socket, "FIRST_PAUSE_S", 0.01)
+    async with served(script) as peer:
+        monkeypatch.setenv("UNDERTOW_BUS__URL", "redis://127.0.0.1:1/0")
+        monkeypatch.setenv("UNDERTOW_VENUE__REST_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("UNDERTOW_VENUE__PUBLIC_URL", peer.url)
+        monkeypatch.setenv("UNDERTOW_SYMBOLS", SYMBOL)
+        settings, store = Settings(), Store()
+        runtime = Runtime("ingestor", settings)
+        built = build(settings, runtime)
+        ingestor = Ingestor(settings, runtime, MemoryBus("ingestor/1", store), built._stream)
+        life = asyncio.create_task(ingestor.run())
+        try:
+            yield ingestor, runtime, peer, store, life
+        finally:
+            life.cancel()
+            with suppress(asyncio.CancelledError, SubscriptionRefusedError):
+                await life
+            await built._bus.close()
+
+
+async def has(store, kinds):
+    found = await MemoryBus("test", store).since(Topic(MARKET, symbol=SYMBOL), "0-0")
+    return [type(delivery.message) for delivery in found] == kinds
+
+
+async def ready(connection, message):
+    await ack(connection, message)
+    if message["op"] == "subscribe" and message["args"][0].startswith("orderbook"):
+        await connection.send(snapshot(10).decode())
+
+
+def value(runtime, spec, **labels):
+    return runtime.metrics.counter(spec, **labels)._value.get()
+
+
+async def test_frames_become_facts_and_are_counted(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        assert ingestor.unready_reason()
+        await eventually(lambda: ingestor.unready_reason() is None)
+        connection = peer.connections[0]
+        for frame in (book(11), raw({**LIQUIDATION, "data": LIQUIDATION["data"] * 2}), b"garbage"):
+            await connection.send(frame.decode())
+        await eventually(lambda: value(runtime, FRAMES_DROPPED, reason="malformed"))
+        await eventually(lambda: has(store, [Resync, Book, Book, Liquidations]))
+        assert value(runtime, FRAMES_RECEIVED, symbol=SYMBOL) == 3
+        assert value(runtime, FRAMES_RECEIVED, symbol="none") == 1
+        assert value(runtime, LIQUIDATIONS, symbol=SYMBOL) == 2
+        assert {topic for message in peer.heard for topic in message["args"]} == {
+            f"orderbook.200.{SYMBOL}", f"publicTrade.{SYMBOL}", f"tickers.{SYMBOL}", f"kline.1.{SYMBOL}",
+            f"allLiquidation.{SYMBOL}",
+        }  # fmt: skip
+
+
+async def test_a_gap_is_counted_and_healed_by_subscribing_again(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        await peer.connections[0].send(book(15).decode())
+        await eventually(lambda: peer.count("unsubscribe"))
+        await eventually(lambda: ingestor.unready_reason() is None)
+        await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book]))
+        assert value(runtime, BOOK_GAPS, symbol=SYMBOL) == 1
+
+
+async def test_a_lost_connection_is_a_gap_and_the_next_one_begins_with_a_snapshot(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, _runtime, peer, store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        await peer.connections[0].close()
+        await eventually(lambda: len(peer.connections) == 2 and ingestor.unready_reason() is None)
+        await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book]))
+
+
+async def test_a_refused_topic_ends_the_service_and_is_named(monkeypatch):
+    async def refuse(connection, message):
+        await ack(connection, message, success="allLiquidation" not in message["args"][0], ret_msg="no such topic")
+
+    async with ingesting(monkeypatch, refuse) as (*_, life):
+        with pytest.raises(SubscriptionRefusedError, match=f"allLiquidation.{SYMBOL}"):
+            await asyncio.wait_for(life, 5)
