@@ -161,22 +161,10 @@ class Guard:
         )
 
 
-async def _next_change(reader) -> None:
-    # instead of asyncio.wait_for, which on 3.11 loses a cancellation that comes together with the event
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await reader._store.changed.wait()
-
-
 class AwayBus(MemoryBus):
     """A bus that can go away."""
 
     is_away = False
-
-    def reader(self, *args, **keys):
-        reader = super().reader(*args, **keys)
-        reader._wait = lambda: _next_change(reader)
-        return reader
 
     async def connected(self):
         return not self.is_away

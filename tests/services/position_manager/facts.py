@@ -110,11 +110,7 @@ def row(entry_id, kind, change, at=T0):
 
 
 async def stopped(task):
-    """Cancel it and its children until it ends; a child's cancellation may get lost in `asyncio.wait_for` (Python 3.11)."""
+    """Cancel it and wait for its end."""
     task.cancel()
-    while not task.done():
-        await asyncio.wait({task}, timeout=0.1)
-        for child in asyncio.all_tasks() - {asyncio.current_task(), task}:
-            child.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        task.result()
+        await task
