@@ -5,8 +5,8 @@ market and once eight times faster; thresholds are low, so that most cascades de
 run's own report.
 
 The floor is the least that the same path can cost in this language on this machine: four processes with bare blocking sockets, three Redis
-hops, the same grid inference, the same journal write (append and fdatasync) and a write to a loopback socket. It uses the fleet's own Redis while
-the fleet runs, so both have the same background. Its messages are paced, the fleet's come in cascades: the ratio contains the cascade.
+hops, the same grid inference, the same journal write (append and fdatasync) and a write to a loopback socket. It uses the fleet's own Redis
+while the fleet runs, so both have the same background. Its messages are paced, the fleet's come in cascades: the ratio contains that.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from typing import Any
 import hiredis
 import numpy as np
 
+from undertow.domain.order import Side
+from undertow.domain.state import Mode
+from undertow.learning.grid import model_input
+from undertow.learning.registry import load_serving
+
 COMMAND = "python -m bench.tick_to_order"
 SPEEDS = {"market speed": 1, "8 × market speed": 8}
 SECONDS = 20
@@ -38,6 +43,7 @@ FLOOR_COUNT = 170
 FLOOR_WARM_UP = 20
 FRAME_BYTES, ORDER_BYTES, RECORD_BYTES = 400, 314, 700
 GROUP = "g"
+LAST = 3
 SETTINGS = {
     "UNDERTOW_FEATURES__THRESHOLD_USDT": "500",
     "UNDERTOW_FEATURES__REFRACTORY_SECONDS": "0.1",
@@ -89,7 +95,7 @@ def stage(number: int, path: str, run: str) -> None:
     add = ("XADD", target, "MAXLEN", "~", 10_000, "*", b"m")
 
     if number == 0:
-        pace = random.Random(1)
+        pace = random.Random(1)  # noqa: S311 - a pace, no secret
         for _ in range(FLOOR_COUNT):
             time.sleep(pace.uniform(0.2, 1.8) / FLOOR_PER_S)
             redis.send((*add, time.time_ns().to_bytes(8, "big") + bytes(FRAME_BYTES)))
@@ -103,7 +109,7 @@ def stage(number: int, path: str, run: str) -> None:
         there, here = socket.socketpair()
         for count, raw in enumerate(redis.entries(source), 1):
             body = work(raw)
-            if number < 3:
+            if number < LAST:
                 redis.send((*add, raw[:8] + body))
                 redis.reply()
             else:
@@ -124,11 +130,6 @@ def _vector() -> Any:
 
 
 def _scoring() -> Any:
-    from undertow.domain.order import Side
-    from undertow.domain.state import Mode
-    from undertow.learning.grid import model_input
-    from undertow.learning.registry import load_serving
-
     entry = load_serving(Path("var/no-registry"), Mode.PAPER)
     scorer, columns = entry.scorer(), len(entry.card.features)
 
@@ -196,7 +197,7 @@ class Run:
     def _floor(self) -> list[float]:
         path = next(self.home.glob("**/redis.sock"))
         stages = []
-        for number in (3, 2, 1, 0):
+        for number in range(LAST, -1, -1):
             command = [sys.executable, "-m", "bench.tick_to_order", str(number), str(path), "floor"]
             stages.append(subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, text=True))
         try:
