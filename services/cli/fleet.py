@@ -41,6 +41,9 @@ STOP_ORDER: Final = (
 )
 """Facts first, then decisions, then those that keep the books, then those that keep them safe."""
 
+_NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10}
+"""Who gives way to the services between a frame and its order."""
+
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
 _OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
 
@@ -73,6 +76,7 @@ class FleetPlan:
             env=self._environment(service),
             log=self.logs / f"{service}.log",
             essential=service == "venue",
+            niceness=_NICENESS.get(service, 0),
         )
 
     def _environment(self, service: str) -> dict[str, str]:
