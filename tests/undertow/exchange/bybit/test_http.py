@@ -41,6 +41,7 @@ class LittleVenue:
     def __init__(self):
         self.queued = {TIME: [envelope({"timeSecond": "0", "timeNano": str(NOW_MS * MS)})]}
         self.asked = []
+        self.text = ""
 
     def will(self, path, *answers):
         self.queued[path] = list(answers)
@@ -49,7 +50,7 @@ class LittleVenue:
         return sum(each.path == path for each in self.asked)
 
     async def answer(self, asked):
-        asked["text"] = await asked.text()
+        self.text = await asked.text()
         self.asked.append(asked)
         queue = self.queued[asked.path]
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
@@ -106,7 +107,7 @@ async def test_an_order_is_signed_over_the_bytes_that_are_sent(venue, http):
     http._on_written = lambda order_id, at: written.append(order_id)
     assert await http.create_order(request()) == "v1"
     asked = venue.asked[-1]
-    assert asked.headers["X-BAPI-SIGN"] == signature("secret", f"{NOW_MS}KEY1000{asked['text']}")
+    assert asked.headers["X-BAPI-SIGN"] == signature("secret", f"{NOW_MS}KEY1000{venue.text}")
     assert written == ["id"]
     await http.create_order(request(reduce_only=True))
     assert venue.asked[-1].headers["X-BAPI-RECV-WINDOW"] == "5000"
