@@ -67,6 +67,7 @@ class BybitPublicStream:
         self._awaited: dict[str, Sequence[str]] = {}
         self._is_subscribed = False
         self._has_begun = False
+        self._fresh_s = 0.0  # loop time of the connection or of its last market frame; a pong is none
 
     async def events(self) -> AsyncGenerator[PublicEvent]:
         """Yield events for ever.
@@ -110,7 +111,8 @@ class BybitPublicStream:
         for name, topics in self._awaited.items():
             await connection.send(_request("subscribe", name, topics))
         reading = asyncio.create_task(self._read(connection), name="public frames")
-        answers_by_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
+        self._fresh_s = asyncio.get_running_loop().time()
+        answers_by_s = self._fresh_s + ANSWER_TIMEOUT_S
         try:
             while True:
                 await self._wait(answers_by_s)
@@ -120,6 +122,7 @@ class BybitPublicStream:
                     yield Connected()
                 if frames:
                     self._has_begun = True
+                    self._fresh_s = asyncio.get_running_loop().time()
                     yield Frames(frames)
                 if reading.done() and not self._frames:  # what came while the reader was busy is not lost
                     reading.result()
@@ -132,8 +135,7 @@ class BybitPublicStream:
     async def _wait(self, answers_by_s: float) -> None:
         limits = [(answers_by_s, "the subscriptions were not answered")] if self._awaited else []
         if self._has_begun:
-            stale_at_s = asyncio.get_running_loop().time() + self._stale_s
-            limits.append((stale_at_s, f"no market frame for {self._stale_s:g} s"))
+            limits.append((self._fresh_s + self._stale_s, f"no market frame for {self._stale_s:g} s"))
         until_s, reason = min(limits, default=(None, ""))
         try:
             async with asyncio.timeout_at(until_s):
