@@ -192,6 +192,22 @@ async def test_pongs_are_no_market_data(monkeypatch):
         assert peer.count("ping") >= 2
 
 
+async def test_a_pong_is_no_market_frame(monkeypatch):
+    monkeypatch.setattr(socket, "PING_EVERY_S", 0.02)
+
+    async def script(connection, message):
+        await ack(connection, message, ret_msg="pong" if message["op"] == "ping" else "")
+        if peer.count("subscribe") == 2 and peer.count("ping") == 0:
+            await connection.send(raw(BOOK))
+
+    async with (
+        served(script) as peer,
+        aclosing(BybitPublicStream(peer.url, TOPICS, stale_s=0.1).events()) as events,
+    ):
+        found = [event for event in await taken(events, 3) if isinstance(event, Disconnected)]
+        assert found == [Disconnected("TimeoutError: no market frame for 0.1 s")]
+
+
 async def test_a_topic_is_subscribed_again_and_a_refusal_of_that_makes_a_new_connection():
     async def script(connection, message):
         await ack(connection, message, success=not message["req_id"].startswith("again"), ret_msg="no")
