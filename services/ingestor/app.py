@@ -19,6 +19,7 @@ from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Fram
 from undertow.runtime.clock import SECOND_NS, wall_ns
 from undertow.runtime.service import Runtime
 
+Publication = tuple[Topic, Message, tuple[int, ...]]
 NOBODY = "none"  # the label of frames that belong to no symbol of ours
 
 
@@ -41,6 +42,7 @@ class Ingestor:
             metrics.counter(LIQUIDATIONS, symbol=symbol)
         self._handling = metrics.histogram(INGEST_SECONDS)
         self._connected = False
+        self._blind: dict[str, None] = {}  # symbols whose readers have missed facts and do not know it yet
 
     def unready_reason(self) -> str | None:
         """Ready when subscribed, with every book that has begun in step."""
@@ -70,14 +72,15 @@ class Ingestor:
         else:
             self._connected = False
             self._runtime.log.warning("public_stream_lost", reason=event.reason)
-            await self._publish(
-                self._collect(self._core.on_disconnected(event.reason, self._runtime.clock.now_ns()), ())
-            )
+            now_ns = self._runtime.clock.now_ns()
+            owed = self._owed(now_ns)
+            await self._publish(owed, self._collect(self._core.on_disconnected(event.reason, now_ns), ()))
 
     async def _on_frames(self, event: Frames) -> None:
         now_ns = self._runtime.clock.now_ns()
         arrived = wall_ns()
-        publications: list[tuple[Topic, Message, tuple[int, ...]]] = []
+        owed = self._owed(now_ns)  # before our books move on
+        publications: list[Publication] = []
         for raw, received_wall_ns in event.frames:
             begin = wall_ns()
             # what waited in our own buffer was received that much earlier
@@ -86,12 +89,14 @@ class Ingestor:
             publications += self._collect(effects, (received_wall_ns,))
             await self._resubscribe(effects)
             self._handling.observe((wall_ns() - begin) / 1e9)
-        await self._publish(publications)
+        await self._publish(owed, publications)
 
-    def _collect(
-        self, effects: Iterable[Effect], hops: tuple[int, ...]
-    ) -> list[tuple[Topic, Message, tuple[int, ...]]]:
-        publications: list[tuple[Topic, Message, tuple[int, ...]]] = []
+    def _owed(self, now_ns: int) -> list[Publication]:
+        effects = self._core.on_unpublished(self._blind, now_ns)
+        return [(self._topics[e.symbol], e.fact, ()) for e in effects if isinstance(e, Publish)]
+
+    def _collect(self, effects: Iterable[Effect], hops: tuple[int, ...]) -> list[Publication]:
+        publications: list[Publication] = []
         symbol = NOBODY
         for effect in effects:
             if isinstance(effect, Publish):
@@ -118,14 +123,18 @@ class Ingestor:
             if not isinstance(effect, Publish | Drop):
                 await self._stream.resubscribe(f"orderbook.{self._depth}.{effect.symbol}")
 
-    async def _publish(self, publications: list[tuple[Topic, Message, tuple[int, ...]]]) -> None:
-        if not publications:
+    async def _publish(self, owed: list[Publication], new: list[Publication]) -> None:
+        if not owed and not new:
             return
         try:
-            await self._bus.publish_many(publications)
+            await self._bus.publish_many([*owed, *new])
+            self._blind.clear()
         except BusOverflowError as error:
-            self._runtime.metrics.counter(FRAMES_DROPPED, reason="bus_away").inc(len(publications))
-            self._runtime.survived("bus_overflow", error, lost=len(publications))
+            self._runtime.metrics.counter(FRAMES_DROPPED, reason="bus_away").inc(len(new))
+            for symbol in {topic.symbol: None for topic, _, _ in new if topic.symbol not in self._blind}:
+                self._blind[symbol] = None
+                self._runtime.metrics.counter(BOOK_GAPS, symbol=symbol).inc()
+                self._runtime.survived("bus_overflow", error, symbol=symbol)
             await asyncio.sleep(0)
 
 

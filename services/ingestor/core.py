@@ -8,7 +8,7 @@ middle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,6 +51,7 @@ class _Feed:
     symbol: str
     topic: str
     book: OrderBook
+    latest: Book | None = None
     update_id: int = 0
     in_sync: bool = False
     seen: bool = False
@@ -122,6 +123,20 @@ class IngestorCore:
                 effects.append(Publish(feed.symbol, gap))
         return effects
 
+    def on_unpublished(self, symbols: Iterable[str], now_ns: int) -> list[Effect]:
+        """Facts of these symbols were lost on the way to their readers, who hear of it and get our book, where it is whole."""
+        effects: list[Effect] = []
+        for symbol in symbols:
+            feed = self._feeds[symbol]
+            detail = "the bus was away for too long"
+            gap = Gap(ts_event=now_ns, ts_recv=now_ns, symbol=symbol, reason=GapReason.UNPUBLISHED, detail=detail)
+            effects.append(Publish(symbol, gap))
+            if feed.in_sync and feed.latest is not None:
+                whole = _whole(feed, feed.latest)
+                resync = Resync(ts_event=whole.ts_event, ts_recv=whole.ts_recv, symbol=symbol)
+                effects += [Publish(symbol, resync), Publish(symbol, whole)]
+        return effects
+
     def best(self, symbol: str) -> tuple[str, str] | None:
         """Give best bid and ask price, or None while out of sync."""
         feed = self._feeds[symbol]
@@ -149,13 +164,11 @@ class IngestorCore:
         book.apply(fact.bids, fact.asks)
         if book.is_crossed:
             return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
-        feed.update_id = update_id
+        feed.update_id, feed.latest = update_id, fact
         if fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:
             return [Publish(feed.symbol, fact)]
         feed.checkpoint_ns = fact.ts_event
-        bids, asks = book.levels()
-        checkpoint = msgspec.structs.replace(fact, snapshot=True, bids=bids, asks=asks)
-        return [Publish(feed.symbol, fact), Publish(feed.symbol, checkpoint)]
+        return [Publish(feed.symbol, fact), Publish(feed.symbol, _whole(feed, fact))]
 
 
 def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
@@ -167,9 +180,14 @@ def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
     if not feed.in_sync or fact.update_id == 1:
         effects = [Publish(symbol, Resync(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=symbol))]
     feed.in_sync, feed.asked_ns = True, None
-    feed.update_id, feed.checkpoint_ns = fact.update_id, fact.ts_event
+    feed.update_id, feed.latest, feed.checkpoint_ns = fact.update_id, fact, fact.ts_event
     effects.append(Publish(symbol, fact))
     return effects
+
+
+def _whole(feed: _Feed, latest: Book) -> Book:
+    bids, asks = feed.book.levels()
+    return msgspec.structs.replace(latest, snapshot=True, bids=bids, asks=asks)
 
 
 def _lost(feed: _Feed, reason: GapReason, detail: str, fact: Book) -> list[Effect]:

@@ -11,6 +11,7 @@ from tests.services.ingestor.test_core import SYMBOL, book, snapshot
 from tests.support import eventually
 from tests.undertow.exchange.bybit.frames import LIQUIDATION, raw
 from tests.undertow.exchange.bybit.test_sockets import ack, served
+from undertow.bus.errors import BusOverflowError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync
@@ -19,6 +20,17 @@ from undertow.contracts.streams import MARKET
 from undertow.exchange.bybit import socket
 from undertow.exchange.bybit.public_ws import SubscriptionRefusedError
 from undertow.runtime.service import Runtime
+
+
+class Bus(MemoryBus):
+    """A bus whose memory can be full."""
+
+    full = False
+
+    async def publish_many(self, items):
+        if self.full:
+            raise BusOverflowError("full")
+        await super().publish_many(items)
 
 
 @asynccontextmanager
@@ -32,7 +44,7 @@ async def ingesting(monkeypatch, script):
         settings, store = Settings(), Store()
         runtime = Runtime("ingestor", settings)
         built = build(settings, runtime)
-        ingestor = Ingestor(settings, runtime, MemoryBus("ingestor/1", store), built._stream)
+        ingestor = Ingestor(settings, runtime, Bus("ingestor/1", store), built._stream)
         life = asyncio.create_task(ingestor.run())
         try:
             yield ingestor, runtime, peer, store, life
@@ -92,6 +104,24 @@ async def test_a_lost_connection_is_a_gap_and_the_next_one_begins_with_a_snapsho
         await peer.connections[0].close()
         await eventually(lambda: len(peer.connections) == 2 and ingestor.unready_reason() is None)
         await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book]))
+
+
+async def test_what_a_full_bus_refused_is_counted_and_readers_go_on_from_a_whole_book(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: has(store, [Resync, Book]))
+        ingestor._bus.full = True
+        for u in (11, 12):
+            await peer.connections[0].send(book(u, bids=((f"0.{u}", "1"),)).decode())
+            await eventually(lambda u=u: value(runtime, FRAMES_DROPPED, reason="bus_away") == u - 10)
+        ingestor._bus.full = False
+        for u in (13, 14):
+            await peer.connections[0].send(book(u).decode())
+        await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book, Book, Book]))
+        facts = [d.message for d in await MemoryBus("test", store).since(Topic(MARKET, symbol=SYMBOL), "0-0")]
+        assert [fact.update_id for fact in facts if isinstance(fact, Book)] == [10, 12, 13, 14]
+        assert facts[4].bids == (("1.0", "5"), ("0.12", "1"), ("0.11", "1"))
+        assert value(runtime, BOOK_GAPS, symbol=SYMBOL) == 1
+        assert value(runtime, FRAMES_DROPPED, reason="bus_away") == 2
 
 
 async def test_a_refused_topic_ends_the_service_and_is_named(monkeypatch):

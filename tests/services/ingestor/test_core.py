@@ -167,6 +167,31 @@ def test_a_checkpoint_is_the_whole_book_at_the_time_of_the_latest_change():
     assert len(core.on_frame(book(14, at_ms=2000), 5)) == 2
 
 
+def test_readers_who_missed_facts_hear_of_it_and_get_the_whole_book_to_go_on_from(synced):
+    synced.on_frame(book(11, at_ms=1200, bids=(("0.9", "2"),), asks=()), 5)
+    gap, resync, whole = (effect.fact for effect in synced.on_unpublished([SYMBOL], 77))
+    assert (gap.reason, gap.ts_event) == (GapReason.UNPUBLISHED, 77)
+    assert resync == Resync(ts_event=1200 * MS, ts_recv=5, symbol=SYMBOL)
+    assert whole == Book(
+        ts_event=1200 * MS,
+        ts_recv=5,
+        symbol=SYMBOL,
+        snapshot=True,
+        bids=(("1.0", "5"), ("0.9", "2")),
+        asks=(("1.1", "5"),),
+        update_id=11,
+        sequence=110,
+    )
+    assert kinds(synced.on_frame(book(12), 78)) == [Book]
+
+
+def test_readers_who_missed_facts_get_no_book_that_is_not_in_step(synced):
+    synced.on_frame(book(12), 2)
+    assert kinds(synced.on_unpublished([SYMBOL], 3)) == [Gap]
+    assert kinds(synced.on_frame(snapshot(20), 4)) == [Resync, Book]
+    assert kinds(IngestorCore([SYMBOL]).on_unpublished([SYMBOL], 1)) == [Gap]
+
+
 def test_a_foreign_symbol_or_depth_is_dropped(core):
     assert kinds(core.on_frame(snapshot(10, symbol="XYZUSDT"), 1)) == [Drop]
     (drop,) = core.on_frame(snapshot(10, depth=50), 1)

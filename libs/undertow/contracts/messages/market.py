@@ -110,6 +110,7 @@ class GapReason(StrEnum):
     SERVICE_RESTART = "service_restart"  # u == 1
     DISCONNECTED = "disconnected"
     STALE = "stale"
+    UNPUBLISHED = "unpublished"  # the bus was away for longer than the publisher can remember
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):

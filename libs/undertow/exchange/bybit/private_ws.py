@@ -80,8 +80,8 @@ class BybitPrivateFeed:
             )
             early: list[str | bytes] = []
             answer = await answer_to(connection, "subscribe", early)
-            if answer.get("success") is not True:
-                raise AccessError(0, f"the private topics were refused: {answer.get('ret_msg')}")
+            if answer.get("success") is not True and answer.get("retCode") != 0:
+                raise AccessError(0, f"the private topics were refused: {answer.get('ret_msg') or answer}")
             yield FeedUp()
             for raw in early:
                 for event in private_events(raw):

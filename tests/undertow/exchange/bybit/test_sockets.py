@@ -274,6 +274,14 @@ async def test_the_private_feed_signs_subscribes_and_reads(clock):
         assert peer.heard[1]["args"] == ["order", "execution", "position", "wallet"]
 
 
+async def test_the_private_feed_takes_an_acknowledgement_in_the_trade_socket_s_spelling(clock):
+    async def script(connection, message):
+        await say(connection, {"retCode": 0, "retMsg": "OK", "op": message["op"], "connId": "c"})
+
+    async with served(script) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
+        assert isinstance((await taken(events, 1))[0], FeedUp)
+
+
 async def test_the_private_feed_comes_back_and_says_that_it_was_away(clock):
     async with served(accept) as peer, aclosing(BybitPrivateFeed(peer.url, KEY, clock).events()) as events:
         await taken(events, 1)
