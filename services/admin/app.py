@@ -25,6 +25,8 @@ ASK_TIMEOUT_S: Final = 0.8
 KILL_TIMEOUT_S: Final = 3.0
 MODEL_SERVER: Final = "model_server"
 LABEL_EVERY: Final = 5
+UNHURRIED_S: Final = 0.05
+"""Wall seconds between two reads of the market: few large batches leave the cores to those on an order's way."""
 
 
 class AdminApp:
@@ -120,6 +122,7 @@ class AdminApp:
             for delivery in batch:
                 self._view.on_message(delivery.message, at_ns)
             reader.ack(batch)
+            await asyncio.sleep(UNHURRIED_S)
 
     async def _warm_up(self, topics: list[Topic]) -> dict[str, tuple[int, int]]:
         """Show what lies in the streams already; give up to where."""

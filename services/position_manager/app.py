@@ -51,6 +51,8 @@ REMEMBERED_ORDERS: Final = 2_000
 OPENING_PAUSE_S: Final = 0.2
 GUARDIAN_TIMEOUT_S: Final = 1.0
 RETRY_S: Final = 0.5
+UNHURRIED_S: Final = 0.02
+"""Wall seconds between two reads of the market: few large batches leave the cores to those on an order's way."""
 
 T = TypeVar("T")
 
@@ -230,6 +232,7 @@ class PositionManagerApp:
             for ticker in newest.values():
                 self.core.on_ticker(ticker)
             reader.ack(batch)
+            await asyncio.sleep(UNHURRIED_S)
 
     # rhythm
 

@@ -14,6 +14,9 @@ from undertow.contracts.streams import STREAMS, Stream
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.service import Runtime
 
+UNHURRIED_S = 0.05
+"""Wall seconds between two reads: few large batches leave the cores to those on an order's way."""
+
 
 class Snapshotter:
     """Stores every stream."""
@@ -50,6 +53,7 @@ class Snapshotter:
                     self._runtime.metrics.counter(SNAPSHOT_ROWS_KNOWN).inc(known)
                 if self._core.is_due(self._runtime.clock.now_ns()):
                     await self._flush(reader)
+                await asyncio.sleep(UNHURRIED_S)
         finally:
             flusher.cancel()
             await self._flush(reader)
