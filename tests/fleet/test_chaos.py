@@ -51,9 +51,9 @@ def test_two_kills_in_the_middle_of_a_run_leave_the_books_whole(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("name", KILLABLE)
 def test_each_service_may_be_killed_in_the_middle_of_a_run(tmp_path, name):
-    fleet = Fleet(tmp_path, "--for", "35")
+    fleet = Fleet(tmp_path, "--for", "60")
     fleet.until("console:")
-    sleep(12)
+    sleep(20)
     kill(fleet, name)
     assert_whole(fleet, [name])
 
@@ -62,7 +62,7 @@ def test_each_service_may_be_killed_in_the_middle_of_a_run(tmp_path, name):
 @pytest.mark.parametrize("seed", range(int(os.environ.get("UNDERTOW_TEST_SEEDS", "3"))))
 def test_random_kills_leave_the_books_whole(tmp_path, seed):
     chance = random.Random(seed)
-    fleet = Fleet(tmp_path, "--for", "40", "--seed", str(seed))
+    fleet = Fleet(tmp_path, "--for", "60", "--seed", str(seed))
     fleet.until("console:")
     killed = []
     for _ in range(5):
