@@ -3,6 +3,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.rest_collector import read
 from services.rest_collector.core import SECOND_NS, CollectorCore, Kind, Task
@@ -72,6 +74,17 @@ def test_only_new_rows_of_a_series_are_published(core):
     assert core.on_answer(task, [point(1), point(2)], 0) == [point(1), point(2)]
     assert core.on_answer(task, [point(1), point(2, "9")], 0) == []
     assert core.on_answer(task, [point(2), point(3)], 0) == [point(3)]
+
+
+@given(st.lists(st.sets(st.integers(1, 30), max_size=6), max_size=8))
+def test_however_answers_overlap_each_row_is_published_once_and_in_order(answers):
+    core = CollectorCore([SYMBOL, "XYZUSDT"], CollectSettings().intervals_ns())
+    other = Task(Kind.OPEN_INTEREST, "XYZUSDT")
+    core.on_answer(other, [point(99)], 0)  # another symbol's rows hide nothing
+    tasks = [(Task(Kind.OPEN_INTEREST, SYMBOL), sorted(answer)) for answer in answers]
+    published = [fact.ts_event for task, at in tasks for fact in core.on_answer(task, [point(a) for a in at], 0)]
+    assert published == sorted(set(published))
+    assert (published or [None])[-1] == max((a for answer in answers for a in answer), default=None)
 
 
 def tiers(initial, maintenance, leverage="50.00", **fields):

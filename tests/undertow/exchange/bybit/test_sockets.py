@@ -170,28 +170,6 @@ async def test_silence_is_a_lost_connection_once_there_was_data():
         assert "no market frame for 0.05 s" in found[2].reason
 
 
-async def test_pongs_are_no_market_data(monkeypatch):
-    monkeypatch.setattr(socket, "PING_EVERY_S", 0.02)
-
-    async def script(connection, message):
-        if message["op"] == "ping":
-            await ack(connection, message, ret_msg="pong")
-            return
-        await ack(connection, message)
-        if len(peer.heard) == 2:
-            await connection.send(raw(BOOK))
-
-    async with (
-        served(script) as peer,
-        aclosing(BybitPublicStream(peer.url, TOPICS, stale_s=0.1).events()) as events,
-    ):
-        found = []
-        while not isinstance((found or [None])[-1], Disconnected):
-            found += await taken(events, 1)
-        assert "no market frame for 0.1 s" in found[-1].reason
-        assert peer.count("ping") >= 2
-
-
 async def test_a_pong_is_no_market_frame(monkeypatch):
     monkeypatch.setattr(socket, "PING_EVERY_S", 0.02)
 
