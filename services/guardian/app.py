@@ -179,8 +179,8 @@ class GuardianApp:
         # after the wallet, so that a transfer which moved it is in the log; a late row is what two looks in a row are for
         transfers: tuple[Transfer, ...] | None = None
         now = asyncio.get_running_loop().time()
-        if now - self._ledger_at >= self._guard.ledger_every_seconds:
-            rows = await self._venue.ledger(since_ns=self.core.memory.born_ns)
+        if self.core.asks_ledger or now - self._ledger_at >= self._guard.ledger_every_seconds:
+            rows = await self._venue.ledger(since_ns=self.core.ledger_since_ns)
             transfers = tuple(Transfer(row.entry_id, row.change) for row in rows if row.kind in TRANSFERS)
             self._ledger_at = now
         return _look(started_ns, positions, orders, wallet, transfers)

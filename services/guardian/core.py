@@ -39,6 +39,8 @@ from undertow.domain.state import TradingState
 _ZERO: Final = Decimal(0)
 _LOOKS_NEEDED: Final = 2
 _ROWS_KEPT: Final = 1_000
+_LEDGER_OVERLAP_NS: Final = 300 * SECOND_NS
+"""The transaction log may be so late, and is noted as read no more often than this."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class GuardianCore:
         self._look: Look | None = None
         self._looked_ns = 0
         self._deep_looks = 0
+        self._asks_ledger = False
         self._disagree_since_ns: int | None = None
         self._agree_since_ns: int | None = None
         self._kill_file = False
@@ -96,6 +99,16 @@ class GuardianCore:
     def memory(self) -> Memory:
         """What would survive a restart now."""
         return self._memory
+
+    @property
+    def asks_ledger(self) -> bool:
+        """True when equity moved so far that the next look needs the transaction log: it may be a transfer."""
+        return self._asks_ledger
+
+    @property
+    def ledger_since_ns(self) -> int:
+        """The transaction log is asked for from here: what lies before is counted."""
+        return max(self._memory.born_ns, self._memory.ledger_ns - _LEDGER_OVERLAP_NS)
 
     # what comes in
 
@@ -156,7 +169,8 @@ class GuardianCore:
 
         A close that was perhaps accepted is sent again under a new id: being reduce-only, it cannot overshoot.
         """
-        self._wait_until_ns = max(self._wait_until_ns, retry_at_ns)
+        longest_ns = self._ticked_ns + self._rules.longest_wait_ns
+        self._wait_until_ns = max(self._wait_until_ns, min(retry_at_ns, longest_ns))
         if symbol:
             self._lost.add(symbol)
         else:
@@ -245,10 +259,15 @@ class GuardianCore:
             return []
         own = look.equity - self._memory.transfers
         peak = self._memory.peak
-        if peak is None or own > peak:
+        is_new_peak = peak is None or own > peak
+        is_deep = peak is not None and peak > 0 and (peak - own) / peak >= self._rules.drawdown_limit
+        self._asks_ledger = look.transfers is None and (is_new_peak or is_deep)
+        if self._asks_ledger:
+            return []
+        if is_new_peak:
             self._memory = msgspec.structs.replace(self._memory, peak=own)
             self._deep_looks = 0
-        elif peak > 0 and (peak - own) / peak >= self._rules.drawdown_limit:
+        elif peak is not None and is_deep:
             self._deep_looks += 1
             if self._deep_looks >= _LOOKS_NEEDED and self._phase in {Phase.ACTIVE, Phase.REDUCING}:
                 return self._halt(f"drawdown {(peak - own) / peak:.2%} of the peak {peak}", now_ns)
@@ -257,6 +276,8 @@ class GuardianCore:
         return [] if self._memory is before else [Remember(self._memory)]
 
     def _count_transfers(self, look: Look) -> None:
+        if look.transfers is not None and look.started_ns - self._memory.ledger_ns >= _LEDGER_OVERLAP_NS:
+            self._memory = msgspec.structs.replace(self._memory, ledger_ns=look.started_ns)
         counted = set(self._memory.counted_rows)
         fresh = [row for row in look.transfers or () if row.entry_id not in counted]
         if not fresh:

@@ -51,6 +51,7 @@ class Rules:
         drawdown_limit: of the peak, a fraction; two looks in a row must show it.
         retry_ns: the same symbol's close, or cancel-all, is repeated no sooner.
         blind_ns: without a look since the last close, it is repeated after this.
+        longest_wait_ns: whatever time the venue names after a refusal, the next try is no later than this.
         orders_per_second: own share of the venue's order budget.
         token_ns: a rearm token's life.
     """
@@ -65,6 +66,7 @@ class Rules:
     drawdown_limit: Decimal = field(default_factory=lambda: Decimal("0.10"))
     retry_ns: int = 300 * MILLISECOND_NS
     blind_ns: int = SECOND_NS
+    longest_wait_ns: int = 2 * SECOND_NS
     orders_per_second: int = 8
     token_ns: int = 60 * SECOND_NS
 
@@ -79,6 +81,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         transfers: net, since `born_ns`, settle coin.
         counted_rows: transfers counted already.
         orders: how many order ids were used.
+        ledger_ns: the transaction log was read up to about here.
     """
 
     born_ns: int
@@ -87,6 +90,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     transfers: Decimal = Decimal(0)
     counted_rows: tuple[str, ...] = ()
     orders: int = 0
+    ledger_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Look:
     Attributes:
         positions: signed qty by symbol, flat ones left out.
         equity: settle coin; None when it was not asked for.
-        transfers: all since the memory's birth; None when not asked for.
+        transfers: all since `GuardianCore.ledger_since_ns`; None when not asked for.
     """
 
     started_ns: int

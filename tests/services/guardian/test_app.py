@@ -64,6 +64,7 @@ class Venue:
         self.resting = {"entry-1": ENTRY}
         self.requests = []
         self.cancels = 0
+        self.asked_since = []
         self.trouble = {"positions": [], "cancel_all": [], "create_order": []}
         self.money = "10000"
 
@@ -84,6 +85,7 @@ class Venue:
         return wallet(self.money)
 
     async def ledger(self, *, since_ns):
+        self.asked_since.append(since_ns)
         return [row("1", "TRANSFER_IN", "10000"), row("2", "TRADE", "-1")]
 
     async def cancel_all(self):
@@ -290,6 +292,16 @@ async def test_drawdown_in_the_venues_wallet_halts(tmp_path):
         venue.money = "8999"
         await eventually(lambda: flat(app, venue))
         assert "drawdown" in app.core.memory.reason
+
+
+async def test_a_fall_of_equity_is_held_against_the_log_at_once(tmp_path):
+    venue = Venue()
+    async with guardian(tmp_path, venue, ledger_every_seconds=60) as app:
+        await ready(app)
+        assert len(venue.asked_since) == 1
+        venue.money = "8999"
+        await eventually(lambda: "drawdown" in app.core.memory.reason)
+        assert venue.asked_since == [app.core.memory.born_ns] * 3
 
 
 async def test_a_socket_that_is_refused_does_not_end_the_guardian(tmp_path):

@@ -45,13 +45,13 @@ def beat(boot="a", sequence=1, positions=None, orders=(), service="order_router"
     )
 
 
-def look(at, positions=None, orders=(), equity=None, transfers=None):
+def look(at, positions=None, orders=(), equity=None, transfers=()):
     return Look(
         started_ns=at,
         positions=positions or {},
         orders=tuple(orders),
         equity=None if equity is None else D(equity),
-        transfers=transfers,
+        transfers=transfers if equity is not None else None,
     )
 
 
@@ -241,6 +241,15 @@ def test_a_refusal_is_answered_after_the_time_the_venue_named_and_not_before():
     assert len(of(Flatten, effects)) == len(of(CancelAll, effects)) == 1
 
 
+def test_no_time_that_the_venue_names_holds_a_close_back_for_long():
+    guardian = core()
+    guardian.on_look(look(T0, LONG), T0)
+    guardian.on_kill("anna", "news", T0)
+    guardian.on_refused("BTCUSDT", T0 + 3600 * S)
+    effects = [effect for step in range(30) for effect in guardian.on_tick(T0 + step * S // 10)]
+    assert of(Flatten, effects)
+
+
 def test_a_close_that_got_lost_is_sent_again_without_waiting_for_a_look():
     guardian = core()
     guardian.on_look(look(T0, LONG), T0)
@@ -368,6 +377,33 @@ def test_deposits_and_withdrawals_never_move_drawdown_and_count_once():
     guardian.on_look(look(T0, equity="9400", transfers=into), T0)
     guardian.on_look(look(T0, equity="9400", transfers=into), T0)
     assert guardian.phase is Phase.HALTING
+
+
+@pytest.mark.parametrize(("amount", "equity"), [(D(-500), "500"), (D(9000), "10000")], ids=["withdrawal", "deposit"])
+def test_a_transfer_that_the_log_has_not_told_yet_never_halts_and_never_raises_the_peak(amount, equity):
+    guardian = core()
+    guardian.on_look(look(T0, equity="1000"), T0)
+    assert not guardian.asks_ledger
+    for _ in range(5):
+        guardian.on_look(look(T0, equity=equity, transfers=None), T0)
+        assert guardian.asks_ledger
+    for _ in range(3):
+        guardian.on_look(look(T0, equity=equity, transfers=(Transfer("1", amount),)), T0)
+    assert guardian.phase is Phase.ACTIVE
+    assert guardian.memory.peak == 1000
+    assert not guardian.asks_ledger
+
+
+def test_the_log_is_asked_for_minutes_and_not_for_a_life():
+    guardian = core()
+    guardian.on_look(look(T0, equity="1000"), T0)
+    assert guardian.ledger_since_ns == T0
+    day = T0 + 86_400 * S
+    guardian.on_look(look(day, equity="1000"), day)
+    assert day - 600 * S < guardian.ledger_since_ns < day
+    later = day + S
+    assert guardian.on_look(look(later, equity="1000"), later) == []
+    assert core(guardian.memory).ledger_since_ns == guardian.ledger_since_ns
 
 
 def test_a_drawdown_that_lasts_does_not_disturb_a_halt_in_progress():
