@@ -39,8 +39,10 @@ $(TOOLS)/uv/bin/uv:
 # The environment of the fleet (`run`) and the one of development (everything else); uv makes both from uv.lock.
 .PHONY: fleet-env dev-env
 fleet-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
+	@test -e .venv || echo "fetching dependencies (only the first time)"
 	@test -e .venv/dev || $(UV) sync -q --frozen --no-default-groups --group fleet
 dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
+	@test -e .venv || echo "fetching dependencies (only the first time)"
 	@$(UV) sync -q --frozen && touch .venv/dev
 
 .PHONY: run
@@ -50,8 +52,8 @@ run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seco
 .PHONY: test
 test: dev-env ## Tests that finish within minutes, with coverage
 	@$(PYTHON) -m services.cli.warm
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup -m "not fleet and not bench" --cov --cov-report=
-	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/learning -m "not fleet and not bench and not compiled"
+	@$(PYTHON) -m pytest -n 2 -m "not fleet and not e2e" --cov --cov-report=
+	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/learning -m "not fleet and not e2e and not compiled"
 	@$(PYTHON) -m pytest -m "fleet and not long" -n 0 tests/fleet
 	@$(PYTHON) -m coverage report --skip-covered --sort=cover --fail-under=85
 

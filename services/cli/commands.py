@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,13 +15,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console as Screen
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
 from services.cli.terminal import foreground
+from services.cli.workspace import claimed
+from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
-from undertow.runtime.settings import load
+from undertow.runtime.settings import PREFIX, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Trade Bybit perpetuals around forced liquidations.")
 models = typer.Typer(no_args_is_help=True, help="Models in the registry.")
@@ -43,22 +48,38 @@ _REPORTED = (
     "errors",
     "restarts",
 )
+_ORDER_COLUMNS = ("symbol", "side", "role", "qty", "price", "status", "reason")  # what fits a terminal of 80
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
 
 
 def main() -> None:
     """Run the command and leave with its exit code."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app(standalone_mode=True)
+        sys.exit(app(standalone_mode=False))
     except CommandError as error:
         _leave(error.code, str(error))
     except ConfigurationError as error:
-        _leave(ExitCode.BAD_CONFIGURATION, str(error))
+        _leave(ExitCode.BAD_CONFIGURATION, f"configuration: {error}")
+    except TyperException as error:
+        _leave(
+            ExitCode.BAD_CONFIGURATION, f"{error.format_message().rstrip('.')}; `undertow --help` shows what there is"
+        )
+    except (typer.Abort, KeyboardInterrupt):
+        _leave(ExitCode.ERROR, "interrupted")
+    except OSError as error:
+        _leave(ExitCode.ERROR, f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except Exception as error:
+        if os.environ.get(f"{PREFIX}LOG__LEVEL") == "debug":
+            raise
+        _leave(ExitCode.ERROR, f"unexpected {type(error).__name__}: {error}; {PREFIX}LOG__LEVEL=debug shows where")
 
 
 def _leave(code: ExitCode, line: str) -> None:
-    sys.stderr.write(f"undertow: {line}\n")
+    with contextlib.suppress(OSError):  # a terminal that is gone
+        sys.stderr.write(f"undertow: {' '.join(line.split())}\n")
     sys.exit(code)
 
 
@@ -79,17 +100,21 @@ def run(
     from services.cli.preflight import check_before_start  # noqa: PLC0415 - rich, redis and the venue's readers load only here
     from services.cli.run import FleetRun, RunOptions  # noqa: PLC0415
 
-    if seconds is not None and seconds <= 0:
+    if seconds is not None and not 0 < seconds < math.inf:
         raise CommandError(
-            ExitCode.BAD_CONFIGURATION, f"--for {seconds:g}: seconds must be above 0; leave it out to run until Ctrl-C"
+            ExitCode.BAD_CONFIGURATION,
+            f"--for {seconds:g}: seconds must be a number above 0; leave it out to run until Ctrl-C",
         )
     for name, value in (("TAPE", tape and str(tape.absolute())), ("SEED", seed), ("RATE", rate)):
         if value is not None:
             os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
-    if tape is not None:
-        os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
     settings = load(Settings)
+    if tape is not None and settings.mode is Mode.PAPER:
+        os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
+        os.environ.setdefault("UNDERTOW_FEED__STALE_SECONDS", "86400")  # silence after a recording's end is no fault
     check_before_start(settings.mode)
+    if not os.environ.get("UNDERTOW_SNAPSHOT__ROOT_FILE"):
+        os.environ.setdefault("UNDERTOW_SNAPSHOT__ROOT", str(settings.var.absolute() / "snapshots"))
     options = RunOptions(
         mode=settings.mode,
         symbols=settings.symbols,
@@ -98,7 +123,7 @@ def run(
         var=settings.var,
     )
     screen = Screen(stderr=as_json)
-    with foreground():
+    with claimed(settings.var), foreground():
         report = asyncio.run(FleetRun(options, screen).run())
     _print_report(report, settings.var / "run-report.json", screen, as_json=as_json)
     if report["failures"]:
@@ -120,7 +145,14 @@ def _print_report(report: dict[str, Any], path: Path, screen: Screen, *, as_json
 
 
 def _console() -> Console:
+    _check_names()
     return Console(load(Settings).console_port)
+
+
+def _check_names() -> None:
+    from services.cli.preflight import check_names  # noqa: PLC0415 - the services' settings load only here
+
+    check_names(os.environ)
 
 
 def _show(data: Any, *, as_json: bool) -> None:
@@ -138,7 +170,8 @@ def _show(data: Any, *, as_json: bool) -> None:
         screen.print(table)
         return
     for name, value in data.items():
-        screen.print(f"[bold]{name}[/]: {value}", highlight=False)
+        words = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        screen.print(f"[bold]{name}[/]: {words}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -156,7 +189,8 @@ def positions(*, as_json: AsJson = False) -> None:
 @app.command()
 def orders(*, as_json: AsJson = False) -> None:
     """Show orders."""
-    _show(_console().get("/api/orders"), as_json=as_json)
+    rows = _console().get("/api/orders")
+    _show(rows if as_json else [{name: row.get(name, "") for name in _ORDER_COLUMNS} for row in rows], as_json=as_json)
 
 
 @app.command()
@@ -193,6 +227,7 @@ def rearm(why: Why, token: Annotated[str, typer.Option(help="The token of the fi
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
     """Train a model and put it into the registry (needs the `trainer` dependency group)."""
+    _check_names()
     sys.exit(subprocess.run([sys.executable, "-m", "services.trainer", *context.args], check=False).returncode)  # noqa: S603
 
 
@@ -202,6 +237,7 @@ def venue(
     tape: Annotated[Path | None, typer.Option(help="Recorded frames instead of the generated market.")] = None,
 ) -> None:
     """Run the paper Bybit alone, for any bot to trade on."""
+    _check_names()
     os.environ["UNDERTOW_HTTP__PORT"] = str(port)
     os.environ.setdefault("UNDERTOW_PAPER__START", "immediately")
     if tape is not None:
@@ -213,10 +249,12 @@ def venue(
 def query(
     sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False
 ) -> None:
-    """Ask the snapshots in SQL; each stream is a view."""
+    """Ask the snapshots in SQL; each kind of message is a view (book, trades, liquidations, signal, order, execution …)."""
     from services.cli.snapshots import ask  # noqa: PLC0415 - duckdb loads only here
 
-    _show(ask(data or load(Settings).var / "snapshots", sql), as_json=as_json)
+    _check_names()
+    root = os.environ.get("UNDERTOW_SNAPSHOT__ROOT")
+    _show(ask(data or (Path(root) if root else load(Settings).var / "snapshots"), sql), as_json=as_json)
 
 
 @models.command("list")

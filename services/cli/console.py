@@ -44,5 +44,15 @@ class Console:
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise CommandError(ExitCode.NOT_FOUND, f"{path}: not found")
         if answer.is_error:
-            raise CommandError(ExitCode.ERROR, f"{path} was refused with {answer.status_code}: {answer.text[:300]}")
+            raise CommandError(ExitCode.ERROR, f"{path} was refused with {answer.status_code}: {_why(answer)}")
         return answer.json()
+
+
+def _why(answer: httpx.Response) -> str:
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
+    if isinstance(detail, list):
+        return "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
+    return str(detail)

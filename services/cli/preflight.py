@@ -1,26 +1,35 @@
-"""Everything that can be wrong before anything is started: settings of every service, tape, model. Nothing is half-started."""
+"""Everything that can be wrong before anything is started: names, settings of every service, market, model. Nothing is half-started."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from services.cli.fleet import SERVICES
+from services.cli.settings import Settings as CommandSettings
 from undertow.domain.state import Mode
 from undertow.learning.errors import ModelError
 from undertow.learning.registry import load_serving
 from undertow.learning.settings import ModelSettings
-from undertow.markets.tape import TapeError, TapeSource
 from undertow.runtime.errors import ConfigurationError
-from undertow.runtime.settings import PREFIX, Role, credentials_for, load
+from undertow.runtime.settings import FILE_SUFFIX, PREFIX, Role, ServiceSettings, credentials_for, load, variables
 
-_GIVEN_BY_THE_LAUNCHER = {
-    "UNDERTOW_BUS__URL": "unix:///launcher.sock",
-    "UNDERTOW_GUARDIAN__URL": "http://127.0.0.1:1",
-    "UNDERTOW_VENUE__REST_URL": "http://127.0.0.1:1",
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_GIVEN_BY_THE_LAUNCHER: Final = {
+    f"{PREFIX}BUS__URL": "unix:///launcher.sock",
+    f"{PREFIX}GUARDIAN__URL": "http://127.0.0.1:1",
 }
+_GIVEN_IN_PAPER: Final = {f"{PREFIX}VENUE__REST_URL": "http://127.0.0.1:1"}
+_LAUNCHERS: Final = frozenset({"BUS", "GUARDIAN", "HTTP", "STATE_DIR", "ADMIN__SERVICES"})
+_LAUNCHERS_IN_PAPER: Final = frozenset({"VENUE", "CLOCK", "PAPER__START"})
+_NOT_SETTINGS: Final = (f"{PREFIX}GIT_SHA", f"{PREFIX}TEST_")
 
 
 def check_before_start(mode: Mode) -> None:
@@ -29,28 +38,88 @@ def check_before_start(mode: Mode) -> None:
     Raises:
         ConfigurationError: a setting, the tape or the model is wrong; names it, the rule and the remedy.
     """
-    names = (*SERVICES, "venue") if mode is Mode.PAPER else SERVICES
-    absent = {name: value for name, value in _GIVEN_BY_THE_LAUNCHER.items() if name not in os.environ}
-    if mode is not Mode.PAPER:
-        absent.pop("UNDERTOW_VENUE__REST_URL", None)
-    os.environ.update(absent)
-    try:
-        for name in names:
-            load(importlib.import_module(f"services.{name}.settings").Settings)
-    finally:
-        for name in absent:
-            del os.environ[name]
+    check_names(os.environ)
+    _check_reach(os.environ, mode)
+    with _as_the_launcher_will_tell(mode):
+        for name in SERVICES:
+            load(_settings_of(name))
+    if mode is Mode.PAPER:
+        from services.venue.market_choice import open_market  # noqa: PLC0415 - only paper needs the venue
+        from services.venue.settings import Settings as VenueSettings  # noqa: PLC0415
+
+        open_market(load(VenueSettings))
     for role in get_args(Role):
         credentials_for(mode, role, os.environ)
-    tape = os.environ.get(f"{PREFIX}PAPER__TAPE")
-    if tape and mode is Mode.PAPER:
-        try:
-            TapeSource(Path(tape))
-        except TapeError as error:
-            raise ConfigurationError(
-                f"{PREFIX}PAPER__TAPE", str(error).removesuffix(f"; {error.remedy}"), error.remedy
-            ) from None
+    check_model(mode)
+
+
+def check_names(environment: Mapping[str, str]) -> None:
+    """Refuse a variable with our prefix that nobody reads: a misspelt setting would be ignored in silence.
+
+    Raises:
+        ConfigurationError: with the nearest name that is read.
+    """
+    known = _known_names()
+    for name in sorted(environment):
+        if not name.upper().startswith(PREFIX) or name in known or name.startswith(_NOT_SETTINGS):
+            continue
+        if name.upper() in known:
+            raise ConfigurationError(name, "is not in capitals, so services would not get it", f"set {name.upper()}")
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
+        remedy = f"did you mean {near[0]}? correct the name or unset it" if near else "correct the name or unset it"
+        raise ConfigurationError(name, "is not a setting of any service", remedy)
+
+
+def check_model(mode: Mode) -> None:
+    """Verify the model that would serve.
+
+    Raises:
+        ConfigurationError: there is none for this mode, or it is damaged.
+    """
     try:
         load_serving(Path(os.environ.get(f"{PREFIX}MODEL__REGISTRY") or ModelSettings().registry), mode)
     except ModelError as error:
         raise ConfigurationError(f"{PREFIX}MODEL__REGISTRY", error.problem, error.remedy) from None
+
+
+def _check_reach(environment: Mapping[str, str], mode: Mode) -> None:
+    in_paper = mode is Mode.PAPER
+    chosen = _LAUNCHERS | _LAUNCHERS_IN_PAPER if in_paper else _LAUNCHERS
+    for name in sorted(name for name in environment if name.startswith(PREFIX)):
+        setting = name.removeprefix(PREFIX).removesuffix(FILE_SUFFIX)
+        section = setting.partition("__")[0]
+        if not chosen.isdisjoint({setting, section}):
+            remedy = f"unset it; the console's port is {PREFIX}CONSOLE_PORT" if section == "HTTP" else "unset it"
+            raise ConfigurationError(name, "has no effect here, `undertow run` chooses it for each service", remedy)
+        if section == "PAPER" and not in_paper:
+            raise ConfigurationError(
+                name, f"is for the paper venue, but {PREFIX}MODE is {mode}", f"unset it or set {PREFIX}MODE to paper"
+            )
+
+
+def _settings_of(service: str) -> type[ServiceSettings]:
+    settings: type[ServiceSettings] = importlib.import_module(f"services.{service}.settings").Settings
+    return settings
+
+
+def _known_names() -> frozenset[str]:
+    known: set[str] = set()
+    models: list[type[ServiceSettings]] = [CommandSettings]
+    models += [_settings_of(name) for name in (*SERVICES, "venue", "trainer")]
+    for model in models:
+        values = variables(model)
+        known.update(values, (value + FILE_SUFFIX for value in values))
+        known.update(value.partition("__")[0] for value in values)  # a whole section as JSON
+    return frozenset(known)
+
+
+@contextmanager
+def _as_the_launcher_will_tell(mode: Mode) -> Iterator[None]:
+    told = _GIVEN_BY_THE_LAUNCHER | (_GIVEN_IN_PAPER if mode is Mode.PAPER else {})
+    absent = {name: value for name, value in told.items() if name not in os.environ}
+    os.environ.update(absent)
+    try:
+        yield
+    finally:
+        for name in absent:
+            del os.environ[name]

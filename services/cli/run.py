@@ -21,6 +21,7 @@ from time import monotonic, strftime
 from typing import Any, Final
 
 from rich.console import Console
+from rich.text import Text
 
 from services.cli import report as reporting
 from services.cli.books import Books, read_books
@@ -138,7 +139,8 @@ class FleetRun:
             ]
 
     async def _start(self, plan: FleetPlan) -> None:
-        await self._unless_stopped(compile_kernels(plan.logs / "warm.log"))
+        with self._console.status("compiling kernels (minutes at most, and only the first time)"):
+            await self._unless_stopped(compile_kernels(plan.logs / "warm.log"))
         if self._stop.is_set():
             return
         socket = Path(plan.bus_url.removeprefix("unix://"))
@@ -172,9 +174,8 @@ class FleetRun:
                         del waiting[name]
                     else:
                         waiting[name] = why
-                status.update(
-                    f"starting: {len(names) - len(waiting)}/{len(names)} ready; waiting for {', '.join(waiting)}"
-                )
+                line = f"starting: {len(names) - len(waiting)}/{len(names)} ready; waiting for {', '.join(waiting)}"
+                status.update(Text(line, overflow="ellipsis", no_wrap=True))
                 if self._failures:
                     raise CommandError(ExitCode.ERROR, self._failures[0])
                 if waiting and monotonic() > deadline:

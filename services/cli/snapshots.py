@@ -22,16 +22,18 @@ def ask(root: Path, sql: str) -> list[dict[str, Any]]:
             ExitCode.NOT_FOUND, f"no snapshots below {root}; run the fleet first, or name the directory with --data"
         )
     with duckdb.connect() as database:
-        for path in topics:
-            name = path.name.removeprefix("topic=")
-            pattern = str(path / "**" / "*.parquet").replace("'", "''")
-            database.execute(  # a view cannot be a prepared statement; the path is our own and quoted
-                f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{pattern}', hive_partitioning = true)"  # noqa: S608 - as above
-            )
         try:
+            for path in topics:
+                name = path.name.removeprefix("topic=")
+                pattern = str(path / "**" / "*.parquet").replace("'", "''")
+                database.execute(  # a view cannot be a prepared statement; the path is our own and quoted
+                    f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{pattern}', hive_partitioning = true)"  # noqa: S608 - as above
+                )
             answer = database.execute(sql)
         except duckdb.Error as error:
             views = ", ".join(path.name.removeprefix("topic=") for path in topics)
-            raise CommandError(ExitCode.ERROR, f"{error}; there are the views {views}") from None
+            raise CommandError(
+                ExitCode.ERROR, f"{str(error).partition('LINE ')[0]}; there are the views {views}"
+            ) from None
         names = [column[0] for column in answer.description or ()]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from undertow.learning.settings import ModelSettings
-from undertow.learning.train import TrainingPlan
 from undertow.runtime.settings import Section, ServiceSettings
+
+if TYPE_CHECKING:
+    from undertow.learning.train import TrainingPlan
 
 
 class TrainingSettings(Section):
@@ -23,6 +27,8 @@ class TrainingSettings(Section):
 
     def plan(self) -> TrainingPlan:
         """Give the choices of the fit."""
+        from undertow.learning.train import TrainingPlan  # noqa: PLC0415 - the names are read where CatBoost is not installed
+
         return TrainingPlan(seed=self.seed, trees=self.trees, depth=self.depth)
 
 

@@ -23,6 +23,18 @@ class Choice:
 
 
 def choose_market(settings: Settings) -> Choice:
+    """Open the market and count it.
+
+    Raises:
+        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+    """
+    source = open_market(settings)
+    if isinstance(source, TapeSource):
+        return Choice(source, source.frame_count)
+    return Choice(source, None if settings.paper.tape is None else sum(1 for _ in source.frames()))
+
+
+def open_market(settings: Settings) -> FrameSource:
     """Open the market.
 
     Raises:
@@ -32,7 +44,7 @@ def choose_market(settings: Settings) -> Choice:
     if paper.tape is None:
         _require_known(settings.symbols, f"{PREFIX}SYMBOLS", "name some of these")
         try:
-            return Choice(GeneratedMarket(symbols=settings.symbols, seed=paper.seed), None)
+            return GeneratedMarket(symbols=settings.symbols, seed=paper.seed)
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
     try:
@@ -45,10 +57,7 @@ def choose_market(settings: Settings) -> Choice:
     if missing and "symbols" in settings.model_fields_set:
         rule = f"{tape.path} holds no {', '.join(missing)}, only {', '.join(tape.symbols)}"
         raise ConfigurationError(f"{PREFIX}SYMBOLS", rule, "name only what the tape holds")
-    if not paper.inject:
-        return Choice(tape, tape.frame_count)
-    planted = InjectedSource(tape, paper.seed)
-    return Choice(planted, sum(1 for _ in planted.frames()))
+    return InjectedSource(tape, paper.seed) if paper.inject else tape
 
 
 def _require_known(symbols: tuple[str, ...], variable: str, remedy: str) -> None:

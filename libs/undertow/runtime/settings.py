@@ -149,7 +149,7 @@ class FileAwareEnvironment(EnvSettingsSource):
     """The environment, in which `NAME_FILE` stands for `NAME` with the content of a file."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        known = {name.lower() for name in _variables(self.settings_cls)}
+        known = {name.lower() for name in variables(self.settings_cls)}
         found = dict(super()._load_env_vars())
         for name, path in list(found.items()):
             base = name.removesuffix(FILE_SUFFIX.lower())
@@ -260,6 +260,18 @@ def load(settings: type[S]) -> S:
         ) from None
 
 
+def variables(model: type[BaseModel], prefix: str = PREFIX) -> list[str]:
+    """Name the variables that a settings model reads, one for each value; without the `_FILE` forms."""
+    names: list[str] = []
+    sections = _sections(model)
+    for name in model.model_fields:
+        if name in sections:
+            names += variables(sections[name], f"{prefix}{name.upper()}__")
+        else:
+            names.append(f"{prefix}{name.upper()}")
+    return names
+
+
 class Credentials(Section):
     """An API key of the venue; the secret never shows in a log."""
 
@@ -320,17 +332,6 @@ def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
         for name, field in model.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     }
-
-
-def _variables(model: type[BaseModel], prefix: str = PREFIX) -> list[str]:
-    names: list[str] = []
-    sections = _sections(model)
-    for name in model.model_fields:
-        if name in sections:
-            names += _variables(sections[name], f"{prefix}{name.upper()}__")
-        else:
-            names.append(f"{prefix}{name.upper()}")
-    return names
 
 
 def _explained(settings: type[BaseModel], error: ValidationError) -> ConfigurationError:

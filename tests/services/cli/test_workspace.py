@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from services.cli import workspace
+from services.cli.workspace import claimed
+from undertow.runtime.errors import ConfigurationError
+
+
+def test_a_folder_belongs_to_one_fleet_at_a_time(tmp_path):
+    with claimed(tmp_path):
+        with (
+            pytest.raises(ConfigurationError, match=f"a fleet runs in .* already \\(process {os.getpid()}\\)"),
+            claimed(tmp_path),
+        ):
+            pytest.fail("claimed twice")
+        with pytest.raises(ConfigurationError, match="already"), claimed(tmp_path):  # a refusal does not give it free
+            pytest.fail("claimed twice")
+    with claimed(tmp_path):
+        pass
+
+
+def test_a_killed_owner_leaves_the_folder_free(tmp_path):
+    code = f"""
+import os, signal
+from pathlib import Path
+from services.cli.workspace import claimed
+with claimed(Path({str(tmp_path)!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
+    with claimed(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigurationError, match=r"UNDERTOW_VAR: .*/file/var cannot be written \(Not a directory\)"),
+        claimed(tmp_path / "file" / "var"),
+    ):
+        pytest.fail("claimed")
+
+
+def test_a_full_disk_is_named_with_what_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace, "NEEDED_BYTES", 1 << 62)
+    with pytest.raises(ConfigurationError, match=r"UNDERTOW_VAR: .* has \d+ MB left"), claimed(tmp_path):
+        pytest.fail("claimed")
