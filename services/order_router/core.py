@@ -55,6 +55,7 @@ _SECOND: Final = 1_000_000_000
 _ZERO: Final = Decimal(0)
 REMEMBERED_SIGNALS: Final = 5_000
 REMEMBERED_COMMANDS: Final = 1_000
+LONGEST_PERMIT_NS: Final = 2 * _SECOND
 STATE_VERBS: Final = {
     Verb.REDUCE: TradingState.REDUCING,
     Verb.HALT: TradingState.HALTED,
@@ -231,10 +232,14 @@ class RouterCore:
         return []
 
     def on_permit(self, permit: Permit, now_ns: int) -> list[Effect]:
-        """The guardian's answer; HALTED cancels and flattens here too (what is reduce-only cannot do harm twice)."""
+        """The guardian's answer; HALTED cancels and flattens here too (what is reduce-only cannot do harm twice).
+
+        A permit ends two seconds from now at the latest: the guardian's clock may be another machine's.
+        """
         if permit.boot_id != self._boot_id:
             return []
-        self._permit = permit
+        valid_until_ns = min(permit.valid_until_ns, now_ns + LONGEST_PERMIT_NS)
+        self._permit = msgspec.structs.replace(permit, valid_until_ns=valid_until_ns)
         self._guardian_state = permit.state
         if permit.state is TradingState.HALTED:
             return self._counted(self.keeper.ask_exit("the guardian has halted trading", now_ns), now_ns)

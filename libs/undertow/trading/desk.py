@@ -234,7 +234,8 @@ class Desk:
             self._adopt(known)
         order, anomaly = with_fact(_sized(known, max(fact.qty, fact.filled_qty)), fact)
         self._changed(folded, order, anomaly, record.at_ns)
-        self._mark_first_fill(order, fact.updated_ns or record.at_ns)
+        self._mark_surfaced(order, record.at_ns)
+        self._mark_first_fill(order, min(fact.updated_ns or record.at_ns, record.at_ns))
 
     def _fold_execution(self, folded: Folded, record: ExecutionSeen) -> None:
         fact = record.fact
@@ -273,7 +274,12 @@ class Desk:
         order, anomaly = with_execution(_sized(known, known.executed_qty + fact.qty), fact)
         self._put_trade(trade.executed(fact, record.role))
         self._changed(folded, order, anomaly, record.at_ns)
-        self._mark_first_fill(order, fact.executed_ns)
+        self._mark_first_fill(order, min(fact.executed_ns, record.at_ns))  # a venue clock ahead of ours delays no exit
+
+    def _mark_surfaced(self, order: OwnOrder, at_ns: int) -> None:
+        trade = self.trades.get(order.trade_id)
+        if trade is not None and not trade.is_live and order.role is OrderRole.ENTRY and not order.status.is_terminal:
+            self._put_trade(trade.entry_surfaced(at_ns))
 
     def _mark_first_fill(self, order: OwnOrder, at_ns: int) -> None:
         trade = self.trades.get(order.trade_id)

@@ -442,6 +442,8 @@ class Keeper:
         for order in self.desk.orders_of(trade):
             if order.role not in (OrderRole.ENTRY, OrderRole.EXIT) or order.is_settled:
                 continue
+            if order.order_id not in self._orders:  # of a trade that was over: signed long ago
+                self._order_watch(order.order_id).signed_ns = now_ns
             watch = self._order_watch(order.order_id)
             if order.status.is_terminal:  # a fill is known whose execution is not
                 watch.look_at_ns = min(watch.look_at_ns, now_ns + self._timing.lookup_every_ns)
@@ -457,9 +459,13 @@ class Keeper:
             watch.differs_since_ns = now_ns
         if not watch.refresh_at_ns and any(not order.lacks_no_execution for order in self._venue_orders(trade)):
             watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
-        differs = watch.differs_since_ns and now_ns >= watch.differs_since_ns + self._timing.disagreement_ns
-        asked = watch.refresh_at_ns and now_ns >= watch.refresh_at_ns
-        return self._refresh(trade, now_ns) if differs or asked else []
+        due_ns = self._refresh_due_ns(watch)
+        return self._refresh(trade, now_ns) if due_ns and now_ns >= due_ns else []
+
+    def _refresh_due_ns(self, watch: _TradeWatch) -> int:
+        if watch.refresh_at_ns or not watch.differs_since_ns:
+            return watch.refresh_at_ns
+        return watch.differs_since_ns + self._timing.disagreement_ns
 
     def _watch_stop(self, trade: Trade, first_fill_ns: int, now_ns: int) -> list[Effect]:
         watch = self._trade_watch(trade)
@@ -550,10 +556,8 @@ class Keeper:
         watches = [self._order_watch(order.order_id) for order in self._own_orders(trade) if not order.is_settled]
         due = [each.look_at_ns for each in watches if not each.is_looked_up]
         due += self._stage_due_ns(trade, watch)
-        if watch.refresh_at_ns and not watch.is_refreshed:
-            due.append(watch.refresh_at_ns)
-        if watch.differs_since_ns and not watch.is_refreshed:
-            due.append(watch.differs_since_ns + self._timing.disagreement_ns)
+        if (refresh_due_ns := self._refresh_due_ns(watch)) and not watch.is_refreshed:
+            due.append(refresh_due_ns)
         return min(due, default=None)
 
     def _stage_due_ns(self, trade: Trade, watch: _TradeWatch) -> list[int]:

@@ -7,7 +7,8 @@
     by margin      = (available − reserved margin) · margin_fraction · leverage
     notional       = min(of these) · size_hint, then rounded down to the filters
 
-All in quote coin. Nothing is ever rounded up to a minimum: what is too small is not traded.
+All in quote coin. Nothing is ever rounded up to a minimum: what is too small is not traded. And nothing is larger than
+one market order may be: whoever has to close it, the guardian too, can do so at once.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def size_entry(
     notional = allowed[bound] * min(Decimal(1), max(Decimal(0), Decimal(str(size_hint))))
     if notional <= 0:
         return _refused(none, f"{bound} allows {allowed[bound]:f}")
-    qty = instrument.round_qty(min(notional / price, instrument.max_limit_qty))
+    qty = instrument.round_qty(min(notional / price, instrument.max_limit_qty, instrument.max_market_qty))
     reason = instrument.why_not_orderable(OrderType.LIMIT, price, qty)
     if reason is not None:
         return _refused(none, f"{reason} ({bound} allows {notional:.4f})")

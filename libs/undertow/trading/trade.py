@@ -34,6 +34,7 @@ class TradeEvent(StrEnum):
 
     ENTRY_FILLED = "entry_filled"  # some of it
     EXIT_ASKED = "exit_asked"
+    ENTRY_SURFACED = "entry_surfaced"  # given up, and it rests after all
     FLAT = "flat"  # nothing held, every order settled
 
 
@@ -48,6 +49,7 @@ TRANSITIONS: Final[dict[tuple[Stage, TradeEvent], Stage]] = {
     (_S.EXITING, _E.ENTRY_FILLED): _S.EXITING,  # the fill that crossed our cancel
     (_S.EXITING, _E.EXIT_ASKED): _S.EXITING,  # the first reason holds
     (_S.EXITING, _E.FLAT): _S.CLOSED,
+    (_S.CLOSED, _E.ENTRY_SURFACED): _S.ENTERING,  # to be cancelled; nobody else would
     (_S.CLOSED, _E.ENTRY_FILLED): _S.HOLDING,  # a fill came after the end
 }
 
@@ -170,6 +172,15 @@ class Trade:
         if after is Stage.HOLDING and not isinstance(self.stage, Holding):
             return replace(self, stage=Holding(first_fill_ns=at_ns, exit_at_ns=at_ns + self.plan.hold_ns))
         return self
+
+    def entry_surfaced(self, at_ns: int) -> Trade:
+        """The entry, believed never to have arrived, rests since `at_ns`: it lives again, until it is cancelled.
+
+        Raises:
+            ImpossibleStep: it is not closed.
+        """
+        _next(self.stage.name, TradeEvent.ENTRY_SURFACED)
+        return replace(self, stage=Entering(cancel_at_ns=at_ns))
 
     def exit_asked(self, at_ns: int, why: str) -> Trade:
         """From `at_ns` it wants to be flat.

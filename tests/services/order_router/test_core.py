@@ -26,7 +26,7 @@ from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
-from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Send, SetStop
+from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Refresh, Send, SetStop
 from undertow.trading.keeper import Accepted, Refused
 from undertow.trading.orders import order_id_for
 from undertow.trading.records import EntrySubmitted, ExitSubmitted, TradeEnded
@@ -509,6 +509,17 @@ def test_entries_need_a_valid_permit_of_this_boot():
     assert verdict_of(rig, signal(rig.now, signal_id="e")) is Verdict.SUBMITTED
 
 
+def test_a_permit_holds_no_longer_than_two_seconds_whatever_the_guardians_clock_says():
+    rig = booted()
+    rig.core.on_permit(permit(rig.now, valid_until_ns=rig.now + 60 * SECOND), rig.now)
+    rig.now += 2 * SECOND
+    assert verdict_of(rig, signal(rig.now, signal_id="a")) is Verdict.SUBMITTED
+    rig = booted()
+    rig.core.on_permit(permit(rig.now, valid_until_ns=rig.now + 60 * SECOND), rig.now)
+    rig.now += 2 * SECOND + 1
+    assert verdict_of(rig, signal(rig.now, signal_id="b")) is Verdict.NO_PERMIT
+
+
 def test_a_late_signal_is_expired():
     rig = booted()
     assert verdict_of(rig, signal(rig.now, valid_until_ns=rig.now - 1)) is Verdict.EXPIRED
@@ -865,6 +876,34 @@ def test_an_order_believed_never_arrived_that_fills_late_is_closed_and_reported(
     assert len(closed(rig)) == 1
 
 
+def test_an_order_believed_never_arrived_that_rests_late_is_cancelled():
+    rig = booted(Script(lose_requests=True))
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    assert rig.core.desk.live_trades() == ()
+    rig.script.lose_requests = False
+    rig.venue.create(sends(rig)[0].request)
+    rig.step()
+    assert rig.core.open_order_ids() == (ENTRY,)
+    assert rig.core.desk.exposure("BTCUSDT")
+    rig.run(2)
+    assert rig.venue.open_orders() == []
+    assert rig.core.desk.live_trades() == ()
+    assert rig.venue.created == [ENTRY]
+
+
+def test_an_order_that_surfaces_late_and_is_lost_again_does_not_live_for_ever():
+    rig = booted(Script(lose_requests=True))
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    rig.venue.create(sends(rig)[0].request)
+    rig.step()
+    rig.venue.orders.clear()
+    rig.venue.by_link.clear()
+    rig.run(5)
+    assert rig.core.desk.live_trades() == ()
+
+
 def test_an_answer_about_an_order_nobody_sent_is_an_anomaly():
     rig = booted()
     [anomaly] = rig.core.on_answer("nobody", Accepted("v"), rig.now)
@@ -920,10 +959,34 @@ def test_a_position_that_differs_is_refreshed_and_found():
     assert rig.core.held() == {"BTCUSDT": Decimal("0.05")}
 
 
+def test_a_position_that_differs_for_long_is_asked_for_patiently():
+    def each_step(rig: Rig) -> None:
+        fill_entry()(rig)
+        if rig.now == START + SECOND:
+            rig.venue.qty += 1  # somebody else's, and no execution tells of it
+            rig.venue.outbox.append(rig.venue.position())
+
+    rig = booted(Script(each_step))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(12)
+    asked = sum(isinstance(effect, Refresh) for effect in rig.effects)
+    assert 5 < asked <= 22
+
+
+def test_a_venue_clock_that_is_ahead_of_ours_does_not_delay_the_exit():
+    rig = booted()
+    rig.signal(signal(rig.now))
+    entry = rig.venue.find(ENTRY)
+    rig.venue.now += 3_600 * SECOND
+    rig.venue.fill(entry.venue_order_id, entry.qty, entry.price)
+    rig.run(4)
+    assert rig.venue.qty == 0
+
+
 def test_a_large_position_leaves_in_orders_the_venue_takes():
     rig = booted(Script(fill_entry()))
-    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")))
     rig.signal(signal(rig.now))
+    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")))
     rig.run(6)
     quantities = [send.request.qty for send in sends(rig) if send.request.reduce_only]
     assert quantities == [Decimal("0.05"), Decimal("0.05"), Decimal("0.033")]

@@ -47,6 +47,10 @@ def test_the_least_of_risk_symbol_gross_and_margin_bounds_the_size(funds, rules,
     assert 0 <= notional - size.qty * size.price < INSTRUMENT.qty_step * size.price
 
 
+def test_no_position_is_larger_than_one_market_order_can_close():
+    assert sized(instrument=replace(INSTRUMENT, max_market_qty=Decimal("0.05"))).qty == Decimal("0.05")
+
+
 def test_what_is_lost_at_the_stop_is_the_risk_per_trade():
     size = sized()
     loss = size.qty * (size.price - size.stop_loss)

@@ -68,6 +68,7 @@ def fill(side: Side, qty: str, price: str, fee: str = "0.5") -> VenueExecution:
 def test_every_pair_has_its_edge_or_is_our_mistake(stage: Stage, event: TradeEvent):
     step = {
         TradeEvent.ENTRY_FILLED: lambda t: t.entry_filled(START + SECOND),
+        TradeEvent.ENTRY_SURFACED: lambda t: t.entry_surfaced(START + SECOND),
         TradeEvent.EXIT_ASKED: lambda t: t.exit_asked(START + SECOND, "why"),
         TradeEvent.FLAT: lambda t: t.flat(START + SECOND),
     }[event]
