@@ -44,10 +44,7 @@ def check_before_start(mode: Mode) -> None:
         for name in SERVICES:
             load(_settings_of(name))
     if mode is Mode.PAPER:
-        from services.venue.market_choice import open_market  # noqa: PLC0415 - only paper needs the venue
-        from services.venue.settings import Settings as VenueSettings  # noqa: PLC0415
-
-        open_market(load(VenueSettings))
+        importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
     for role in get_args(Role):
         credentials_for(mode, role, os.environ)
     check_model(mode)

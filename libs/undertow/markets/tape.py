@@ -10,9 +10,11 @@ from typing import Final
 
 import msgspec
 
+from undertow.exchange.bybit.frames import BadFrameError, decode_frame
 from undertow.markets.ports import MarketFrame
 
 _REMEDY: Final = "record it again or give another file"
+_MOST_DIGITS: Final = 19  # until the year 2286
 _SUFFIXES: Final = (".gz", ".rawlines", ".jsonl", ".txt")
 
 
@@ -80,6 +82,10 @@ class TapeSource:
             symbols.add(topic.rpartition(".")[2])
             if kind == "orderbook":
                 depths.add(_depth(path, number, topic, rest))
+            try:
+                decode_frame(frame.raw)
+            except BadFrameError as error:
+                raise TapeError(path, number, f"is not a frame of Bybit: {error.reason}") from None
         if not self.frame_count:
             raise TapeError(path, 0, "holds no market frame")
         if len(depths) != 1:
@@ -105,6 +111,8 @@ class TapeSource:
                     stamp, _, raw = line.rstrip(b"\r\n").partition(b" ")
                     if not stamp.isdigit() or not raw:
                         raise TapeError(self.path, number, "is not `<receive ns> <json>`")
+                    if len(stamp) > _MOST_DIGITS:
+                        raise TapeError(self.path, number, f"receive time {stamp.decode()[:40]} is not in nanoseconds")
                     try:
                         topic = decoder.decode(raw).topic
                     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
