@@ -113,8 +113,6 @@ def run(
         os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
         os.environ.setdefault("UNDERTOW_FEED__STALE_SECONDS", "86400")  # silence after a recording's end is no fault
     check_before_start(settings.mode)
-    if not os.environ.get("UNDERTOW_SNAPSHOT__ROOT_FILE"):
-        os.environ.setdefault("UNDERTOW_SNAPSHOT__ROOT", str(settings.var.absolute() / "snapshots"))
     options = RunOptions(
         mode=settings.mode,
         symbols=settings.symbols,
@@ -250,11 +248,11 @@ def query(
     sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False
 ) -> None:
     """Ask the snapshots in SQL; each kind of message is a view (book, trades, liquidations, signal, order, execution …)."""
-    from services.cli.snapshots import ask  # noqa: PLC0415 - duckdb loads only here
+    from services.cli.snapshots import ask, latest  # noqa: PLC0415 - duckdb loads only here
 
     _check_names()
     root = os.environ.get("UNDERTOW_SNAPSHOT__ROOT")
-    _show(ask(data or (Path(root) if root else load(Settings).var / "snapshots"), sql), as_json=as_json)
+    _show(ask(data or (Path(root) if root else latest(load(Settings).var)), sql), as_json=as_json)
 
 
 @models.command("list")

@@ -46,6 +46,7 @@ _NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10}
 
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
 _OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
+SNAPSHOT_ROOT: Final = "UNDERTOW_SNAPSHOT__ROOT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class FleetPlan:
             "PYTHONUNBUFFERED": "1",
             "NUMBA_CACHE_DIR": str(numba_cache()),
         }
+        if not any(name.startswith(SNAPSHOT_ROOT) for name in os.environ):
+            told[SNAPSHOT_ROOT] = str(self.state.parent / "snapshots")
         if self.has_paper_venue:
             venue = f"127.0.0.1:{self.ports['venue']}"
             told |= {

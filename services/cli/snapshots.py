@@ -10,6 +10,12 @@ import duckdb
 from services.cli.exits import CommandError, ExitCode
 
 
+def latest(var: Path) -> Path:
+    """Give the snapshots of the newest run below `var`; those of a fleet outside paper mode when there was no paper run."""
+    runs = sorted(var.glob("runs/*/snapshots")) or sorted(var.glob("live/*/snapshots"))
+    return runs[-1] if runs else var / "runs"
+
+
 def ask(root: Path, sql: str) -> list[dict[str, Any]]:
     """Answer a query; each topic directory below `root` is a view of its name.
 

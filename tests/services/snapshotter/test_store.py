@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.cli.exits import CommandError, ExitCode
-from services.cli.snapshots import ask
+from services.cli.snapshots import ask, latest
 from services.snapshotter.core import SnapshotCore
 from services.snapshotter.schema import schema_of, table_of
 from services.snapshotter.store import SnapshotError, SnapshotStore
@@ -99,3 +99,9 @@ def test_a_query_without_snapshots_or_with_wrong_sql_says_what_to_do(tmp_path):
     stored(SnapshotStore(tmp_path), 1)
     with pytest.raises(CommandError, match="there are the views trades"):
         ask(tmp_path, "SELECT * FROM nothing")
+
+
+def test_a_query_without_a_directory_asks_the_newest_run(tmp_path):
+    for run in ("20261120-235900", "20261121-000100"):
+        (tmp_path / "runs" / run / "snapshots").mkdir(parents=True)
+    assert latest(tmp_path) == tmp_path / "runs" / "20261121-000100" / "snapshots"
