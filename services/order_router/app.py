@@ -23,6 +23,7 @@ from services.order_router.journal import Journal, JournalError
 from services.order_router.rehearsal import rehearse
 from services.order_router.settings import Settings
 from undertow.bus import open_bus
+from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.contracts.audit import GENESIS, AuditChain
 from undertow.contracts.messages.control import Command
@@ -279,8 +280,6 @@ class OrderRouter:
 
     async def _set_up(self) -> None:
         await self._until_answered(self._check_account)
-        last = await self._last_decision()
-        self._audit = AuditChain(SERVICE, last)
         settle()
         self._is_set_up = True
 
@@ -324,11 +323,11 @@ class OrderRouter:
             else:
                 return
 
-    async def _last_decision(self) -> str:
+    async def _continue_chain(self) -> None:
         while not await self._bus.connected():  # noqa: ASYNC110 - the bus has no event for its return
             await asyncio.sleep(START_RETRY_S)
         last = await self._bus.tail(Topic(AUDIT, source=SERVICE), 1)
-        return last[-1].message.hash if last else GENESIS
+        self._audit = AuditChain(SERVICE, last[-1].message.hash if last else GENESIS)
 
     async def _stop(self) -> None:
         if self._settings.router.cancel_on_stop:
@@ -355,10 +354,15 @@ class OrderRouter:
         router = self._settings.router
         topics = [Topic(SIGNALS, symbol=s, source=source) for s in self._settings.symbols for source in router.sources]
         reader = self._bus.reader(SERVICE, self._settings.instance, topics)
-        async for batch in reader.batches():
-            self.on_signals(batch)
-            await asyncio.sleep(0)  # orders go out before the next read does
-            reader.ack(batch)
+        await self._despite_refusals(self._continue_chain)
+
+        async def follow() -> None:
+            async for batch in reader.batches():
+                self.on_signals(batch)
+                await asyncio.sleep(0)  # orders go out before the next read does
+                reader.ack(batch)
+
+        await self._despite_refusals(follow)
 
     def on_signals(self, batch: Sequence[Delivery]) -> None:
         """Decide over a batch; one write of the journal for all of it."""
@@ -385,10 +389,22 @@ class OrderRouter:
             Topic(CONTROL, source="position_manager"),
         ]
         reader = self._bus.reader(SERVICE, self._settings.instance, topics)
-        async for batch in reader.batches():
-            for delivery in batch:
-                self.on_fleet(delivery)
-            reader.ack(batch)
+
+        async def follow() -> None:
+            async for batch in reader.batches():
+                for delivery in batch:
+                    self.on_fleet(delivery)
+                reader.ack(batch)
+
+        await self._despite_refusals(follow)
+
+    async def _despite_refusals(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:  # a bus that is full or has lost its disk stops entries, and no exit
+            try:
+                return await work()
+            except (BusAwayError, BusRefusedError) as error:
+                self._runtime.survived("bus_failed", error)
+                await asyncio.sleep(START_RETRY_S)
 
     def on_fleet(self, delivery: Delivery) -> None:
         """Take a slow fact or a command."""

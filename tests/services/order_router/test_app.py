@@ -15,7 +15,7 @@ from services.order_router.journal import parse
 from services.order_router.settings import Settings
 from tests.services.order_router.rig import INSTRUMENT, MS, WALLET, FakeVenue, signal
 from tests.support import eventually
-from undertow.bus.errors import BusAwayError
+from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.audit import verify
@@ -165,14 +165,33 @@ class AwayBus(MemoryBus):
     """A bus that can go away."""
 
     is_away = False
+    refuses = False
+
+    def _refuse(self):
+        if self.refuses:
+            raise BusRefusedError("MISCONF the disk is full")
 
     async def connected(self):
-        return not self.is_away
+        return not (self.is_away or self.refuses)
 
     async def publish_many(self, items):
+        self._refuse()
         if self.is_away:
             raise BusAwayError("gone")
         await super().publish_many(items)
+
+    def reader(self, *args, **kwargs):
+        reader = super().reader(*args, **kwargs)
+        batches = reader.batches
+
+        async def batches_or_refusal():
+            self._refuse()
+            async for batch in batches():
+                self._refuse()
+                yield batch
+
+        reader.batches = batches_or_refusal
+        return reader
 
 
 class House:
@@ -385,6 +404,33 @@ async def test_while_the_bus_is_away_exits_go_on_and_are_told_on_its_return(hous
         house.bus.is_away = False
         await eventually(house.round_trips)
         assert {e.exec_id for e in await house.told(Topic(EXECUTIONS), Execution)} == {"x1", "x2"}
+
+
+async def test_while_the_bus_refuses_everything_exits_go_on_and_are_told_later(house: House):
+    async with house.living() as router:
+        await house.fire(hold_ns=700 * MS)
+        await eventually(router.core.held)
+        house.bus.refuses = True
+        await house.fire("s2")
+        await eventually(lambda: router.unready_reason() == "the bus is away")
+        await eventually(lambda: router.core.desk.live_trades() == ())
+        assert house.wire.venue.qty == 0
+        house.bus.refuses = False
+        await eventually(house.round_trips)
+        assert {e.exec_id for e in await house.told(Topic(EXECUTIONS), Execution)} >= {"x1", "x2"}
+
+
+async def test_a_restart_without_the_bus_still_closes_what_is_held(house: House, monkeypatch):
+    async with house.living() as router:
+        await house.fire(hold_ns=700 * MS)
+        await eventually(router.core.held)
+    monkeypatch.setattr(AwayBus, "is_away", True)
+    async with house.living(is_ready=False) as router:
+        await eventually(lambda: house.wire.venue.qty == 0)
+        await eventually(lambda: router.core.desk.live_trades() == ())
+        assert house.guard.beats[-1].boot_id == house.runtime.boot_id
+        monkeypatch.setattr(AwayBus, "is_away", False)
+        await eventually(house.round_trips)
 
 
 async def test_what_the_private_stream_missed_is_fetched_on_its_return(house: House):
