@@ -7,6 +7,7 @@ consumers left, then what is new. A group that Redis lost is made again at the p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
@@ -230,7 +231,8 @@ class RedisReader:
                 raise msgspec.DecodeError(f"the entry's field is {fields[0]!r}, not {ENTRY_FIELD!r}")
             return opened(shelf.topic, entry_id, fields[1])
         except msgspec.MsgspecError as error:
-            await self._bury(connection, shelf, entry_id, fields, str(error))
+            with contextlib.suppress(BusAwayError):  # then it stays pending; what came with it must not be lost
+                await self._bury(connection, shelf, entry_id, fields, str(error))
             return None
 
     async def _bury(
