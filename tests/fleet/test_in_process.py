@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -102,8 +102,11 @@ def test_the_hash_seed_of_the_interpreter_decides_nothing(market):
     assert there == here
 
 
-def replayed(tape: Path) -> dict[str, tuple[Decimal, Decimal]]:
-    """Replay a recording with plain dicts; give each symbol's final best bid and ask. Asserts that no book ever crosses."""
+Side50 = list[tuple[Decimal, Decimal]]
+
+
+def replayed(tape: Path) -> dict[str, tuple[Side50, Side50]]:
+    """Replay a recording with plain dicts; give each symbol's final 50 bids and asks. Asserts that no book ever crosses."""
     books: dict[str, dict[str, dict[Decimal, Decimal]]] = {}
     frames = 0
     with gzip.open(tape, "rt") as lines:
@@ -123,7 +126,14 @@ def replayed(tape: Path) -> dict[str, tuple[Decimal, Decimal]]:
                         del book[side][Decimal(price)]
             assert max(book["b"]) < min(book["a"])
     assert frames == RECORDED_FRAMES
-    return {symbol: (max(book["b"]), min(book["a"])) for symbol, book in books.items()}
+    return {
+        symbol: (sorted(book["b"].items(), reverse=True)[:50], sorted(book["a"].items())[:50])
+        for symbol, book in books.items()
+    }
+
+
+def numbers(levels: Iterable[Sequence[str]]) -> Side50:
+    return [(Decimal(price), Decimal(size)) for price, size in levels][:50]
 
 
 def test_every_recorded_frame_goes_through_and_the_books_end_as_in_an_independent_replay():
@@ -151,8 +161,12 @@ def test_every_recorded_frame_goes_through_and_the_books_end_as_in_an_independen
     assert not fleet.streams.messages(Gap)
     assert all(count > 50 for count in looks.values()), looks
     final = replayed(tape_of("recorded"))
-    assert {symbol: tuple(map(Decimal, fleet.ingestor.best(symbol))) for symbol in fleet.symbols} == final
-    assert {symbol: fleet.venue.best(symbol) for symbol in fleet.symbols} == final
+    for symbol, (bids, asks) in final.items():
+        best = (bids[0][0], asks[0][0])
+        assert (tuple(map(Decimal, fleet.ingestor.best(symbol))), fleet.venue.best(symbol)) == (best, best)
+        ours, shown = fleet.ingestor._feeds[symbol].book.levels(), fleet.venue.snapshot(symbol, 50)
+        assert (numbers(ours[0]), numbers(ours[1])) == (bids, asks)
+        assert (numbers(shown["b"]), numbers(shown["a"])) == (bids, asks)
     assert resting, "no order ever rested in the book"
     for side, price, bid, ask in resting.values():
         assert price < ask if side is Side.BUY else price > bid
