@@ -27,6 +27,7 @@ from services.guardian.rules import (
     Remember,
     Transfer,
 )
+from services.guardian.scribe import Scribe
 from services.guardian.settings import Settings
 from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
@@ -50,6 +51,8 @@ from undertow.trading.ledger import TRANSFERS
 TICK_S: Final = 0.05
 LOOK_TIMEOUT_S: Final = 2.0
 WAY_TIMEOUT_S: Final = 0.5
+DISK_PATIENCE_S: Final = 1.0
+"""Wall seconds that an answer, or the end, waits for the memory to be on disk."""
 COMPANION_PAUSE_S: Final = 2.0
 HTTP_TIMEOUT_S: Final = 1.5
 JSON: Final = "application/json"
@@ -98,6 +101,7 @@ class GuardianApp:
         self._venue = venue
         self._ways = tuple(ways)
         self._checkpoint = checkpoint
+        self._scribe = Scribe(checkpoint.save, lambda error: runtime.survived("memory_not_written", error))
         self._companions = tuple(companions)
         self._core: GuardianCore | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -133,6 +137,7 @@ class GuardianApp:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
             for task in self._sending:
                 task.cancel()
+            await self._scribe.settled(DISK_PATIENCE_S)
 
     async def _keep(self, companion: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -203,7 +208,7 @@ class GuardianApp:
         for effect in effects:
             match effect:
                 case Remember():
-                    self._remember(effect.memory)
+                    self._scribe.write(effect.memory)
                 case CancelAll():
                     self._send(self._cancel(effect))
                 case Flatten():
@@ -211,12 +216,6 @@ class GuardianApp:
                 case Announce():
                     self._runtime.log.warning("phase_changed", phase=effect.phase, reason=effect.reason)
                     self._hurry.set()
-
-    def _remember(self, memory: Memory) -> None:
-        try:
-            self._checkpoint.save(memory)
-        except OSError as error:  # a full disk must not stop the kill
-            self._runtime.survived("memory_not_written", error)
 
     def _send(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -306,6 +305,7 @@ class GuardianApp:
         if isinstance(order, str):
             return _error(400, order)
         self._perform(self.core.on_kill(order.who, order.why, self._now()))
+        await self._scribe.settled(DISK_PATIENCE_S)
         return await self._on_state(b"", {})
 
     async def _on_rearm(self, body: bytes, _query: dict[str, str]) -> Answer:
@@ -316,6 +316,7 @@ class GuardianApp:
             return _error(400, order)
         answer, effects = self.core.on_rearm(order.who, order.why, order.token, self._now())
         self._perform(effects)
+        await self._scribe.settled(DISK_PATIENCE_S)
         if answer.refusal:
             return _error(409, answer.refusal)
         return 200, json.dumps({"rearmed": answer.rearmed, "token": answer.token}).encode(), JSON

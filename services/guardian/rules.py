@@ -139,7 +139,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Write the memory; the effects after it rest on it."""
+    """Write the memory; nobody waits for the disk, and an order id used twice after a crash is refused and counted on."""
 
     memory: Memory
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 
 import msgspec
@@ -244,6 +245,27 @@ async def test_a_disk_that_refuses_does_not_stop_the_kill(tmp_path):
         (tmp_path / "guardian.new").mkdir()
         await kill(app)
         await eventually(lambda: flat(app, venue))
+
+
+async def test_a_disk_that_hangs_does_not_stop_the_kill(tmp_path):
+    venue, let_go = Venue(), threading.Event()
+    async with guardian(tmp_path, venue) as app:
+        await ready(app)
+        save = app._scribe._save
+
+        def hang(memory):
+            let_go.wait(5)
+            save(memory)
+
+        app._scribe._save = hang
+        began = asyncio.get_running_loop().time()
+        try:
+            await kill(app)
+            await eventually(lambda: flat(app, venue))
+            assert asyncio.get_running_loop().time() - began < 4
+        finally:
+            let_go.set()
+        await eventually(lambda: "anna" in app._checkpoint.load().reason)
 
 
 async def test_it_is_not_ready_while_it_cannot_see_the_venue(tmp_path):
