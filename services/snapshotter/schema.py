@@ -31,7 +31,7 @@ _SCALARS: dict[type[msgspec.inspect.Type], pa.DataType] = {
 _ENVELOPE = [
     pa.field("entry_id", pa.string()),
     pa.field("producer", pa.string()),
-    pa.field("sequence", pa.int64()),
+    pa.field("producer_sequence", pa.int64()),
     pa.field("hops", pa.list_(pa.int64())),
 ]
 
@@ -50,7 +50,7 @@ def table_of(message: type[Message], deliveries: Sequence[Delivery]) -> pa.Table
         {
             "entry_id": each.entry_id,
             "producer": each.producer,
-            "sequence": each.sequence,
+            "producer_sequence": each.sequence,
             "hops": each.hops,
             **{name: _plain(getattr(each.message, name)) for name in message.__struct_fields__},
         }

@@ -1,5 +1,7 @@
 import contextlib
 import fcntl
+import gzip
+import json
 import os
 import pty
 import signal
@@ -7,13 +9,17 @@ import socket
 import subprocess
 import sys
 import termios
+from decimal import Decimal
+from pathlib import Path
 from time import sleep
 
 import pytest
 
+from services.cli.snapshots import ask, latest
 from tests.fleet.fleet import ROOT, Fleet, free_port
 from tests.support import recorded
 
+Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 pytestmark = [
     pytest.mark.fleet,
     pytest.mark.timeout(240),
@@ -52,12 +58,49 @@ def test_the_fleet_trades_round_trips_and_its_books_agree_with_the_venues(start)
     assert set(report["rss_mb"]) >= {"ingestor", "feature_hub", "model_server", "order_router", "guardian", "venue"}
 
 
+def assert_books_end_like_the_tape(fleet: Fleet, tape: Path) -> None:
+    """Rebuild each book from what the snapshotter stored and compare it with the tape's own frames, by plain dictionaries."""
+    wanted: dict[str, Sides] = {}
+    with gzip.open(tape) as lines:
+        for line in lines:
+            frame = json.loads(line.partition(b" ")[2])
+            if frame.get("topic", "").startswith("orderbook."):
+                data = frame["data"]
+                sides = wanted.setdefault(data["s"], ({}, {}))
+                apply(sides, data["b"], data["a"], whole=frame["type"] == "snapshot")
+    stored: dict[str, Sides] = {}
+    rows = ask(
+        latest(fleet.home / "var"), "SELECT symbol, snapshot, bids, asks FROM book ORDER BY symbol, producer_sequence"
+    )
+    for row in rows:
+        sides = stored.setdefault(row["symbol"], ({}, {}))
+        apply(sides, row["bids"], row["asks"], whole=row["snapshot"])
+        bid, ask_price = best(sides)
+        assert bid < ask_price, row["symbol"]
+    assert len(stored) == 4
+    assert {symbol: best(sides) for symbol, sides in stored.items()} == {s: best(sides) for s, sides in wanted.items()}
+
+
+def apply(sides: Sides, bids: list[list[str]], asks: list[list[str]], *, whole: bool) -> None:
+    for side, levels in zip(sides, (bids, asks), strict=True):
+        if whole:
+            side.clear()
+        side.update({Decimal(price): Decimal(size) for price, size in levels})
+        for price in [price for price, size in side.items() if not size]:
+            del side[price]
+
+
+def best(sides: Sides) -> tuple[Decimal, Decimal]:
+    return max(sides[0]), min(sides[1])
+
+
 def test_every_frame_of_a_recorded_tape_goes_through_the_fleet(start):
     tape = recorded("bybit/linear-20260809.rawlines.gz")
     fleet = start("--for", "16", "--tape", str(tape), "--rate", "3")
     assert_clean(fleet, fleet.wait())
     report = fleet.report()
     assert report["frames_received"] - report["frames_injected"] == 2529, report
+    assert_books_end_like_the_tape(fleet, tape)
     assert (report["book_gaps"], report["dead_letters"], report["errors"]) == (0, 0, 0), report
     assert (report["position_residual"], report["money_residual_usdt"]) == ("0", "0")
     assert report["orders_submitted"] > 0, report
