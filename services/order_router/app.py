@@ -56,7 +56,7 @@ from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 from undertow.trading import effects as fx
-from undertow.trading.records import AnyRecord, Published
+from undertow.trading.records import AnyRecord, CommandTaken, Published
 
 SERVICE: Final = "order_router"
 MARGIN_MODE: Final = "REGULAR_MARGIN"
@@ -178,7 +178,11 @@ class OrderRouter:
     def perform(self, effects: list[fx.Effect]) -> None:
         """Journal first, in one write; then the venue, then whoever is told, each in its order."""
         records = [effect.record for effect in effects if isinstance(effect, fx.Journal)]
-        if records and not self._write(records, durable=any(isinstance(effect, fx.Send) for effect in effects)):
+        durable = any(isinstance(effect, fx.Send) for effect in effects)
+        durable = durable or any(
+            isinstance(record, CommandTaken) for record in records
+        )  # it is acknowledged after this
+        if records and not self._write(records, durable=durable):
             return
         for effect in effects:
             match effect:

@@ -40,7 +40,7 @@ from undertow.runtime.clock import WallClock
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.trading.keeper import Refused
-from undertow.trading.records import Published
+from undertow.trading.records import CommandTaken, Published
 
 SIGNALS_BTC = Topic(SIGNALS, symbol="BTCUSDT", source="model_server")
 
@@ -371,6 +371,20 @@ async def test_commands_reach_the_core_and_flatten_closes(house: House):
         await house.others.publish(Topic(CONTROL, source="admin"), flatten)
         await eventually(house.round_trips)
         assert router.core.picture(house.now())["paused"] == {"": "flatten by me: test"}
+
+
+async def test_a_command_is_on_the_disk_before_it_is_acknowledged(house: House):
+    async with house.living() as router:
+        synced, append = [], router._journal.append
+
+        def spy(records, *, durable):
+            synced.extend(record.verb for record in records if durable and isinstance(record, CommandTaken))
+            append(records, durable=durable)
+
+        router._journal.append = spy
+        command = Command(ts_event=1, ts_recv=1, command_id="c9", verb=Verb.PAUSE, who="anna", why="news")
+        await house.others.publish(Topic(CONTROL, source="admin"), command)
+        await eventually(lambda: synced == [Verb.PAUSE])
 
 
 async def test_without_the_guardian_there_are_no_entries(house: House):
