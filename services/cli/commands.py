@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import math
 import os
@@ -70,7 +71,9 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         _leave(ExitCode.ERROR, "interrupted")
     except OSError as error:
-        _leave(ExitCode.ERROR, f"{error.filename or 'input or output'}: {error.strerror or error}")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = f"; free some, or name a folder on another disk with {PREFIX}VAR" if full else ""
+        _leave(ExitCode.ERROR, f"{error.filename or 'input or output'}: {error.strerror or error}{remedy}")
     except Exception as error:
         if os.environ.get(f"{PREFIX}LOG__LEVEL") == "debug":
             raise
@@ -235,11 +238,14 @@ def venue(
     tape: Annotated[Path | None, typer.Option(help="Recorded frames instead of the generated market.")] = None,
 ) -> None:
     """Run the paper Bybit alone, for any bot to trade on."""
-    _check_names()
+    from services.cli.preflight import check_market, check_names  # noqa: PLC0415 - the venue's readers load only here
+
+    check_names(os.environ)
     os.environ["UNDERTOW_HTTP__PORT"] = str(port)
     os.environ.setdefault("UNDERTOW_PAPER__START", "immediately")
     if tape is not None:
         os.environ["UNDERTOW_PAPER__TAPE"] = str(tape.absolute())
+    check_market()
     os.execv(sys.executable, [sys.executable, "-m", "services.venue"])  # noqa: S606 - becomes the venue
 
 

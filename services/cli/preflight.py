@@ -44,7 +44,7 @@ def check_before_start(mode: Mode) -> None:
         for name in SERVICES:
             load(_settings_of(name))
     if mode is Mode.PAPER:
-        importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
+        check_market()
     for role in get_args(Role):
         credentials_for(mode, role, os.environ)
     check_model(mode)
@@ -65,6 +65,15 @@ def check_names(environment: Mapping[str, str]) -> None:
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.7)
         remedy = f"did you mean {near[0]}? correct the name or unset it" if near else "correct the name or unset it"
         raise ConfigurationError(name, "is not a setting of any service", remedy)
+
+
+def check_market() -> None:
+    """Open the market that the paper venue would show.
+
+    Raises:
+        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+    """
+    importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
 
 
 def check_model(mode: Mode) -> None:

@@ -37,6 +37,7 @@ from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.bus.stats import lags
 from undertow.contracts.streams import FEATURES, ORDERS, SIGNALS
 from undertow.domain.state import Mode
+from undertow.runtime.errors import ConfigurationError
 
 READY_TIMEOUT_SECONDS: Final = 90.0
 FLAT_TIMEOUT_SECONDS: Final = 20.0
@@ -291,9 +292,15 @@ async def compile_kernels(log: Path) -> None:
 
     Raises:
         CommandError: it failed.
+        ConfigurationError: there is nowhere to keep them.
     """
     cache = numba_cache()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            "NUMBA_CACHE_DIR", f"{cache} cannot be written ({error.strerror})", "name a folder of your own"
+        ) from None
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
     if await run_to_end(ProcessSpec("warm", [sys.executable, "-m", "services.cli.warm"], environment, log)):
         raise CommandError(ExitCode.ERROR, f"compiling the kernels failed: {last_line(log)}")

@@ -1,9 +1,11 @@
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
 
+from services.cli import commands
 from tests.fleet.fleet import ROOT, free_port
 
 
@@ -33,6 +35,7 @@ def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
         (["status"], {"UNDERTOW_CONSOLE_PROT": "9"}, 4, "UNDERTOW_CONSOLE_PORT"),
         (["kill", "--why", "x"], {"UNDERTOW_CONSOLE_PORT": "{free}"}, 3, "no fleet answers"),
         (["venue"], {"UNDERTOW_MOED": "live"}, 4, "UNDERTOW_MODE"),
+        (["venue", "--tape", "/nowhere.gz"], {}, 4, "/nowhere.gz"),
         (["model", "show", "nope"], {}, 2, "no model nope"),
         (["query", "select 1", "--data", "/nowhere"], {}, 2, "/nowhere"),
         (["run"], {"UNDERTOW_VAR": " "}, 4, "UNDERTOW_VAR"),
@@ -55,3 +58,27 @@ def test_a_damaged_model_is_one_line_when_models_are_listed(tmp_path):
 
 def test_without_a_verb_the_verbs_are_listed():
     assert undertow() == (0, "")
+
+
+def test_a_full_disk_is_one_line_with_a_remedy(capsys, monkeypatch):
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "run-report.part")
+
+    monkeypatch.setattr(commands, "app", full)
+    with pytest.raises(SystemExit) as left:
+        commands.main()
+    assert left.value.code == 1
+    assert capsys.readouterr().err == (
+        "undertow: run-report.part: No space left on device; free some, or name a folder on another disk with UNDERTOW_VAR\n"
+    )
+
+
+def test_what_nobody_foresaw_is_one_line(capsys, monkeypatch):
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError("division by\nzero")
+
+    monkeypatch.setattr(commands, "app", broken)
+    with pytest.raises(SystemExit) as left:
+        commands.main()
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith("undertow: unexpected ZeroDivisionError: division by zero;")

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from services.cli import workspace
+from services.cli.run import compile_kernels
 from services.cli.workspace import claimed
 from undertow.runtime.errors import ConfigurationError
 
@@ -48,3 +49,10 @@ def test_a_full_disk_is_named_with_what_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(workspace, "NEEDED_BYTES", 1 << 62)
     with pytest.raises(ConfigurationError, match=r"UNDERTOW_VAR: .* has \d+ MB left"), claimed(tmp_path):
         pytest.fail("claimed")
+
+
+async def test_compiled_code_that_cannot_be_kept_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "numba"))
+    with pytest.raises(ConfigurationError, match=r"NUMBA_CACHE_DIR: .* cannot be written"):
+        await compile_kernels(tmp_path / "warm.log")
