@@ -25,7 +25,8 @@ def ask(root: Path, sql: str) -> list[dict[str, Any]]:
     topics = sorted(path for path in root.glob("topic=*") if any(path.rglob("*.parquet")))
     if not topics:
         raise CommandError(
-            ExitCode.NOT_FOUND, f"no snapshots below {root}; run the fleet first, or name the directory with --data"
+            ExitCode.NOT_FOUND,
+            f"no snapshots below {root} yet; they come every half a minute of a run, or name a folder with --data",
         )
     with duckdb.connect() as database:
         try:
