@@ -83,9 +83,9 @@ class FleetRun:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(each, self._stop.set)
         temporary = Path(tempfile.mkdtemp(prefix="undertow-"))
-        plan = self._plan(temporary)
         books = Books()
         try:
+            plan = self._plan(temporary)
             async with self._started(plan):
                 if not self._stop.is_set():
                     await self._trade(plan)

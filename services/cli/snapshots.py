@@ -26,7 +26,7 @@ def ask(root: Path, sql: str) -> list[dict[str, Any]]:
     if not topics:
         raise CommandError(
             ExitCode.NOT_FOUND,
-            f"no snapshots below {root} yet; they come every half a minute of a run, or name a folder with --data",
+            f"no snapshots below {root} yet; run the fleet first (they come each half a minute), or name the directory with --data",
         )
     with duckdb.connect() as database:
         try:

@@ -177,6 +177,7 @@ def test_a_console_port_in_use_is_named(start):
         fleet = start("--for", "5", UNDERTOW_CONSOLE_PORT=str(port))
         assert fleet.wait(60) == 4
         assert f"port {port}" in fleet.text
+        assert fleet.left_behind() == []
 
 
 def test_a_corrupt_tape_is_named_with_its_line(start, tmp_path):
