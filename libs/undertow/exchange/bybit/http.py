@@ -128,6 +128,11 @@ class BybitHttp:
         """
         window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
         body = parse.order_body(request)
+        if not self.venue_clock.is_known:
+            try:
+                await self._estimate_clock()
+            except (OutcomeUnknownError, BadAnswerError) as error:
+                raise VenueBusyError(0, f"nothing was sent, the venue's clock is not known: {error.message}") from None
         try:
             result = await self._once("POST", "/v5/order/create", body, window_ms=window, order_id=request.order_id)
             return parse.read(lambda r: str(r["orderId"]), result, "/v5/order/create")

@@ -123,6 +123,7 @@ class BybitTradeSocket:
                     self._on_written(order_id, wall_ns())
                 reply = await answer
         except (TimeoutError, WebSocketException) as error:
+            self._give_up(connection)
             raise OutcomeUnknownError(0, f"{op} was not answered: {type(error).__name__}") from None
         finally:
             self._pending.pop(request_id, None)
@@ -137,6 +138,12 @@ class BybitTradeSocket:
                 self._clock.doubt()
             raise refusal
         return reply.get("data")
+
+    def _give_up(self, connection: ClientConnection) -> None:
+        # a line that does not answer one order would not answer the next: cut it, so that HTTP or a new line takes that one
+        if self._connection is connection:
+            self._connection = None
+        connection.transport.abort()
 
     async def _read(self, connection: ClientConnection) -> None:
         async with asyncio.timeout(None) as limit:

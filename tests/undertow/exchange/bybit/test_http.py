@@ -154,6 +154,15 @@ async def test_an_order_is_sent_once_whatever_comes_back(venue, http, answer, er
     assert venue.count(CREATE) == 1
 
 
+@pytest.mark.parametrize("answer", [(503, ""), "cut", (200, "<html>")])
+async def test_an_order_is_not_sent_while_the_venues_clock_cannot_be_asked(venue, http, answer):
+    venue.will(TIME, answer)
+    with pytest.raises(VenueBusyError) as refused:
+        await http.create_order(request())
+    assert refused.value.code == 0
+    assert venue.count(CREATE) == 0
+
+
 async def test_an_order_that_could_not_be_sent_is_certainly_not_there(clock):
     http = BybitHttp("http://127.0.0.1:1", clock, KEY)
     with pytest.raises(VenueBusyError):

@@ -397,20 +397,31 @@ async def test_a_lost_answer_is_an_unknown_outcome_and_the_order_is_never_sent_a
         assert peer.count("order.create") == 1
 
 
-async def test_a_late_answer_is_nobody_s(clock, monkeypatch):
-    monkeypatch.setattr("undertow.exchange.bybit.trade_ws.ANSWER_TIMEOUT_S", 0.05)
-    late = []
-
+async def test_an_answer_that_nobody_awaits_is_passed_over(clock):
     async def script(connection, message):
-        if late:
-            await say(connection, answer(late[0], data={"orderId": "old"}))
-            await say(connection, answer(message, data={"orderId": "new"}))
-        late.append(message)
+        await say(connection, answer(message | {"reqId": "r999"}, data={"orderId": "old"}))
+        await say(connection, answer(message, data={"orderId": "new"}))
 
     async with trading(clock, script) as (trade, _):
+        assert await trade.create_order(request()) == "new"
+
+
+async def test_a_line_that_does_not_answer_is_cut_so_that_the_next_order_need_not_wait_for_it(clock, monkeypatch):
+    monkeypatch.setattr("undertow.exchange.bybit.trade_ws.ANSWER_TIMEOUT_S", 0.05)
+    heard = []
+
+    async def script(connection, message):
+        heard.append(message)
+        if len(heard) > 1:
+            await say(connection, answer(message))
+
+    async with trading(clock, script) as (trade, peer):
         with pytest.raises(OutcomeUnknownError):
             await trade.create_order(request())
-        assert await trade.create_order(request()) == "new"
+        with pytest.raises(VenueBusyError):
+            await trade.create_order(request())
+        await eventually(lambda: len(peer.connections) == 2 and trade.is_connected)
+        assert await trade.create_order(request()) == "v1"
 
 
 async def test_nothing_is_sent_on_a_connection_that_is_closing(clock):
