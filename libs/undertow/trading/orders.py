@@ -180,6 +180,7 @@ def request_of(fact: VenueOrder) -> OrderRequest:
         price=fact.price,
         time_in_force=fact.time_in_force,
         reduce_only=fact.reduce_only,
+        stop_loss=fact.trigger_price,  # what a waiting stop waits for
     )
 
 
