@@ -40,7 +40,7 @@ $(TOOLS)/uv/bin/uv:
 .PHONY: fleet-env dev-env
 fleet-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@test -e .venv || echo "fetching dependencies (only the first time)"
-	@test -e .venv/dev || $(UV) sync -q --frozen --no-default-groups --group fleet
+	@if test -e .venv/dev; then $(UV) sync -q --frozen; else $(UV) sync -q --frozen --no-default-groups --group fleet; fi
 dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@test -e .venv || echo "fetching dependencies (only the first time)"
 	@$(UV) sync -q --frozen && touch .venv/dev
