@@ -3,6 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from undertow.contracts import streams
 from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.market import Resync
