@@ -7,7 +7,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from services.model_server.core import SOURCE, Look, ModelServerCore, SignalRule
+from services.model_server.core import SOURCE, Look, ModelServerCore
 from services.model_server.rehearsal import rehearse
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
@@ -47,7 +47,7 @@ class ModelServer:
             len(card.features) + len(card.arm_columns),
             ThompsonPolicy(settings.policy.rule()),
             AuditChain(SOURCE),
-            SignalRule(round(settings.signal.valid_ms * 1e6), settings.signal.full_size_bps),
+            settings.signal.rule(),
         )
         self._features = len(card.features)
         self._orders = Topic(ORDERS)

@@ -60,10 +60,12 @@ class SignalRule:
     Attributes:
         valid_ns: from the vector's `ts_recv` to the deadline.
         full_size_bps: drawn expectation that deserves a size hint of 1.
+        rest_ns: how long an entry may rest.
     """
 
     valid_ns: int = 250_000_000
     full_size_bps: float = 20.0
+    rest_ns: int = REST_NS
 
 
 class ModelServerCore:
@@ -172,7 +174,7 @@ class ModelServerCore:
             mid=features.mid,
             delta_bps=arm.delta_bps,
             hold_ns=arm.hold_ns,
-            rest_ns=REST_NS,
+            rest_ns=self._rule.rest_ns,
             valid_until_ns=deadline,
             expected_bps=choice.expected_bps,
             drawn_bps=choice.drawn_bps,

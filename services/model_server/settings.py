@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from services.model_server.core import SignalRule
+from undertow.learning.grid import REST_NS
 from undertow.learning.policy import PolicyRule
 from undertow.learning.settings import ModelSettings
 from undertow.runtime.settings import BusSettings, Section, ServiceSettings
@@ -31,6 +33,15 @@ class SignalSettings(Section):
         default=250.0, gt=0, description="market ms from the vector's arrival to the signal's deadline"
     )
     full_size_bps: float = Field(default=20.0, gt=0, description="drawn expectation in bps that deserves the full size")
+    rest_ms: float = Field(
+        default=REST_NS / 1e6,
+        gt=0,
+        description="market ms that an entry may rest, above 0; models are trained with the default",
+    )
+
+    def rule(self) -> SignalRule:
+        """Give the numbers of a signal."""
+        return SignalRule(round(self.valid_ms * 1e6), self.full_size_bps, round(self.rest_ms * 1e6))
 
 
 class Settings(ServiceSettings):

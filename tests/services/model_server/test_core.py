@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from services.model_server.core import SOURCE, ModelServerCore, SignalRule, vector_id
+from services.model_server.settings import SignalSettings
 from undertow.contracts.audit import AuditChain, verify
 from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.messages.decision import Features, Verdict
 from undertow.contracts.messages.trading import TradeClosed
 from undertow.domain.order import Side
 from undertow.domain.state import TradingState
-from undertow.learning.grid import ARM_COLUMNS, ARMS
+from undertow.learning.grid import ARM_COLUMNS, ARMS, REST_NS
 from undertow.learning.policy import PolicyRule, ThompsonPolicy
 from undertow.learning.scoring import Scores
 
@@ -217,3 +218,10 @@ def test_a_new_life_looks_at_no_vector_again_and_keeps_the_exploration_budget():
     again = [look(new, features(ts=ts)) for ts in range(20, 60)]
     before = sum(one.signal is not None for one in (look(core, features(ts=ts)) for ts in range(20, 60)))
     assert sum(one.signal is not None for one in again) == before
+
+
+def test_an_entry_rests_as_long_as_the_settings_say():
+    rule = SignalSettings(rest_ms=10.5).rule()
+    core = ModelServerCore(FixedScorer(), 3 + len(ARM_COLUMNS), ThompsonPolicy(SURE), AuditChain(SOURCE), rule)
+    assert look(core).signal.rest_ns == 10_500_000
+    assert look(make()).signal.rest_ns == REST_NS
