@@ -22,6 +22,7 @@ from undertow.learning.scoring import Scores
 Floats = npt.NDArray[np.float64]
 
 HOUR_NS = 3_600_000_000_000
+PARTS_PER_BPS = 10**9  # costs are added as whole numbers: the running sum is exact in any order
 REMEMBERED_TRADES = 10_000
 
 
@@ -72,7 +73,8 @@ class ThompsonPolicy:
         self.squares = np.zeros(len(ARMS))
         self._posterior = self.posterior()
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._explored: deque[tuple[int, float]] = deque()
+        self._explored: deque[tuple[int, int]] = deque()
+        self._spent = 0
 
     def learn(self, arm: int, trade_id: str, realised_bps: float, expected_bps: float) -> bool:
         """Take in a closed trade; a second telling of the same one, or one that is not finite, changes nothing.
@@ -131,14 +133,16 @@ class ThompsonPolicy:
 
     def charge(self, cost_bps: float, at_ns: int) -> None:
         """Note an exploration of an earlier life of this process."""
-        self._explored.append((at_ns, cost_bps))
+        cost = round(cost_bps * PARTS_PER_BPS)
+        self._explored.append((at_ns, cost))
+        self._spent += cost
 
     def _affords(self, cost_bps: float, now_ns: int) -> bool:
         while self._explored and self._explored[0][0] <= now_ns - HOUR_NS:
-            self._explored.popleft()
-        if sum(cost for _, cost in self._explored) + cost_bps > self.rule.exploration_budget_bps:
+            self._spent -= self._explored.popleft()[1]
+        if self._spent + round(cost_bps * PARTS_PER_BPS) > self.rule.exploration_budget_bps * PARTS_PER_BPS:
             return False
-        self._explored.append((now_ns, cost_bps))
+        self.charge(cost_bps, now_ns)
         return True
 
 

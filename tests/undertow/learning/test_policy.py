@@ -102,3 +102,12 @@ def test_what_an_earlier_life_explored_is_charged():
     policy = ThompsonPolicy(PolicyRule(prior_trades=1.0, prior_sd_bps=50.0, exploration_budget_bps=3.0))
     policy.charge(2.9, 500)
     assert not any(policy.choose(_scores(returns=-2.0), str(i), 1000).taken for i in range(10))
+
+
+def test_the_budget_can_be_spent_to_its_last_part():
+    policy = ThompsonPolicy(PolicyRule(prior_trades=1.0, prior_sd_bps=50.0, exploration_budget_bps=0.8))
+    for cost in (0.1, 0.2):  # as floats they and 0.5 are more than 0.8
+        policy.charge(cost, 500)
+    taken = [policy.choose(_scores(returns=-1.0), str(i), 1000).taken for i in range(30)]
+    assert sum(taken) == 1
+    assert policy.choose(_scores(returns=-1.0), "later", 500 + HOUR_NS).explores
