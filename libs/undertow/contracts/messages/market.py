@@ -105,11 +105,8 @@ class GapReason(StrEnum):
     """Why a book can no longer be trusted."""
 
     UPDATE_ID = "update_id"  # an id is missing or repeated
-    DELTA_FIRST = "delta_first"  # no snapshot yet
     CROSSED = "crossed"
-    SERVICE_RESTART = "service_restart"  # u == 1
     DISCONNECTED = "disconnected"
-    STALE = "stale"
     UNPUBLISHED = "unpublished"  # the bus was away for longer than the publisher can remember
 
 

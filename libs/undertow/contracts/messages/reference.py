@@ -61,9 +61,6 @@ class RiskTier(Message, frozen=True, kw_only=True, tag="risk_tier"):
     deduction: Decimal
 
 
-ReferenceFact = InstrumentChanged | OpenInterest | Funding | LongShortRatio | RiskTier
-
-
 class VenueStatus(Message, frozen=True, kw_only=True, tag="venue_status"):
     """Whether the venue works; `maintenance` has the venue's title of it, or is empty."""
 
@@ -78,6 +75,3 @@ class ClockOffset(Message, frozen=True, kw_only=True, tag="clock_offset"):
 
     offset_ns: int
     uncertainty_ns: int
-
-
-VenueFact = VenueStatus | ClockOffset
