@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import Final, get_args
 
 from services.cli.fleet import SERVICES
 from services.cli.settings import Settings as CommandSettings
@@ -18,9 +18,6 @@ from undertow.learning.registry import load_serving
 from undertow.learning.settings import ModelSettings
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import FILE_SUFFIX, PREFIX, Role, ServiceSettings, credentials_for, load, variables
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _GIVEN_BY_THE_LAUNCHER: Final = {
     f"{PREFIX}BUS__URL": "unix:///launcher.sock",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from services.feature_hub.core import HubCore, SymbolFeed, entry_number
+from services.feature_hub.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Topic
@@ -14,9 +14,6 @@ from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.features.warm import warm
 from undertow.runtime.memory import settle
 from undertow.runtime.retry import backoff
-
-if TYPE_CHECKING:
-    from services.feature_hub.settings import Settings
 from undertow.runtime.service import Runtime
 
 GROUP = "feature_hub"

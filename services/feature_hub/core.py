@@ -7,8 +7,8 @@ anew at the next snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from undertow.bus.ports import Delivery, Topic
 from undertow.contracts.messages.decision import Features
@@ -18,9 +18,6 @@ from undertow.features.events import RESET, EventBuffer
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
 from undertow.features.layout import I_LAST_TRIGGER
 from undertow.features.message import features_message
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 Publication = tuple[Topic, Features, tuple[int, ...]]
 

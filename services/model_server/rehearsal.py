@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from undertow.contracts.messages.decision import Features
 from undertow.domain.order import Side
 from undertow.learning.grid import ARM_COLUMNS
 from undertow.learning.policy import ThompsonPolicy
-
-if TYPE_CHECKING:
-    from undertow.learning.scoring import Scorer
+from undertow.learning.scoring import Scorer
 
 NAME: Final = "rehearsal"
 TIMES: Final = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,12 +13,9 @@ from rich.table import Table
 from services.trainer.core import train_demonstration
 from services.trainer.settings import Settings
 from undertow.learning.errors import LearningError
-from undertow.learning.registry import promote, write_entry
+from undertow.learning.registry import Card, promote, write_entry
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import load
-
-if TYPE_CHECKING:
-    from undertow.learning.registry import Card
 
 EXIT_ERROR: Final = 1
 EXIT_CONFIGURATION: Final = 4

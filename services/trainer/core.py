@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from services.trainer.settings import TrainingSettings
 from undertow.learning.dataset import build_dataset, events_by_symbol
 from undertow.learning.train import Trained, train
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.generated_wire import CONTRACTS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from services.trainer.settings import TrainingSettings
 
 
 def train_demonstration(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
 from undertow.learning.settings import ModelSettings
+from undertow.learning.train import TrainingPlan
 from undertow.runtime.settings import Section, ServiceSettings
-
-if TYPE_CHECKING:
-    from undertow.learning.train import TrainingPlan
 
 
 class TrainingSettings(Section):

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
+from services.venue.answers import AccountSpec, Item
+from services.venue.market import Market
 from services.venue.orders import UNTRIGGERED, Order, average, money, plain
 from undertow.matching import money as kernel
+from undertow.matching.ladder import Ints
 from undertow.matching.scale import UNITS, from_units, to_units
-
-if TYPE_CHECKING:
-    from services.venue.answers import AccountSpec, Item
-    from services.venue.market import Market
-    from undertow.matching.ladder import Ints
 
 HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""

@@ -7,8 +7,9 @@ acknowledged at once and takes effect that much later, in the order of arrival.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from services.venue import answers as code
 from services.venue import queries, requests
@@ -22,9 +23,6 @@ from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import LARGEST_VALUE, from_units, to_units
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 __all__ = ["AccountSpec", "Answer", "PrivateEvent", "VenueCore"]
 

@@ -7,27 +7,21 @@ other, the largest maintenance margin first, each taken over at the price that l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import UUID, uuid5
 
 from services.venue import orders as status
-from services.venue.answers import PrivateEvent
-from services.venue.market import SIDE_NAMES
+from services.venue.accounts import Account, Holding
+from services.venue.answers import Item, PrivateEvent, PrivateTopic
+from services.venue.market import SIDE_NAMES, Market
 from services.venue.orders import Order, money, plain
-from services.venue.requests import FALLS, RISES
+from services.venue.requests import FALLS, RISES, Wanted
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY, SELL
+from undertow.matching.matcher import Fill
 from undertow.matching.scale import UNITS, from_units
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from services.venue.accounts import Account, Holding
-    from services.venue.answers import Item, PrivateTopic
-    from services.venue.market import Market
-    from services.venue.requests import Wanted
-    from undertow.matching.matcher import Fill
 
 _NAMESPACE: Final = UUID("6f1d1a52-5a3b-5c0e-9f0e-6d0f6c1b7a11")
 _MS: Final = 1_000_000

@@ -7,21 +7,17 @@ upper bound; a ticker without a funding time means that no funding is due.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
+from services.venue.answers import Item
+from undertow.exchange.bybit.frames import BookFrame, TickerData, TradeData
 from undertow.matching.ladder import BUY, SELL, Ints
-from undertow.matching.matcher import Matcher
+from undertow.matching.matcher import Fill, Matcher
 from undertow.matching.scale import LARGEST_VALUE, UNITS, Scale, to_units
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from services.venue.answers import Item
-    from undertow.exchange.bybit.frames import BookFrame, TickerData, TradeData
-    from undertow.matching.matcher import Fill
 
 _MEMORY: Final = 65_536
 _PREMIUM_SECONDS: Final = 30

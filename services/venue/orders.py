@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from services.venue.answers import Item
 from undertow.domain.money import MONEY_STEP
 from undertow.matching.scale import Scale, from_units
-
-if TYPE_CHECKING:
-    from services.venue.answers import Item
 
 CREATED: Final = "Created"
 """Acknowledged, not yet in effect: nobody sees it."""

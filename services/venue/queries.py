@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from services.venue import answers as code
+from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
+from services.venue.market import Market
 from services.venue.orders import CLOSED, CREATED, UNTRIGGERED, Order, plain
 from undertow.matching.scale import from_units
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from services.venue.accounts import Account
-    from services.venue.market import Market
 
 _WEEK_MS: Final = 7 * 24 * 3_600 * 1_000
 _CURSOR: Final = re.compile(r"page_args%3D(\d+)%26")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from services.venue import answers as code
 from services.venue.answers import Item, Refusal
 from services.venue.market import SIDES, Market
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import LARGEST_VALUE, OffGridError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 _LINK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from undertow.bus.ports import Bus, Delivery, Topic, Watch
-
-if TYPE_CHECKING:
-    from undertow.bus.settings import PublisherSettings, ReaderSettings
+from undertow.bus.settings import PublisherSettings, ReaderSettings
 
 __all__ = ["Bus", "Delivery", "Topic", "open_bus"]
 

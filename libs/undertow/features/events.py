@@ -19,19 +19,16 @@ A value that is no number becomes NaN; the kernel ignores and counts such a row.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync, Ticker, Trades
 from undertow.contracts.messages.reference import Funding, LongShortRatio, OpenInterest
 from undertow.domain.order import Side
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from undertow.contracts.messages.base import Message
 
 RESET: Final = 0  # from here on nothing is known
 BOOK_CLEAR: Final = 1  # the rows that follow are the whole book

@@ -18,7 +18,7 @@ Rules, each with a test:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,10 @@ from undertow.features import events as row
 from undertow.features import layout as at
 from undertow.features.book import set_level
 from undertow.features.catalogue import N_FEATURES
+from undertow.features.events import Events
 from undertow.features.jit import kernel
 from undertow.features.slow import put
 from undertow.features.vector import write_vector
-
-if TYPE_CHECKING:
-    from undertow.features.events import Events
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from undertow.contracts.messages.decision import Features
 from undertow.domain.order import Side
 from undertow.features.catalogue import SCHEMA_HASH
+from undertow.features.kernel import Vectors
 from undertow.features.layout import REASON_LONG, REASON_SHORT
-
-if TYPE_CHECKING:
-    from undertow.features.kernel import Vectors
 
 TRIGGER = "liquidation"
 

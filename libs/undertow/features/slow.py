@@ -17,7 +17,7 @@ from undertow.features.events import KINDS, MARK, NS_PER_SECOND
 from undertow.features.jit import kernel
 from undertow.features.layout import F_SLOW, I_SLOW
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the kernel imports this module
     from undertow.features.kernel import FeatureState
 
 Floats = npt.NDArray[np.float64]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,7 @@ from undertow.features.layout import REASON_LONG, REASON_SHORT
 from undertow.learning.errors import DatasetError
 from undertow.learning.grid import ARMS, arm_columns
 from undertow.learning.labels import LabelRule, label
-
-if TYPE_CHECKING:
-    from undertow.markets.ports import FrameSource
+from undertow.markets.ports import FrameSource
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+from catboost import CatBoostRegressor
 
 from undertow.learning.errors import ModelError
 from undertow.learning.scoring import session
-
-if TYPE_CHECKING:
-    from catboost import CatBoostRegressor
 
 PARITY = 1e-5
 """Largest allowed difference to CatBoost, in standard deviations of the target."""

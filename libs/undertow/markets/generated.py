@@ -8,17 +8,13 @@ real market. The planted edge is a setting: with 0 no resting order that a casca
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol
 from undertow.markets.generated_wire import CONTRACTS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from undertow.markets.ports import MarketFrame
+from undertow.markets.ports import MarketFrame
 
 ORIGIN_NS = 1_786_310_819_000_000_000
 """Where a generated market starts unless it is told otherwise: 2026-08-09 21:26:59 UTC."""

@@ -10,11 +10,9 @@ positive one, being filled in a cascade and holding through the rebound earns it
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import random
+from typing import Final
 
 CONTINUE: Final = 0.5  # probability that a wave is followed by another
 MOST_WAVES: Final = 4  # after so many it always ends, and there the fair rebound is 0

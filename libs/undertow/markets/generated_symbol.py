@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from undertow.markets.generated_price import BATCH_S, PriceWalk
 from undertow.markets.generated_wire import (
@@ -22,9 +23,6 @@ from undertow.markets.generated_wire import (
     trades_frame,
 )
 from undertow.markets.ports import MarketFrame
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 DEPTH: Final = 200
 FUNDING_MS: Final = 8 * 3600 * 1000

@@ -7,8 +7,9 @@ import json
 import os
 import random
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import (
     Book,
     Gap,
@@ -21,11 +22,6 @@ from undertow.contracts.messages.market import (
 )
 from undertow.contracts.messages.reference import Funding, LongShortRatio, OpenInterest
 from undertow.domain.order import Side
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from undertow.contracts.messages.base import Message
 
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 EXAMPLES = 25 if JIT else 2  # interpreted kernels are a thousand times slower
