@@ -84,7 +84,7 @@ def ticker(seconds: float, *, mark="", index="", interest="", funding="", next_f
 
 
 def gap(seconds: float) -> Gap:
-    return Gap(ts_event=at(seconds), ts_recv=at(seconds), symbol=SYMBOL, reason=GapReason.STALE, detail="")
+    return Gap(ts_event=at(seconds), ts_recv=at(seconds), symbol=SYMBOL, reason=GapReason.DISCONNECTED, detail="")
 
 
 def open_interest(seconds: float, value: str) -> OpenInterest:
