@@ -13,7 +13,7 @@ from services.admin.api import GuardianUnreachableError, make_api
 from services.admin.core import Health, View
 from services.admin.settings import Settings
 from undertow.bus import open_bus
-from undertow.bus.ports import Bus, Delivery, Topic
+from undertow.bus.ports import Bus, Topic, entry_order
 from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.streams import ACCOUNT, AUDIT, CONTROL, EXECUTIONS, MARKET, ORDERS, SIGNALS
 from undertow.domain.state import Mode, TradingState
@@ -110,7 +110,7 @@ class AdminApp:
         async for batch in reader.batches():
             at_ns = self.wall_ns()
             for delivery in batch:
-                if _position(delivery) > warmed.get(delivery.topic.key, (0, 0)):
+                if entry_order(delivery.entry_id) > warmed.get(delivery.topic.key, (0, 0)):
                     self._view.on_message(delivery.message, at_ns)
             reader.ack(batch)
 
@@ -129,7 +129,7 @@ class AdminApp:
         history = [delivery for topic in topics for delivery in await self._bus.tail(topic, WARM_UP)]
         for delivery in sorted(history, key=lambda each: each.message.ts_event):
             self._view.on_message(delivery.message, delivery.hops[-1])
-        return {delivery.topic.key: _position(delivery) for delivery in history}
+        return {delivery.topic.key: entry_order(delivery.entry_id) for delivery in history}
 
     async def _poll_for_ever(self) -> None:
         rounds = 0
@@ -195,11 +195,6 @@ class AdminApp:
             self._view.on_model(f"{facts['model_kind']} ({facts['model_hash']})")
         except (httpx.HTTPError, ValueError, KeyError):
             return  # the label stays; the model server's health is shown beside it
-
-
-def _position(delivery: Delivery) -> tuple[int, int]:
-    major, _, minor = delivery.entry_id.partition("-")
-    return int(major), int(minor)
 
 
 def build(settings: Settings, runtime: Runtime) -> AdminApp:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from services.feature_hub.core import HubCore, SymbolFeed, entry_number
+from services.feature_hub.core import HubCore, SymbolFeed
 from services.feature_hub.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
-from undertow.bus.ports import Bus, Topic
+from undertow.bus.ports import Bus, Topic, entry_order
 from undertow.contracts.metrics import FEATURE_HOLES, FEATURE_ROWS_IGNORED, FEATURE_VECTORS
 from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.features.warm import warm
@@ -88,13 +88,13 @@ class FeatureHub:
     async def _warm_up(self, symbol: str) -> None:
         features = self._settings.features
         reference, market = Topic(REFERENCE, symbol=symbol), Topic(MARKET, symbol=symbol)
-        known = entry_number(await self._bus.acked_position(GROUP, reference))
-        slow = [d for d in await self._bus.tail(reference, REFERENCE_TAIL) if entry_number(d.entry_id) <= known]
+        known = entry_order(await self._bus.acked_position(GROUP, reference))
+        slow = [d for d in await self._bus.tail(reference, REFERENCE_TAIL) if entry_order(d.entry_id) <= known]
         position = await self._bus.acked_position(GROUP, market)
         wall_seconds = (features.history_seconds + CHECKPOINT_MARGIN_SECONDS) / max(
             self._runtime.clock.rate, SLOWEST_RATE
         )
-        begin = max(0, entry_number(position)[0] - round(wall_seconds * 1e3))
+        begin = max(0, entry_order(position)[0] - round(wall_seconds * 1e3))
         history = await self._bus.since(market, f"{begin}-0", position)
         published = await self._bus.tail(Topic(FEATURES, symbol=symbol), PUBLISHED_TAIL)
         fed = self._core.warm_up(symbol, slow, history, round(features.history_seconds * 1e9), published)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from undertow.bus.ports import Delivery, Topic
+from undertow.bus.ports import Delivery, Topic, entry_order
 from undertow.contracts.messages.decision import Features
 from undertow.contracts.messages.market import Book
 from undertow.contracts.streams import FEATURES, MARKET
@@ -75,7 +75,7 @@ class SymbolFeed:
         publications: list[Publication] = []
         for index, row in enumerate(vectors.rows.tolist()):
             delivery, reference = ends[row]
-            entry = entry_number(delivery.entry_id)
+            entry = entry_order(delivery.entry_id)
             if entry > self.published:
                 self.published = entry
                 cause = (delivery.ref,) if reference is None else (delivery.ref, reference.ref)
@@ -84,7 +84,7 @@ class SymbolFeed:
         return publications
 
     def _is_next(self, delivery: Delivery, at: Position, *, is_market: bool) -> bool:
-        entry = entry_number(delivery.entry_id)
+        entry = entry_order(delivery.entry_id)
         same = delivery.producer == at.producer
         if entry <= at.entry or (same and delivery.sequence <= at.sequence):
             return False
@@ -143,18 +143,12 @@ class HubCore:
         feed.feed(market[begin:])
         last_trigger = -1
         for delivery in published:
-            cause = entry_number(delivery.message.cause[0].rpartition("/")[2])
+            cause = entry_order(delivery.message.cause[0].rpartition("/")[2])
             feed.published = max(feed.published, cause)
             if cause <= feed.market.entry and delivery.message.ts_event <= feed.state.clock_ns:
                 last_trigger = delivery.message.ts_event
         feed.state.ints[I_LAST_TRIGGER] = last_trigger
         return len(market) - begin
-
-
-def entry_number(entry_id: str) -> tuple[int, int]:
-    """Parse `ms-n`, so that entries compare by age."""
-    first, _, second = entry_id.partition("-")
-    return int(first), int(second or 0)
 
 
 def snapshot_before(market: Sequence[Delivery], window_ns: int) -> int:

@@ -44,6 +44,7 @@ from undertow.exchange.errors import (
 from undertow.exchange.models import LedgerEntry, OrderRequest, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.checkpoint import Checkpoint
+from undertow.runtime.health import JSON
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 from undertow.trading.ledger import TRANSFERS
@@ -55,7 +56,6 @@ DISK_PATIENCE_S: Final = 1.0
 """Wall seconds that an answer, or the end, waits for the memory to be on disk."""
 COMPANION_PAUSE_S: Final = 2.0
 HTTP_TIMEOUT_S: Final = 1.5
-JSON: Final = "application/json"
 Answer = tuple[int, bytes, str]
 
 

@@ -52,6 +52,7 @@ from undertow.exchange.models import AccountInfo, VenuePosition
 from undertow.exchange.ports import OrderEntry, PrivateFeed
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.health import JSON
 from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
@@ -67,7 +68,6 @@ BUS_LOOK_S: Final = 0.5
 START_RETRY_S: Final = 0.5
 LEAST_BEAT_S: Final = 0.02
 REMEMBERED_HOPS: Final = 4_096
-JSON: Final = "application/json"
 
 
 class Venue(TruthAtVenue, Protocol):

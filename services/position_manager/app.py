@@ -43,6 +43,7 @@ from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.errors import VenueError
 from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
 from undertow.runtime.checkpoint import Checkpoint
+from undertow.runtime.health import JSON
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 
@@ -335,8 +336,8 @@ class PositionManagerApp:
 
     async def _on_state(self, _body: bytes, _query: dict[str, str]) -> tuple[int, bytes, str]:
         if self._core is None:
-            return 503, json.dumps({"error": self._failure}).encode(), "application/json"
-        return 200, json.dumps(self._core.report(self._now())).encode(), "application/json"
+            return 503, json.dumps({"error": self._failure}).encode(), JSON
+        return 200, json.dumps(self._core.report(self._now())).encode(), JSON
 
 
 def _facts(view: VenueView, executions: Sequence[VenueExecution]) -> object:

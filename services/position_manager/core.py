@@ -144,7 +144,6 @@ class PositionManagerCore:
         self._held = Residuals({}, _ZERO)
         self._reconciled_ns = 0
         self._counted = 0
-        self._uncounted = 0
         self._reduced = ""
         self._forced: deque[str] = deque(maxlen=10)
         self._guardian = TradingState.ACTIVE
@@ -231,13 +230,11 @@ class PositionManagerCore:
         if before != (self._ledger.transfers, self._ledger.other_cash):
             effects.append(Remember(self.memory()))
         if view.revision != self._revision:
-            self._uncounted += 1
             return effects
         fresh = self._ledger.residuals({p.symbol: p.qty for p in view.positions if p.qty}, view.wallet.wallet)
         self._held = _holding(self._last, fresh) if self._counted else Residuals({}, _ZERO)
         self._last = fresh
         self._counted += 1
-        self._uncounted = 0
         self._reconciled_ns = now_ns
         return effects + self._judge(now_ns)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from undertow.bus.ports import Delivery
+from undertow.bus.ports import Delivery, entry_order
 from undertow.contracts.messages.base import Message
 
 _NS = 1_000_000_000
@@ -55,7 +55,7 @@ class SnapshotCore:
         """Take what was read; give how many of them are stored already and so were left out."""
         known = 0
         for each in deliveries:
-            if _order(each.entry_id) <= _order(self.stored.get(each.topic.key, "0-0")):
+            if entry_order(each.entry_id) <= entry_order(self.stored.get(each.topic.key, "0-0")):
                 known += 1
                 continue
             message: Message = each.message
@@ -84,7 +84,7 @@ class SnapshotCore:
         stored = dict(self.stored)
         for part in parts:
             for each in part.deliveries:
-                stored[each.topic.key] = max(stored.get(each.topic.key, "0-0"), each.entry_id, key=_order)
+                stored[each.topic.key] = max(stored.get(each.topic.key, "0-0"), each.entry_id, key=entry_order)
         return stored
 
 
@@ -97,8 +97,3 @@ def _path(place: _Place, rows: list[Delivery]) -> PurePosixPath:
         f"symbol={place.symbol}",
         f"{rows[0].entry_id}_{rows[-1].entry_id}.parquet",
     )
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number)

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from undertow.bus.ports import entry_order
 from undertow.bus.resp import Connection
 
 ENTRY_FIELD: Final = b"m"
 LAST_SEQUENCE: Final = 2**64 - 1
 COUNT_PAGE: Final = 1000
-
-
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """Give what ids are ordered by."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
 
 
 def before(entry_id: str) -> str:

@@ -10,6 +10,12 @@ from undertow.contracts.messages.base import Message
 from undertow.contracts.streams import Stream
 
 
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """Parse `milliseconds-number`, so that the ids of entries compare by age."""
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One key of one stream."""

@@ -17,9 +17,9 @@ import msgspec
 
 from undertow.bus.codec import Duplicates, opened
 from undertow.bus.deadletters import DEAD_LETTER_MAXLEN, dead_key
-from undertow.bus.entries import ENTRY_FIELD, before, entry_order, group_states
+from undertow.bus.entries import ENTRY_FIELD, before, group_states
 from undertow.bus.errors import BusAwayError, BusRefusedError, PoisonLimitError
-from undertow.bus.ports import Delivery, Topic, Watch
+from undertow.bus.ports import Delivery, Topic, Watch, entry_order
 from undertow.bus.resp import Command, Connection, Link, Replies
 from undertow.bus.settings import ReaderSettings
 from undertow.runtime.retry import backoff

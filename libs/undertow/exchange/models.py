@@ -65,7 +65,6 @@ class VenueExecution:
     fee: Decimal
     fee_coin: str
     is_maker: bool
-    closed_qty: Decimal
     executed_ns: int
 
     @property
@@ -120,10 +119,9 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountInfo:
-    """Margin mode and kind of account."""
+    """What an account is set to."""
 
     margin_mode: str
-    unified_margin_status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,4 +133,3 @@ class KeyInfo:
     can_withdraw: bool
     addresses: tuple[str, ...]
     expires_ns: int
-    user_id: str

@@ -78,7 +78,7 @@ class TradingRest(Protocol):
         ...
 
     async def account_info(self) -> AccountInfo:
-        """Give margin mode and kind of account."""
+        """Give the margin mode."""
         ...
 
     async def key_info(self) -> KeyInfo:

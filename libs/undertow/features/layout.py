@@ -12,7 +12,6 @@ from typing import Final
 BUCKET_NS: Final = 100_000_000
 BUCKETS: Final = 1024  # a power of two above LONGEST + 1
 BUCKET_MASK: Final = BUCKETS - 1
-BUCKETS_PER_SECOND: Final = 10
 LONGEST: Final = 600  # buckets of the longest window: 60 s
 
 # windows in buckets, and their places in the table of window sums

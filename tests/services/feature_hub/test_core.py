@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.feature_hub.core import HubCore, entry_number, snapshot_before
+from services.feature_hub.core import HubCore, snapshot_before
 from tests.undertow.features.facts import (
     EXAMPLES,
     SECOND,
@@ -193,7 +193,3 @@ def test_the_warm_up_begins_at_the_last_snapshot_that_is_old_enough():
 def test_a_history_without_a_snapshot_warms_nothing():
     core = HubCore({SYMBOL: RULE})
     assert core.warm_up(SYMBOL, [], delivered([book(1, [("100", "1")], [])]), SECOND) == 0
-
-
-def test_entries_compare_by_age():
-    assert entry_number("9-1") < entry_number("10-0") < entry_number("10-2")

@@ -172,7 +172,6 @@ class FakeVenue:
             fee=qty * price * Decimal("0.0002"),
             fee_coin="USDT",
             is_maker=order.order_type is OrderType.LIMIT,
-            closed_qty=ZERO,
             executed_ns=self.now,
         )
         self.executions.append(execution)

@@ -113,7 +113,7 @@ class Wire:
         self.leverage[symbol] = leverage
 
     async def account_info(self):
-        return AccountInfo(margin_mode=self.margin_mode, unified_margin_status=5)
+        return AccountInfo(margin_mode=self.margin_mode)
 
     async def instruments(self, _symbols=()):
         return self.instruments_known

@@ -46,7 +46,6 @@ def venue_execution(message):
         fee=message.fee,
         fee_coin=message.fee_coin,
         is_maker=message.is_maker,
-        closed_qty=D(0),
         executed_ns=message.ts_event,
     )
 

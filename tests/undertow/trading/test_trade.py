@@ -59,7 +59,6 @@ def fill(side: Side, qty: str, price: str, fee: str = "0.5") -> VenueExecution:
         fee=Decimal(fee),
         fee_coin="USDT",
         is_maker=True,
-        closed_qty=Decimal(0),
         executed_ns=START,
     )
 

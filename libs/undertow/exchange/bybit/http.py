@@ -39,6 +39,7 @@ from undertow.exchange.models import (
     VenuePosition,
     Wallet,
 )
+from undertow.exchange.ports import MarketRest, OrderEntry, TradingRest
 from undertow.runtime.clock import Clock, wall_ns
 from undertow.runtime.retry import backoff
 from undertow.runtime.settings import Credentials
@@ -58,8 +59,8 @@ _SETTLE: Final = "USDT"
 T = TypeVar("T")
 
 
-class BybitHttp:
-    """One key's HTTP connection; implements `MarketRest`, `TradingRest` and, as the fallback, `OrderEntry`.
+class BybitHttp(MarketRest, TradingRest, OrderEntry):
+    """One key's HTTP connection: public facts, the truth about the account and, as the fallback, order entry.
 
     Args:
         base_url: scheme and host.

@@ -193,7 +193,6 @@ def execution(item: Json) -> VenueExecution:
         fee=_decimal(item.get("execFee")),
         fee_coin=item.get("feeCurrency") or "USDT",
         is_maker=bool(item.get("isMaker")),
-        closed_qty=_decimal(item.get("closedSize")),
         executed_ns=_ns(item["execTime"]),
     )
 
@@ -253,7 +252,7 @@ def ledger_entry(item: Json) -> LedgerEntry:
 
 def account_info(item: Json) -> AccountInfo:
     """Read `account/info`."""
-    return AccountInfo(margin_mode=item["marginMode"], unified_margin_status=int(item["unifiedMarginStatus"]))
+    return AccountInfo(margin_mode=item["marginMode"])
 
 
 def key_info(item: Json) -> KeyInfo:
@@ -267,7 +266,6 @@ def key_info(item: Json) -> KeyInfo:
         can_withdraw="Withdraw" in (permissions.get("Wallet") or []),
         addresses=tuple(item.get("ips") or ()),
         expires_ns=_iso_ns(item.get("expiredAt")),
-        user_id=str(item.get("userID", "")),
     )
 
 
