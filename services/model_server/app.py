@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from typing import TYPE_CHECKING
 
 from services.model_server.core import SOURCE, Look, ModelServerCore
 from services.model_server.rehearsal import rehearse
+from services.model_server.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Delivery, Topic
@@ -21,10 +21,7 @@ from undertow.learning.registry import Entry, load_serving
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.memory import settle
 from undertow.runtime.retry import backoff
-
-if TYPE_CHECKING:
-    from services.model_server.settings import Settings
-    from undertow.runtime.service import Runtime
+from undertow.runtime.service import Runtime
 
 GROUP = "model_server"
 AUDITED = 5_000  # records read back: more than an hour of explorations

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from undertow.bus.ports import Topic
+from undertow.contracts.audit import AuditChain
 from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.control import Command, ControlFact, GuardianState, Verb
 from undertow.contracts.messages.decision import Decision, Features, Signal, Verdict
-from undertow.contracts.messages.trading import TradeClosed
+from undertow.contracts.messages.trading import OrderFact, TradeClosed
 from undertow.contracts.streams import AUDIT, SIGNALS
 from undertow.domain.state import TradingState, most_severe
 from undertow.learning.grid import ARM_COLUMNS, ARM_INDEX, ARMS, REST_NS, Arm, model_input
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from undertow.contracts.audit import AuditChain
-    from undertow.contracts.messages.trading import OrderFact
-    from undertow.learning.policy import Choice, ThompsonPolicy
-    from undertow.learning.scoring import Scorer
+from undertow.learning.policy import Choice, ThompsonPolicy
+from undertow.learning.scoring import Scorer
 
 SOURCE: Final = "model_server"
 REMEMBERED: Final = 10_000

@@ -1,7 +1,7 @@
 """What is stored where, and when: rows gather per message kind, symbol and hour until a part is due. Pure.
 
-A part's name carries the last entry id it holds for its stream key, so that after a crash between the rename and the acknowledgement
-the redelivered rows are known to be stored already.
+Per stream key the last stored entry id is remembered, so that rows that come again after a crash between the rename and the
+acknowledgement are known to be stored already.
 """
 
 from __future__ import annotations
