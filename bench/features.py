@@ -28,11 +28,18 @@ from undertow.features.events import END, Events, events_of
 from undertow.features.kernel import FeatureState, TriggerRule, advance, sweep
 from undertow.features.warm import warm
 
-COMMAND = "python bench/features.py"
+COMMAND = "python -m bench.features"
+_told: dict[str, float] = {}
 
 
-def tell(name: str, value: float, unit: str, **more: object) -> None:
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, **more, "command": COMMAND}), flush=True)
+def tell(name: str, value: float, unit: str, ratio_to: str | None = None, **more: object) -> None:
+    """Print a row; `ratio_to` names one of the rows before it."""
+    _told[name] = value
+    ratio = {"ratio_to": ratio_to, "ratio": round(value / _told[ratio_to], 3)} if ratio_to else {}
+    print(
+        json.dumps({"name": name, "value": round(value, 3), "unit": unit, **ratio, **more, "command": COMMAND}),
+        flush=True,
+    )
 
 
 def compile_cold() -> None:
@@ -43,7 +50,7 @@ def compile_cold() -> None:
             done = subprocess.run(
                 [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
             )
-            tell(name, float(done.stdout), "s")
+            tell(name, float(done.stdout), "s", "features_compile_cold")
 
 
 def repeated(events: Events, times: int) -> Events:
@@ -73,6 +80,7 @@ def sweeps() -> None:
             f"features_sweep_1_per_{per_vector}",
             rows / min(took),
             "events/s",
+            "features_sweep_1_per_10000",
             events=rows,
             vectors=len(vectors.rows),
         )
@@ -95,6 +103,7 @@ def hub() -> None:
             f"feature_hub_batch_of_{size}",
             p50,
             "us",
+            "feature_hub_batch_of_1",
             p99=round(float(p99), 1),
             messages_per_s=round(20_000 / sum(took) * 1e6),
         )
@@ -117,8 +126,7 @@ def trigger() -> None:
         found = core.on_batch([delivery(number, message)])
         took.append((time.perf_counter_ns() - start) / 1e3)
         assert len(found) == 1
-    p50, p99 = np.percentile(took[200:], (50, 99))
-    tell("feature_update_and_vector_message", p50, "us", p99=round(float(p99), 1), rate="hot loop")
+    whole = np.percentile(took[200:], (50, 99))
 
     state = core.feeds[SYMBOL].state
     end = Events(np.array([state.clock_ns]), np.array([END], dtype=np.uint8), np.zeros(1), np.zeros(1))
@@ -133,8 +141,11 @@ def trigger() -> None:
             advance(*state, parameters, *end, 0, 1, *out)
             took.append((time.perf_counter_ns() - start) / 1e3)
         costs[name] = np.percentile(took, (50, 99))
-    tell("feature_vector", costs["with"][0] - costs["without"][0], "us", p99=round(float(costs["with"][1]), 1))
-    tell("feature_kernel_call", costs["without"][0], "us", p99=round(float(costs["without"][1]), 1))
+    call = "feature_kernel_call"
+    tell(call, costs["without"][0], "us", p99=round(float(costs["without"][1]), 1))
+    tell("feature_vector", costs["with"][0] - costs["without"][0], "us", call, p99=round(float(costs["with"][1]), 1))
+    for share, value in zip(("p50", "p99"), whole, strict=True):
+        tell(f"feature_update_and_vector_message_{share}", float(value), "us", call, rate="hot loop")
 
 
 if __name__ == "__main__":

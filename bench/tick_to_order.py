@@ -111,8 +111,8 @@ class Run:
         return report, took
 
 
-def tell(name: str, value: float, floor: float | None = None, **more: object) -> None:
-    ratio = {"ratio_to": "floor", "ratio": round(value / floor, 2)} if floor else {"ratio_to": None, "ratio": None}
+def tell(name: str, value: float, to: tuple[str, float] | None = None, **more: object) -> None:
+    ratio = {"ratio_to": to[0], "ratio": round(value / to[1], 2)} if to else {"ratio_to": None, "ratio": None}
     print(json.dumps({"name": name, "value": round(value, 3), "unit": "ms", **ratio, "command": COMMAND, **more}))
 
 
@@ -131,12 +131,12 @@ def tell_run(label: str, triggers: Sequence[float], report: dict[str, Any], took
     }
     whole = report["tick_to_order_ms"]
     for share, least in floor.items():
-        tell(f"tick to order, {label}, {share}", whole[share], least, n=whole["n"], **rates)
+        tell(f"tick to order, {label}, {share}", whole[share], ("floor", least), n=whole["n"], **rates)
     for share, least in floor.items():
         tell(f"tick to order, {label}, floor, {share}", least, n=len(took), per_s=PER_S)
     for hop, figures in report["latency_ms"].items():
         for share in floor:
-            tell(f"hop {hop}, {label}, {share}", figures[share], n=figures["n"])
+            tell(f"hop {hop}, {label}, {share}", figures[share], ("tick to order", whole[share]), n=figures["n"])
 
 
 def main() -> None:
