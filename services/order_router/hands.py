@@ -135,7 +135,7 @@ class Hands:
         try:
             found = await self._venue.find_order(effect.symbol, effect.order_id)
             executions = await self._venue.executions(since_ns=effect.since_ns, order_id=effect.order_id)
-        except BaseException as error:
+        except BaseException as error:  # cancelled too: the core must know that it may ask again
             self._perform(self._core.on_lookup_failed(effect.order_id, self._clock.now_ns()))
             if isinstance(error, VenueError):
                 return
@@ -147,7 +147,7 @@ class Hands:
         try:
             positions = await self._venue.positions()
             executions = await self._venue.executions(since_ns=effect.since_ns)
-        except BaseException as error:
+        except BaseException as error:  # cancelled too: the core must know that it may ask again
             self._perform(self._core.on_refresh_failed(effect.symbol, self._clock.now_ns()))
             if isinstance(error, VenueError):
                 return

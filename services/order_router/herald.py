@@ -82,7 +82,7 @@ class Herald:
             self._put_back(batch)
             self._on_failed(error)
             return False
-        except BaseException:
+        except BaseException:  # cancelled too: what was not told is told again
             self._put_back(batch)
             raise
         self._recent.extend(batch)

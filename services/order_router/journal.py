@@ -64,7 +64,7 @@ class Journal:
         try:
             self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
             self.records, self.cut_bytes = self._load()
-        except BaseException:
+        except BaseException:  # interrupted too: the lock is given free whatever ended the reading
             os.close(self._lock)
             raise
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, Final
 from uuid import uuid4
@@ -21,7 +22,7 @@ _GOING_AWAY: Final = 1001
 CLOSE_SECONDS: Final = 0.5
 
 
-class Session:
+class Session(ABC):
     """What the three kinds of socket have in common.
 
     Args:
@@ -42,17 +43,17 @@ class Session:
         self._closing: tuple[int, bytes] | None = None
         self._transport: asyncio.WriteTransport | None = None
 
+    @abstractmethod
     def hear(self, message: dict[str, Any]) -> None:
         """Take one JSON object from the client."""
-        raise NotImplementedError
 
+    @abstractmethod
     def malformed(self) -> None:
         """Answer a text that is no JSON object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def left(self) -> None:
         """Forget the client."""
-        raise NotImplementedError
 
     def send(self, raw: bytes) -> None:
         """Queue one text frame; a client that does not read is cut."""

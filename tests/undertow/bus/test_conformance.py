@@ -187,7 +187,7 @@ async def test_a_batch_is_no_longer_than_asked(kind: Kind) -> None:
 async def test_a_waiting_reader_is_woken(kind: Kind) -> None:
     bus = kind.bus(block_ms=5000)
     waiting = asyncio.create_task(take(bus.reader("g", "c", [TOPIC]), 1))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # so that it waits on an empty stream
     await bus.publish(TOPIC, command(1))
     assert numbers(await waiting) == [1]
 

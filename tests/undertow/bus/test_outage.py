@@ -210,7 +210,7 @@ async def test_acknowledgements_wait_for_the_effects_they_confirm(server: RedisS
         reader._publisher_behind = lambda: behind
         reader.ack(first)
         reading = asyncio.create_task(anext(batches))
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.15)  # several reads in which nothing may be acknowledged
         (row,) = await bus.lags([TOPIC])
         assert row.pending == 1
         behind = False

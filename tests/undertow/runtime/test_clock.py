@@ -34,7 +34,7 @@ async def test_a_market_second_is_shorter_at_a_higher_rate() -> None:
 async def test_sleep_waits_for_the_market_to_start() -> None:
     clock = MarketClock(ClockReading(0, None, 1000.0))
     sleeping = asyncio.create_task(clock.sleep(1.0))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # in which the sleeper must not wake
     assert not sleeping.done()
     clock.set(ClockReading(0, time.time_ns(), 1000.0))
     async with asyncio.timeout(2):

@@ -55,7 +55,7 @@ class LittleVenue:
         queue = self.queued[asked.path]
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         if answer == "silence":
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # longer than the client waits
         if answer == "cut":
             asked.transport.abort()
         if isinstance(answer, tuple):
