@@ -158,7 +158,9 @@ class FleetRun:
             (plan.state / name).mkdir(parents=True, exist_ok=True)
             await self._supervisor.start(plan.spec(name))
         await self._unless_stopped(self._until_ready(plan, SERVICES))
-        if plan.has_paper_venue and not self._stop.is_set():
+        if self._stop.is_set():
+            return
+        if plan.has_paper_venue:
             status, answer = await self._http.post_json(f"{plan.url('venue')}/control/start", {})
             if status != 200:  # noqa: PLR2004 - HTTP
                 raise CommandError(ExitCode.ERROR, f"the venue did not open its market: {answer}")

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import pytest
 
@@ -106,14 +107,30 @@ def test_every_frame_of_a_recorded_tape_goes_through_the_fleet(start):
     assert report["orders_submitted"] > 0, report
 
 
-@pytest.mark.parametrize("seconds", [0.5, 2.5, 6.0])
-def test_an_interrupt_during_start_up_leaves_nothing(start, seconds):
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    deadline = monotonic() + seconds
+    while not holds():
+        assert monotonic() < deadline
+        sleep(0.005)
+
+
+@pytest.mark.parametrize("newest", ["cli.warm", "redis", "venue", "guardian", "admin"])
+def test_an_interrupt_during_start_up_leaves_nothing(start, newest):
+    """Interrupt as soon as the process `newest` is there; those after it are not yet."""
     fleet = start()
-    sleep(seconds)
+    until(lambda: fleet.pids(newest))
     fleet.interrupt()
     assert_clean(fleet, fleet.wait(60))
     report = fleet.home / "var" / "run-report.json"
     assert not report.exists() or fleet.report()["errors"] == 0, fleet.report()
+
+
+def test_an_interrupt_while_the_launcher_still_imports_leaves_nothing(start):
+    fleet = start()
+    maps = Path(f"/proc/{fleet.launcher.pid}/maps")
+    until(lambda: "_pydantic_core" in maps.read_text())
+    fleet.interrupt()
+    assert_clean(fleet, fleet.wait(60))
 
 
 def test_ctrl_c_in_a_terminal_stops_the_fleet_and_not_make(tmp_path):
