@@ -21,7 +21,6 @@ from typer.exceptions import TyperException
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
-from services.cli.terminal import foreground
 from services.cli.workspace import claimed
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
@@ -124,7 +123,7 @@ def run(
         var=settings.var,
     )
     screen = Screen(stderr=as_json)
-    with claimed(settings.var), foreground():
+    with claimed(settings.var):
         report = asyncio.run(FleetRun(options, screen).run())
     _print_report(report, settings.var / "run-report.json", screen, as_json=as_json)
     if report["failures"]:
