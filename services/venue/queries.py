@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from services.venue import answers as code
+from services.venue import requests
 from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
 from services.venue.market import Market
@@ -221,6 +222,16 @@ def find_market(markets: Mapping[str, Market], symbol: str) -> Market:
     if symbol not in markets:
         raise Refusal(code.PARAMETER, "params error: symbol invalid")
     return markets[symbol]
+
+
+def market_of(markets: Mapping[str, Market], body: Item) -> Market:
+    """Find the symbol that a body names.
+
+    Raises:
+        Refusal: 10001.
+    """
+    requests.check_category(body)
+    return find_market(markets, requests.text(body, "symbol"))
 
 
 def filters_of(filter_name: str) -> Callable[[Order], bool]:

@@ -105,6 +105,16 @@ def number(body: Mapping[str, object], key: str) -> Decimal | None:
     return Decimal(value)
 
 
+def check_category(body: Mapping[str, object]) -> None:
+    """Accept the linear category only.
+
+    Raises:
+        Refusal: 10001.
+    """
+    if body.get("category") != "linear":
+        raise Refusal(code.PARAMETER, "params error: Category is invalid")
+
+
 def check_position_index(body: Mapping[str, object]) -> None:
     """Accept the one-way index only.
 
