@@ -8,6 +8,7 @@ from uuid import uuid5
 from services.venue import orders as status
 from services.venue.accounts import Account
 from services.venue.bookkeeping import NAMESPACE
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.orders import Order
 
@@ -30,9 +31,10 @@ class LiveOrders:
         self.conditional: dict[str, dict[int, Order]] = {symbol: {} for symbol in markets}
         self._made = 0
 
-    def make(self, account: Account, market: Market, side: int, order_type: str, lots: int, now_ns: int) -> Order:
+    def make(self, account: Account, holding: Holding, side: int, order_type: str, lots: int, now_ns: int) -> Order:
         """Give a new order that nobody knows of yet."""
         self._made += 1
+        market = holding.market
         return Order(
             number=self._made,
             order_id=str(uuid5(NAMESPACE, f"{account.uid}/order/{account.next_number()}")),
@@ -40,6 +42,7 @@ class LiveOrders:
             uid=account.uid,
             symbol=market.symbol,
             scale=market.scale,
+            index=holding.index,
             side=side,
             order_type=order_type,
             time_in_force="IOC",
@@ -74,7 +77,7 @@ class LiveOrders:
         order.cancel_type, order.updated_ms = cancel_type, now_ns // _MS
         self.finish(order, status.DEACTIVATED if waited else status.CANCELLED)
         if order.stop_order_type in _STOP_KINDS:
-            holding = self._accounts[order.uid].holding(self._markets[order.symbol])
+            holding = self._accounts[order.uid].holding(self._markets[order.symbol], order.index)
             holding.stop = None if holding.stop is order else holding.stop
             holding.target = None if holding.target is order else holding.target
 

@@ -8,10 +8,11 @@ from services.venue import answers as code
 from services.venue import requests
 from services.venue.accounts import Account
 from services.venue.answers import Refusal
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.orders import UNTRIGGERED, Order
 from undertow.matching import money as kernel
-from undertow.matching.ladder import BUY, SELL
+from undertow.matching.ladder import BUY
 from undertow.matching.scale import LARGEST_VALUE, from_units
 
 MOST_OPEN: Final = 500
@@ -25,7 +26,7 @@ def check_count(account: Account, market: Market, *, conditional: bool) -> None:
     Raises:
         Refusal: 110009, 110020.
     """
-    mine = [order for order in account.open.values() if order.symbol == market.symbol]
+    mine = account.orders_in(market)
     waiting = sum(1 for o in mine if o.status == UNTRIGGERED and o.stop_order_type == "Stop")
     if conditional and waiting >= _MOST_CONDITIONAL:
         raise Refusal(code.TOO_MANY_STOPS, "You have too many conditional orders")
@@ -51,16 +52,15 @@ def reprice(account: Account, market: Market, order: Order) -> None:
     order.tick = market.protective_tick(order.side) or order.tick
 
 
-def check_reduces(account: Account, market: Market, side: int) -> None:
+def check_reduces(holding: Holding, side: int) -> None:
     """Check that there is something to reduce.
 
     Raises:
         Refusal: 110017.
     """
-    lots = account.holding(market).lots
-    if not lots:
+    if not holding.lots:
         raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "current position is zero, cannot fix reduce-only order qty")
-    if (lots > 0) != (side == SELL):
+    if not holding.closable(side):
         raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "Reduce-only rule not satisfied")
 
 
@@ -91,7 +91,7 @@ def check_funds(account: Account, market: Market, order: Order) -> None:
         Refusal: 110007, 110086, 110090.
     """
     tick = order.tick or market.matcher.best(1 - order.side) or 0
-    holding = account.holding(market)
+    holding = account.holding(market, order.index)
     del account.open[order.order_id]
     before = account.order_margin()
     after = account.order_margin(order, tick)

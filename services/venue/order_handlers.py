@@ -56,14 +56,14 @@ class OrderHandlers:
 
     def _create(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
-        wanted = requests.read_create(body, market)
+        wanted = requests.read_create(body, market, hedged=market.symbol in account.hedged)
         if wanted.link_id and wanted.link_id in account.links:
             self.duplicates_refused += 1
             raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
         check_count(account, market, conditional=bool(wanted.trigger))
         check_trigger_side(market, wanted)
         if wanted.reduce_only and not wanted.trigger:
-            check_reduces(account, market, wanted.side)
+            check_reduces(account.holding(market, wanted.index), wanted.side)
         if wanted.order_type == "Market" and not wanted.trigger and market.best(1 - wanted.side) is None:
             raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
         order = self._life.make(account, market, wanted, now_ns)

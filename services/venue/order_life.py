@@ -10,12 +10,12 @@ from services.venue import orders as status
 from services.venue.accounts import Account
 from services.venue.answers import Item
 from services.venue.bookkeeping import Books
+from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.orders import Order
 from services.venue.protection import Protection
 from services.venue.requests import RISES, Wanted
-from undertow.matching.ladder import SELL
 from undertow.matching.matcher import Fill
 
 _MS: Final = 1_000_000
@@ -40,7 +40,8 @@ class OrderLife:
 
     def make(self, account: Account, market: Market, wanted: Wanted, now_ns: int) -> Order:
         """Take a checked request in: acknowledged, not yet in effect."""
-        order = self._live.make(account, market, wanted.side, wanted.order_type, wanted.lots, now_ns)
+        holding = account.holding(market, wanted.index)
+        order = self._live.make(account, holding, wanted.side, wanted.order_type, wanted.lots, now_ns)
         order.link_id, order.time_in_force, order.tick = wanted.link_id, wanted.time_in_force, wanted.tick
         order.reduce_only, order.close_on_trigger = wanted.reduce_only, wanted.close_on_trigger
         order.trigger, order.trigger_by = wanted.trigger, wanted.trigger_by
@@ -57,35 +58,36 @@ class OrderLife:
         if order.status != status.CREATED:
             return  # ended on its way, by a liquidation
         order.updated_ms = now_ns // _MS
-        account, market = self._accounts[order.uid], self._markets[order.symbol]
+        account, holding = self._of(order)
         if order.trigger:
             self._live.wait(order)
-            self._show(account, market, order)
+            self._show(account, holding, order)
             return
-        self._match(account, market, order, now_ns)
+        self._match(account, holding, order, now_ns)
 
     def amend(self, order: Order, *, tick: int, lots: int, trigger: Decimal, now_ns: int) -> None:
         """Change an open order; only a smaller quantity at the same price keeps its place in the queue."""
         if not order.is_open:
             return
-        account, market = self._accounts[order.uid], self._markets[order.symbol]
+        account, holding = self._of(order)
+        matcher = holding.market.matcher
         order.updated_ms = now_ns // _MS
         keeps_place = tick == order.tick and lots <= order.lots
         order.tick, order.lots, order.trigger = tick, lots, trigger
         if order.status == status.UNTRIGGERED:
-            self._show(account, market, order)
+            self._show(account, holding, order)
         elif keeps_place:
-            market.matcher.set_leaves(order.number, order.leaves)
-            self._show(account, market, order)
+            matcher.set_leaves(order.number, order.leaves)
+            self._show(account, holding, order)
         else:
-            market.matcher.set_leaves(order.number, 0)
-            self._match(account, market, order, now_ns)
+            matcher.set_leaves(order.number, 0)
+            self._match(account, holding, order, now_ns)
 
     def cancel(self, orders: Iterable[Order], cancel_type: str, now_ns: int) -> None:
         """End open orders; those already closed stay as they are."""
         for order in orders:
             if order.is_open or order.status == status.CREATED:
-                self._end(self._accounts[order.uid], self._markets[order.symbol], order, cancel_type, now_ns)
+                self._end(*self._of(order), order, cancel_type, now_ns)
 
     def on_fills(self, market: Market, fills: list[Fill], now_ns: int) -> None:
         """Book what the kernel filled of our resting orders."""
@@ -93,14 +95,14 @@ class OrderLife:
             order = self._live.working.get(number)
             if order is None:
                 continue  # ended by an earlier fill of the same frame
-            account = self._accounts[order.uid]
-            item = self._books.fill(account, market, order, tick, min(lots, order.leaves), now_ns, is_maker=True)
+            account, holding = self._of(order)
+            item = self._books.fill(account, holding, order, tick, min(lots, order.leaves), now_ns, is_maker=True)
             if not order.leaves:
                 self._live.finish(order, status.FILLED)
             else:
                 order.status = status.PARTIALLY_FILLED
                 market.matcher.set_leaves(order.number, order.leaves)
-            self.after_fill(account, market, order, [item], now_ns)
+            self.after_fill(account, holding, order, [item], now_ns)
 
     def check_triggers(self, market: Market, now_ns: int) -> None:
         """Release the conditional orders whose price has come."""
@@ -113,27 +115,27 @@ class OrderLife:
             reached = price >= order.trigger if order.trigger_direction == RISES else price <= order.trigger
             if not price or not reached or order.status != status.UNTRIGGERED:
                 continue
-            account = self._accounts[order.uid]
+            account, holding = self._of(order)
             del waiting[order.number]
-            self._protection.release(account.holding(market), order)
+            self._protection.release(holding, order)
             order.status = status.TRIGGERED
             order.updated_ms = now_ns // _MS
-            self._show(account, market, order)
-            self._match(account, market, order, now_ns)
+            self._show(account, holding, order)
+            self._match(account, holding, order, now_ns)
 
-    def after_fill(self, account: Account, market: Market, order: Order, executions: list[Item], now_ns: int) -> None:
+    def after_fill(self, account: Account, holding: Holding, order: Order, executions: list[Item], now_ns: int) -> None:
         """Let stops and reduce-only orders follow the position, and publish all that changed."""
-        changed = [order, *self._protection.follow(account, account.holding(market), order, now_ns)]
-        changed += self._fit_reduce_only(account, market, order, now_ns)
-        self._books.publish(account, market, executions, changed, wallet=True)
+        changed = [order, *self._protection.follow(account, holding, order, now_ns)]
+        changed += self._fit_reduce_only(account, holding, order, now_ns)
+        self._books.publish(account, holding, executions, changed, wallet=True)
 
-    def _match(self, account: Account, market: Market, order: Order, now_ns: int) -> None:
-        matcher = market.matcher
+    def _match(self, account: Account, holding: Holding, order: Order, now_ns: int) -> None:
+        market, matcher = holding.market, holding.market.matcher
         self._live.working.pop(order.number, None)
         if order.reduce_only:
-            closable = _closable(account, market, order)
+            closable = holding.closable(order.side)
             if not closable:
-                self._end(account, market, order, "CancelByReduceOnly", now_ns)
+                self._end(account, holding, order, "CancelByReduceOnly", now_ns)
                 return
             order.lots = order.filled + min(closable, order.leaves or closable)
         if order.order_type == "Market":
@@ -141,12 +143,12 @@ class OrderLife:
         crosses = bool(order.tick) and matcher.would_take(order.side, order.tick)
         if crosses and order.time_in_force == "PostOnly":
             order.reject_reason = "EC_PostOnlyWillTakeLiquidity"
-            self._end(account, market, order, status.NO_CANCEL, now_ns)
+            self._end(account, holding, order, status.NO_CANCEL, now_ns)
             return
         whole = order.time_in_force == "FOK"
         fills = matcher.take(order.number, order.side, order.tick, order.leaves, whole=whole) if crosses else []
         executions = [
-            self._books.fill(account, market, order, tick, lots, now_ns, is_maker=False) for _, tick, lots in fills
+            self._books.fill(account, holding, order, tick, lots, now_ns, is_maker=False) for _, tick, lots in fills
         ]
         if not order.leaves:
             self._live.finish(order, status.FILLED)
@@ -157,35 +159,34 @@ class OrderLife:
         else:
             self._live.rest(order)
         if executions:
-            self.after_fill(account, market, order, executions, now_ns)
+            self.after_fill(account, holding, order, executions, now_ns)
         else:
-            self._show(account, market, order)
+            self._show(account, holding, order)
 
-    def _fit_reduce_only(self, account: Account, market: Market, filled: Order, now_ns: int) -> list[Order]:
+    def _fit_reduce_only(self, account: Account, holding: Holding, filled: Order, now_ns: int) -> list[Order]:
         changed = []
         for order in list(account.open.values()):
-            if order is filled or not order.reduce_only or order.symbol != market.symbol:
+            if order is filled or not order.reduce_only or order.number not in self._live.working:
                 continue
-            if order.number not in self._live.working:
+            if (order.symbol, order.index) != (holding.market.symbol, holding.index):
                 continue
-            closable = _closable(account, market, order)
+            closable = holding.closable(order.side)
             if not closable:
                 self._live.close(order, "CancelByReduceOnly", now_ns)
                 changed.append(order)
             elif order.leaves > closable:
                 order.lots, order.updated_ms = order.filled + closable, now_ns // _MS
-                market.matcher.set_leaves(order.number, closable)
+                holding.market.matcher.set_leaves(order.number, closable)
                 changed.append(order)
         return changed
 
-    def _end(self, account: Account, market: Market, order: Order, cancel_type: str, now_ns: int) -> None:
+    def _of(self, order: Order) -> tuple[Account, Holding]:
+        account = self._accounts[order.uid]
+        return account, account.holding(self._markets[order.symbol], order.index)
+
+    def _end(self, account: Account, holding: Holding, order: Order, cancel_type: str, now_ns: int) -> None:
         self._live.close(order, cancel_type, now_ns)
-        self._show(account, market, order)
+        self._show(account, holding, order)
 
-    def _show(self, account: Account, market: Market, order: Order) -> None:
-        self._books.publish(account, market, [], [order], wallet=False)
-
-
-def _closable(account: Account, market: Market, order: Order) -> int:
-    lots = account.holding(market).lots
-    return abs(lots) if lots and (lots > 0) == (order.side == SELL) else 0
+    def _show(self, account: Account, holding: Holding, order: Order) -> None:
+        self._books.publish(account, holding, [], [order], wallet=False)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from services.venue.accounts import Account, Holding
+from services.venue.accounts import Account
+from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.orders import Order
 from services.venue.requests import FALLS, RISES
@@ -35,7 +36,7 @@ class Protection:
             return None
         side = SELL if holding.lots > 0 else BUY
         if existing is None:
-            existing = self._live.make(account, holding.market, side, "Market", abs(holding.lots), now_ns)
+            existing = self._live.make(account, holding, side, "Market", abs(holding.lots), now_ns)
             existing.reduce_only = existing.close_on_trigger = True
             existing.stop_order_type, existing.create_type = kind, f"CreateBy{kind}"
             existing.trigger_direction = FALLS if (side == SELL) == (kind == "StopLoss") else RISES
