@@ -18,6 +18,7 @@ class VenueClock(MarketClock):
     Args:
         origin_ns: market time of the first frame.
         rate: market seconds per wall second.
+        follows_wall: whether the market starts at the wall time of its start instead of at its origin; what lies between is played at once.
         wall: the wall clock, ns.
         steady: a clock that never jumps, ns.
     """
@@ -26,18 +27,23 @@ class VenueClock(MarketClock):
         self,
         origin_ns: int,
         rate: float,
+        *,
+        follows_wall: bool = False,
         wall: Callable[[], int] = time.time_ns,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         super().__init__(ClockReading(origin_ns, None, rate), wall)
         self._wall_now = wall
         self._steady = steady
+        self._follows_wall = follows_wall
         self.reading = ClockReading(origin_ns, None, rate)
 
     def start(self) -> ClockReading:
         """Schedule the start, once; the second call changes nothing."""
         if self.reading.wall_origin_ns is None:
-            self.reading = ClockReading(self.reading.origin_ns, self._wall_now() + START_DELAY_NS, self.reading.rate)
+            start_ns = self._wall_now() + START_DELAY_NS
+            origin_ns = max(start_ns, self.reading.origin_ns) if self._follows_wall else self.reading.origin_ns
+            self.reading = ClockReading(origin_ns, start_ns, self.reading.rate)
             self.set(self.reading)
         return self.reading
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from services.venue.settings import Settings
-from undertow.markets.generated import GeneratedMarket
+from undertow.markets.generated import ORIGIN_NS, GeneratedMarket
 from undertow.markets.injection import InjectedSource
 from undertow.markets.instruments import known_symbols
 from undertow.markets.ports import FrameSource
@@ -44,7 +45,8 @@ def open_market(settings: Settings) -> FrameSource:
     if paper.tape is None:
         _require_known(settings.symbols, f"{PREFIX}SYMBOLS", "name some of these")
         try:
-            return GeneratedMarket(symbols=settings.symbols, seed=paper.seed)
+            origin_ns = time.time_ns() if paper.origin == "now" else ORIGIN_NS
+            return GeneratedMarket(symbols=settings.symbols, seed=paper.seed, origin_ns=origin_ns)
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
     try:
