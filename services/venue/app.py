@@ -53,7 +53,7 @@ class Venue:
         choice = choose_market(settings)
         source = choice.source
         instruments, tiers = instruments_for(source.symbols), risk_tiers_for(source.symbols)
-        self.clock = VenueClock(source.origin_ns, paper.rate)
+        self.clock = VenueClock(None if paper.origin == "now" else source.origin_ns, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label
         ring = KeyRing(PAPER_KEYS)
@@ -66,13 +66,15 @@ class Venue:
             [account],
             book_depth=source.book_depth,
             order_latency_ns=paper.order_latency_ms * 1_000_000,
-            opened_ns=source.origin_ns,
+            opened_ns=self.clock.now_ns(),
         )
         board = Board(source.symbols)
         public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
-        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, private)
+        self.replay = Replay(
+            source.label, choice.frames_total, choice.feed(self.clock), self.clock, core, board, public, private
+        )
         front = Front(
             self.clock,
             MarketPages(board, instruments, tiers),
@@ -102,7 +104,7 @@ class Venue:
             self._listening = True
             if self._paper.start == "immediately":
                 self.clock.start()
-            self._runtime.log.info("market", label=self.replay.source.label, rate=self._paper.rate)
+            self._runtime.log.info("market", label=self.replay.label, rate=self._paper.rate)
             await self.replay.run()
         finally:
             self._sockets.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from services.venue.clock import VenueClock
+from services.venue.feed import Feed, Played
 from services.venue.settings import Settings
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.injection import InjectedSource
@@ -20,6 +22,13 @@ class Choice:
 
     source: FrameSource
     frames_total: int | None
+
+    def feed(self, clock: VenueClock) -> Feed:
+        """Play the source; a generated market begins where the clock does."""
+        source = self.source
+        if isinstance(source, GeneratedMarket):
+            return Played(lambda: replace(source, origin_ns=clock.reading.origin_ns).frames(), clock)
+        return Played(source.frames, clock)
 
 
 def choose_market(settings: Settings) -> Choice:

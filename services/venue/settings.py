@@ -20,6 +20,8 @@ class PaperSettings(Section):
     Attributes:
         tape: a recording to replay; None means the generated market.
         seed: of the generated market and of injected cascades.
+        origin: where market time begins: as recorded (for the generated market a fixed day in August 2026), or now, at the wall time of
+            the start, for clients that sign with the wall clock.
         rate: market seconds per wall second.
         start: whether the market opens by itself or waits for `POST /control/start`.
         inject: whether cascades are planted into the tape.
@@ -32,6 +34,7 @@ class PaperSettings(Section):
 
     tape: Path | None = Field(default=None, description="a file of recorded frames")
     seed: int = Field(default=7, description="a whole number")
+    origin: Literal["recorded", "now"] = Field(default="recorded", description="recorded or now")
     rate: float = Field(default=1.0, gt=0, le=1000, description="a number above 0, at most 1000")
     start: Literal["immediately", "on_command"] = Field(default="immediately", description="immediately or on_command")
     inject: bool = Field(default=False, description="true or false")
@@ -81,6 +84,12 @@ class Settings(ServiceSettings):
                 f"{PREFIX}PAPER__INJECT",
                 "cascades are injected into a tape, and there is none",
                 f"set {PREFIX}PAPER__TAPE or unset it",
+            )
+        if paper.origin == "now" and paper.tape is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__ORIGIN",
+                "the frames of a tape carry the times of their recording, they cannot begin now",
+                f"unset it, or unset {PREFIX}PAPER__TAPE for the generated market",
             )
         if (paper.tls_certificate is None) != (paper.tls_key is None):
             missing = "TLS_KEY" if paper.tls_key is None else "TLS_CERTIFICATE"
