@@ -24,7 +24,7 @@ from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.settings import PaperSettings, Settings
 from services.venue.trade_socket import TradeHub
-from undertow.markets.instruments import instruments_for, risk_tiers_for
+from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import PREFIX
@@ -52,7 +52,7 @@ class Venue:
         paper = settings.paper
         choice = choose_market(settings)
         source = choice.source
-        instruments, tiers = instruments_for(source.symbols), risk_tiers_for(source.symbols)
+        instruments, tiers = source.instruments, risk_tiers_for(source.symbols)
         self.clock = VenueClock(None if paper.origin == "now" else source.origin_ns, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label

@@ -11,7 +11,8 @@ from undertow.markets.generated import GeneratedMarket
 from undertow.markets.injection import InjectedSource
 from undertow.markets.instruments import known_symbols
 from undertow.markets.ports import FrameSource
-from undertow.markets.tape import TapeError, TapeSource
+from undertow.markets.rawlines import TapeError
+from undertow.markets.recordings import Recording, open_recording
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
@@ -38,7 +39,7 @@ def choose_market(settings: Settings) -> Choice:
         ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
     """
     source = open_market(settings)
-    if isinstance(source, TapeSource):
+    if isinstance(source, Recording):
         return Choice(source, source.frame_count)
     return Choice(source, None if settings.paper.tape is None else sum(1 for _ in source.frames()))
 
@@ -57,7 +58,7 @@ def open_market(settings: Settings) -> FrameSource:
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
     try:
-        tape = TapeSource(paper.tape)
+        tape = open_recording(paper.tape)
     except TapeError as error:
         rule = str(error).removesuffix(f"; {error.remedy}")
         raise ConfigurationError(f"{PREFIX}PAPER__TAPE", rule, error.remedy) from error

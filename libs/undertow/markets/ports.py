@@ -1,10 +1,10 @@
-"""Where the paper venue's market comes from: recorded tapes and generated markets, all as Bybit frames with the time they are sent."""
+"""Where the paper venue's market comes from: recordings and generated markets, all as Bybit frames with the time they are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class FrameSource(Protocol):
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols that occur."""
+        ...
+
+    @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """Their contracts, as `/v5/market/instruments-info` spells them."""
         ...
 
     @property
