@@ -53,7 +53,7 @@ class Venue:
         choice = choose_market(settings)
         source = choice.source
         instruments, tiers = source.instruments, risk_tiers_for(source.symbols)
-        self.clock = VenueClock(None if paper.origin == "now" else source.origin_ns, paper.rate)
+        self.clock = VenueClock(source.origin_ns if paper.origin == "recorded" else None, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label
         ring = KeyRing(PAPER_KEYS)
@@ -73,7 +73,14 @@ class Venue:
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
         self.replay = Replay(
-            source.label, choice.frames_total, choice.feed(self.clock), self.clock, core, board, public, private
+            source.label,
+            choice.frames_total,
+            choice.feed(self.clock, runtime.log),
+            self.clock,
+            core,
+            board,
+            public,
+            private,
         )
         front = Front(
             self.clock,
@@ -94,7 +101,11 @@ class Venue:
         self.tls_port = 0
 
     async def run(self) -> None:
-        """Serve and play until cancelled."""
+        """Serve and play until cancelled.
+
+        Raises:
+            ConfigurationError: the TLS port is in use, or the upstream cannot be followed.
+        """
         runner = web.AppRunner(
             self._application, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
         )
@@ -112,8 +123,8 @@ class Venue:
             await runner.cleanup()
 
     def unready_reason(self) -> str | None:
-        """Give the reason while the port is not served yet."""
-        return None if self._listening else "starting: the port is not served yet"
+        """Give the reason while the port is not served yet, or the market is out of reach."""
+        return self.replay.unready_reason() if self._listening else "starting: the port is not served yet"
 
     async def _listen(self, runner: web.AppRunner) -> None:
         listener = self._runtime.listener

@@ -1,4 +1,4 @@
-"""What the market's task asks for its next frame: a source played at market time."""
+"""What the market's task asks for its next frame, and the feed of a source that is there in advance."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class Feed(Protocol):
 
     async def wait(self, longest_s: float) -> None:
         """Return when a frame may be due, at the latest after this many wall seconds."""
+        ...
+
+    def unready_reason(self) -> str | None:
+        """Say why no frames can come now, though the market has not ended."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
         ...
 
 
@@ -59,6 +67,13 @@ class Played:
         """Return when the next frame is due, at the latest after this many wall seconds."""
         left = longest_s if self._next is None else self._clock.wall_seconds_until(self._next.at_ns)
         await asyncio.sleep(max(0.0, min(longest_s, left)))
+
+    def unready_reason(self) -> str | None:
+        """Give None: what is there in advance can always be played."""
+        return None
+
+    async def close(self) -> None:
+        """Hold nothing."""
 
     def _advance(self) -> None:
         if self._frames is not None:

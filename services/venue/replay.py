@@ -75,7 +75,21 @@ class Replay:
         self._private = private
 
     async def run(self) -> None:
-        """Play until cancelled."""
+        """Play until cancelled.
+
+        Raises:
+            ConfigurationError: the market turns out not to be had.
+        """
+        try:
+            await self._play()
+        finally:
+            await self._feed.close()
+
+    def unready_reason(self) -> str | None:
+        """Say why no frames can come now, though the market has not ended."""
+        return self._feed.unready_reason()
+
+    async def _play(self) -> None:
         stretch = 0
         while True:
             frame = self._feed.take()

@@ -22,8 +22,8 @@ class MarketFrame:
     injected: bool = False
 
 
-class FrameSource(Protocol):
-    """A market. Iterating twice gives the same frames."""
+class MarketSource(Protocol):
+    """What is known of a market before its first frame, wherever the frames come from."""
 
     @property
     def label(self) -> str:
@@ -44,6 +44,15 @@ class FrameSource(Protocol):
     def book_depth(self) -> int:
         """Depth of its orderbook topics."""
         ...
+
+    @property
+    def origin_ns(self) -> int | None:
+        """Market time of the first frame; None where that is the wall time of the start."""
+        ...
+
+
+class FrameSource(MarketSource, Protocol):
+    """A market that is there in advance. Iterating twice gives the same frames."""
 
     @property
     def origin_ns(self) -> int:
