@@ -18,11 +18,13 @@ from services.venue.front import Front, Sockets
 from services.venue.keys import ACCOUNT_UID, PAPER_KEYS, KeyRing
 from services.venue.limits import AddressLimit, EndpointLimits
 from services.venue.market_choice import choose_market
+from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.settings import PaperSettings, Settings
+from services.venue.spot_floor import SpotFloor
 from services.venue.trade_socket import TradeHub
 from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
@@ -68,14 +70,17 @@ class Venue:
             order_latency_ns=paper.order_latency_ms * 1_000_000,
             opened_ns=source.origin_ns,
         )
-        board = Board(source.symbols)
-        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        board = Board(source.symbols, source.book_depth)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals))
+        spot = SpotFloor(board, instruments, paper.seed)
+        runtime.facts["spot_market"] = spot.label
+        private = PrivateHub(ring, self.clock)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
-        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
-        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, private)
+        self._sockets = Sockets(public, spot.hub, private, TradeHub(desk, ring, self.clock))
+        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, spot, private)
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers),
+            MarketPages(board, instruments, tiers, spot),
             desk,
             ring,
             self._sockets,

@@ -11,6 +11,7 @@ from services.venue.board import Board
 from services.venue.clock import VenueClock
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
+from services.venue.spot_floor import SpotFloor
 from undertow.markets.ports import FrameSource
 
 PULSE_SECONDS: Final = 0.005
@@ -41,6 +42,7 @@ class Replay:
         core: the venue itself.
         board: for those who ask or join later.
         public: gets the frames.
+        spot: moves with them.
         private: gets what happened to accounts.
 
     Attributes:
@@ -57,6 +59,7 @@ class Replay:
         core: TimedCore,
         board: Board,
         public: PublicHub,
+        spot: SpotFloor,
         private: PrivateHub,
     ) -> None:
         self.source = source
@@ -68,6 +71,7 @@ class Replay:
         self._core = core
         self._board = board
         self._public = public
+        self._spot = spot
         self._private = private
 
     async def run(self) -> None:
@@ -82,21 +86,30 @@ class Replay:
                 stretch = 0
             stretch += 1
             now_ns = self._clock.now_ns()
+            self._pass_time(frame.at_ns)
             topic = self._board.saw(frame.raw)
             events = self._core.on_frame(frame.raw, now_ns)
-            self._public.broadcast(topic, frame.raw)
+            self._public.on_frame(topic, frame.raw, frame.at_ns)
+            self._spot.follow(topic, frame.at_ns)
             self._tell(events)
             self.frames_sent += 1
             self.frames_injected += frame.injected
         self.finished = True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
+            self._pass_time(self._clock.now_ns())
             self._tell(self._core.on_time(self._clock.now_ns()))
 
     async def _wait(self, at_ns: int) -> None:
         while not self._due(at_ns):
             await asyncio.sleep(max(0.0, min(PULSE_SECONDS, self._clock.wall_seconds_until(at_ns))))
-            self._tell(self._core.on_time(self._clock.now_ns()))
+            now_ns = self._clock.now_ns()
+            self._pass_time(min(now_ns, at_ns))
+            self._tell(self._core.on_time(now_ns))
+
+    def _pass_time(self, now_ns: int) -> None:
+        self._public.pass_time(now_ns)
+        self._spot.hub.pass_time(now_ns)
 
     def _due(self, at_ns: int) -> bool:
         return self._clock.now_ns() >= at_ns and self._clock.is_open

@@ -41,6 +41,11 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of its kline topics; the venue builds the others from the trades."""
+        ...
+
+    @property
     def origin_ns(self) -> int:
         """Market time of the first frame."""
         ...

@@ -292,10 +292,12 @@ async def test_whoever_joins_in_the_middle_starts_with_snapshots_before_the_ackn
 @pytest.mark.parametrize(
     ("topic", "why"),
     [
-        ("orderbook.50.BTCUSDT", "this market offers orderbook.200,"),
+        ("orderbook.500.BTCUSDT", "depth 500 was removed on 11 September 2025; there are allLiquidation, kline.1,"),
+        ("orderbook.rpi.BTCUSDT", "does not tell which sizes are RPI"),
+        ("insurance.USDT", "keeps no insurance pool"),
         ("publicTrade.NOPEUSDT", "this market has BTCUSDT"),
         ("nonsense", "handler not found"),
-        ("kline.5.BTCUSDT", "handler not found"),
+        ("kline.2.BTCUSDT", "handler not found"),
     ],
 )
 async def test_an_unknown_topic_is_refused_and_says_what_there_is(client, topic, why):

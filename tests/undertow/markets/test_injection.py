@@ -25,6 +25,7 @@ class StillMarket:
     label = "still"
     symbols = ("BTCUSDT", "ETHUSDT")
     book_depth = 200
+    kline_intervals = ()
     origin_ns = ORIGIN
 
     def __init__(self, seconds: int = 14) -> None:
