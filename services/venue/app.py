@@ -15,12 +15,14 @@ from services.venue.desk import Desk
 from services.venue.front import AddressLimits, Front, Sockets
 from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
 from services.venue.market_choice import Choice, choose_market
+from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.roster import read_roster
 from services.venue.settings import Settings
+from services.venue.spot_floor import SpotFloor
 from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
 from undertow.markets.instruments import risk_tiers_for
@@ -65,11 +67,14 @@ class Venue:
             order_latency_ns=paper.order_latency_ms * 1_000_000,
             opened_ns=self.clock.now_ns(),
         )
-        board = Board(source.symbols)
-        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        board = Board(source.symbols, source.book_depth)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals))
+        spot = SpotFloor(board, instruments, paper.seed)
+        runtime.facts["spot_market"] = spot.label
+        private = PrivateHub(ring, self.clock)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
-        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock, trade_limit))
+        self._sockets = Sockets(public, spot.hub, private, TradeHub(desk, ring, self.clock, trade_limit))
         self.replay = Replay(
             source.label,
             choice.frames_total,
@@ -78,11 +83,12 @@ class Venue:
             core,
             board,
             public,
+            spot,
             private,
         )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers),
+            MarketPages(board, instruments, tiers, spot),
             desk,
             ring,
             self._sockets,
