@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 
 from services.venue.answers import AccountSpec, Item
+from services.venue.guards import Guards
 from services.venue.market import Market
-from services.venue.orders import UNTRIGGERED, Order, average, money, plain
+from services.venue.order_states import Status
+from services.venue.orders import Order, average, money, plain, price_or
 from undertow.matching import money as kernel
 from undertow.matching.ladder import Ints
 from undertow.matching.scale import UNITS, from_units, to_units
@@ -35,8 +37,7 @@ class Holding:
     market: Market
     numbers: Ints = field(default_factory=lambda: np.zeros(5, np.int64))
     leverage: int = _DEFAULT_LEVERAGE
-    stop: Order | None = None
-    target: Order | None = None
+    guards: Guards = field(default_factory=Guards)
     created_ms: int = 0
     updated_ms: int = 0
     opened_ms: int = 0
@@ -152,7 +153,7 @@ class Account:
         """Initial margin of the open orders, and of one more at a price."""
         buckets: dict[tuple[str, int], list[int]] = {}
         for order in self.open.values():
-            if not order.reduce_only and order.status != UNTRIGGERED:
+            if not order.reduce_only and order.status is not Status.UNTRIGGERED:
                 bucket = buckets.setdefault((order.symbol, order.side), [0, 0])
                 bucket[0] += order.leaves
                 bucket[1] += order.scale.value(order.tick, order.leaves)
@@ -277,9 +278,9 @@ class Account:
             "positionIMByMp": money(initial),
             "positionMM": money(maintenance),
             "positionMMByMp": money(maintenance),
-            "takeProfit": str(holding.target.trigger) if holding.target else nothing,
-            "stopLoss": str(holding.stop.trigger) if holding.stop else nothing,
-            "trailingStop": "0",
+            "takeProfit": price_or(holding.guards.trigger("TakeProfit"), nothing),
+            "stopLoss": price_or(holding.guards.trigger("StopLoss"), nothing),
+            "trailingStop": price_or(holding.guards.distance, "0"),
             "sessionAvgPrice": nothing,
             "unrealisedPnl": money(holding.unrealised),
             "curRealisedPnl": money(session),

@@ -78,6 +78,7 @@ class Books:
         realised = int(kernel.book_fill(holding.numbers, order.side, lots, value, fee))
         account.wallet += realised - fee
         order.filled += lots
+        order.unprotected += lots - closed
         order.filled_value += value
         order.fee += fee
         order.updated_ms = now_ns // _MS

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from services.venue import orders as status
 from services.venue.accounts import Account, Holding
 from services.venue.bookkeeping import Books
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.order_life import OrderLife
+from services.venue.order_states import Event
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import UNITS
 
@@ -45,7 +45,7 @@ class Liquidation:
             order.tick = _bankruptcy_tick(holding, account.balance, account.taker_rate)
             self._live.keep(account, order)
             item = self._books.fill(account, market, order, order.tick, lots, now_ns, is_maker=False, kind="BustTrade")
-            self._live.finish(order, status.FILLED)
+            self._live.finish(order, Event.FILLED)
             self._life.after_fill(account, market, order, [item], now_ns)
 
 

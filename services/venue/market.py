@@ -131,6 +131,10 @@ class Market:
         """Go to the next stamp, until the ticker says otherwise."""
         self.funding_due_ns += self.funding_interval_ns
 
+    def price_of(self, kind: str) -> Decimal:
+        """Give the last, mark or index price by its name in requests; 0 before it is known."""
+        return {"LastPrice": self.last, "MarkPrice": self.mark, "IndexPrice": self.index}[kind]
+
     def best(self, side: int) -> Decimal | None:
         """Give the best displayed price of a side."""
         tick = self.matcher.best(side)

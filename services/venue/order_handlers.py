@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from services.venue import answers as code
 from services.venue import queries, requests
 from services.venue.accounts import Account
+from services.venue.amendment import read_amendment
 from services.venue.answers import Answer, Item, Refusal
+from services.venue.create_request import Wanted, read_create
 from services.venue.handlers import Handler, Schedule
 from services.venue.market import Market
 from services.venue.order_checks import (
     MOST_OPEN,
-    check_amended_funds,
     check_count,
     check_funds,
     check_reduces,
     check_trigger_side,
     reprice,
+    split,
 )
-from services.venue.order_life import OrderLife
+from services.venue.order_life import BY_USER, OrderLife
 from services.venue.orders import Order
 
 _MS: Final = 1_000_000
@@ -56,68 +58,53 @@ class OrderHandlers:
 
     def _create(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
-        wanted = requests.read_create(body, market)
+        wanted = read_create(body, market)
+        pieces = self._check(account, market, wanted)
+        links = [wanted.link_id, *[""] * (len(pieces) - 1)]
+        orders = [
+            self._life.make(account, market, wanted, lots, link, now_ns)
+            for lots, link in zip(pieces, links, strict=True)
+        ]
+        try:
+            if not wanted.reduce_only and not wanted.trigger:
+                reprice(account, market, orders[0])
+                check_funds(account, market, orders[0])
+        except Refusal:
+            account.forget(orders[0])
+            raise
+        self.accepted += 1
+        for order in orders:
+            self._schedule(now_ns, partial(self._arrive, order, now_ns))
+        return _order_answer(orders[0])
+
+    def _arrive(self, order: Order, sent_ns: int, at_ns: int) -> None:
+        self._life.arrive(order, at_ns, is_late=at_ns > sent_ns)
+
+    def _check(self, account: Account, market: Market, wanted: Wanted) -> list[int]:
         if wanted.link_id and wanted.link_id in account.links:
             self.duplicates_refused += 1
             raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
-        check_count(account, market, conditional=bool(wanted.trigger))
-        check_trigger_side(market, wanted)
-        if wanted.reduce_only and not wanted.trigger:
+        if wanted.trigger:
+            check_trigger_side(market, wanted.trigger, wanted.trigger_by, wanted.trigger_direction)
+        elif wanted.reduce_only:
             check_reduces(account, market, wanted.side)
-        if wanted.order_type == "Market" and not wanted.trigger and market.best(1 - wanted.side) is None:
+        if wanted.is_market and not wanted.trigger and market.best(1 - wanted.side) is None:
             raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
-        order = self._life.make(account, market, wanted, now_ns)
-        try:
-            if not order.reduce_only and not order.trigger:
-                reprice(account, market, order)
-                check_funds(account, market, order)
-        except Refusal:
-            account.forget(order)
-            raise
-        self.accepted += 1
-        self._schedule(now_ns, lambda at_ns: self._life.arrive(order, at_ns))
-        return _order_answer(order)
+        pieces = split(account, market, wanted)
+        check_count(account, market, len(pieces), conditional=bool(wanted.trigger))
+        return pieces
 
     def _amend(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
         order = _open_order(account, body, "order not exists or too late to replace")
-        qty, price = requests.number(body, "qty"), requests.number(body, "price")
-        trigger = requests.number(body, "triggerPrice")
-        is_market = order.order_type == "Market"
-        lots = order.lots if qty is None else requests.check_qty(market, qty, is_market=is_market)
-        tick = order.tick if price is None else requests.check_price(market, price)
-        if lots <= order.filled:
-            raise Refusal(
-                code.AMEND_BELOW_FILLED, "The number of contracts after the change is not above the filled one"
-            )
-        level = order.trigger if trigger is None else market.scale.price(requests.check_price(market, trigger))
-        protection = {key: requests.number(body, key) for key in ("takeProfit", "stopLoss")}
-        changes_protection = any(value is not None for value in protection.values())
-        if changes_protection and order.filled:
-            raise Refusal(code.PROTECTION_OF_PART_FILLED, "Cannot modify TP/SL of a partly filled order")
-        if (lots, tick, level) == (order.lots, order.tick, order.trigger) and not changes_protection:
-            raise Refusal(code.PARAMETER, "order not modified")
-        if not is_market:
-            requests.check_notional(market, tick, lots, reduce_only=order.reduce_only)
-        stop, target = protection["stopLoss"], protection["takeProfit"]
-        requests.check_protection(
-            order.side,
-            market.scale.price(tick) if tick else market.mark,
-            take_profit=target or Decimal(0),
-            stop_loss=stop or Decimal(0),
-        )
-        check_amended_funds(account, order, tick, lots)
-        if stop is not None:
-            order.stop_loss, order.sl_trigger_by = stop, order.sl_trigger_by or "LastPrice"
-        if target is not None:
-            order.take_profit, order.tp_trigger_by = target, order.tp_trigger_by or "LastPrice"
-        self._schedule(now_ns, lambda at_ns: self._life.amend(order, tick=tick, lots=lots, trigger=level, now_ns=at_ns))
+        change = read_amendment(account, market, order, body)
+        self._schedule(now_ns, lambda at_ns: self._life.amend(order, change, at_ns))
         return _order_answer(order)
 
     def _cancel(self, account: Account, body: Item, now_ns: int) -> Answer:
         queries.market_of(self._markets, body)
         order = _open_order(account, body, "order not exists or too late to cancel")
-        self._schedule(now_ns, lambda at_ns: self._life.cancel([order], "CancelByUser", at_ns))
+        self._schedule(now_ns, lambda at_ns: self._life.cancel([order], BY_USER, at_ns))
         return _order_answer(order)
 
     def _cancel_all(self, account: Account, body: Item, now_ns: int) -> Answer:
@@ -136,7 +123,7 @@ class OrderHandlers:
             return market.base_coin == base if base else market.settle_coin == settle
 
         chosen = [order for order in account.open.values() if is_meant(order) and selects(order)][:MOST_OPEN]
-        self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, "CancelByUser", at_ns))
+        self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, BY_USER, at_ns))
         listed = [{"orderId": order.order_id, "orderLinkId": order.link_id} for order in chosen]
         return Answer(result={"list": listed, "success": "1"})
 

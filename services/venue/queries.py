@@ -11,7 +11,8 @@ from services.venue import requests
 from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
 from services.venue.market import Market
-from services.venue.orders import CLOSED, CREATED, UNTRIGGERED, Order, plain
+from services.venue.order_states import CLOSED, Status
+from services.venue.orders import Order, plain
 from undertow.matching.scale import from_units
 
 _WEEK_MS: Final = 7 * 24 * 3_600 * 1_000
@@ -83,7 +84,7 @@ def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[st
     by_id = bool(params.get("orderId") or params.get("orderLinkId"))
     if by_id:
         found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders = [found] if found is not None and found.status != CREATED else []
+        orders = [found] if found is not None and found.status != Status.CREATED else []
     else:
         orders = [order for order in reversed(account.open.values()) if order.is_open]
         if params.get("openOnly") == "1":
@@ -243,8 +244,8 @@ def filters_of(filter_name: str) -> Callable[[Order], bool]:
     selections: dict[str, Callable[[Order], bool]] = {
         "": lambda _: True,
         "OpenOrder": lambda _: True,
-        "Order": lambda order: order.status != UNTRIGGERED,
-        "StopOrder": lambda order: order.status == UNTRIGGERED,
+        "Order": lambda order: order.status != Status.UNTRIGGERED,
+        "StopOrder": lambda order: order.status == Status.UNTRIGGERED,
     }
     if filter_name not in selections:
         raise Refusal(code.PARAMETER, "params error: orderFilter invalid")
