@@ -11,6 +11,7 @@ from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
 from services.venue.bracket import PARTIAL, Leg
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_checks import check_amended_funds, check_trigger_side
 from services.venue.order_states import Status
@@ -63,7 +64,7 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
         raise Refusal(code.AMEND_BELOW_FILLED, "The number of contracts after the change is not above the filled one")
     if change.changes_bracket and order.filled:
         raise Refusal(code.PROTECTION_OF_PART_FILLED, "Cannot modify TP/SL of a partly filled order")
-    _check_system_order(account, market, order, change)
+    _check_system_order(account.holding(market, order.index), order, change)
     if not _differs(order, change):
         raise Refusal(code.PARAMETER, "order not modified")
     level, by = change.trigger or order.trigger, change.trigger_by or order.trigger_by
@@ -115,7 +116,7 @@ def _differs(order: Order, change: Amendment) -> bool:
     )
 
 
-def _check_system_order(account: Account, market: Market, order: Order, change: Amendment) -> None:
+def _check_system_order(holding: Holding, order: Order, change: Amendment) -> None:
     if order.stop_order_type not in SYSTEM_STOPS or order.status is not Status.UNTRIGGERED:
         return
     if order.trail or change.changes_bracket:
@@ -124,6 +125,5 @@ def _check_system_order(account: Account, market: Market, order: Order, change: 
         return
     if order.stop_order_type not in PARTIAL_STOPS:
         raise Refusal(code.PARAMETER, f"params error: only a {PARTIAL} stop has a qty of its own")
-    holding = account.holding(market)
     if holding.guards.covered(order.stop_order_type) - order.lots + change.lots > abs(holding.lots):
         raise Refusal(code.PROTECTION_TOO_LARGE, "The size of the stop is beyond what the position has left")

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID, uuid5
 
-from services.venue.accounts import Account, Holding
+from services.venue.account_items import stream_position, wallet_item
+from services.venue.accounts import Account
 from services.venue.answers import Item, PrivateEvent, PrivateTopic
-from services.venue.market import Market
+from services.venue.holdings import Holding
 from services.venue.orders import Order, money, plain
 from services.venue.rows import Event, execution_row, log_row, of_execution
 from undertow.matching import money as kernel
-from undertow.matching.ladder import SELL
 from undertow.matching.scale import from_units
 
 NAMESPACE: Final = UUID("6f1d1a52-5a3b-5c0e-9f0e-6d0f6c1b7a11")
@@ -35,20 +35,20 @@ class Books:
         return events
 
     def publish(
-        self, account: Account, market: Market, executions: list[Item], orders: list[Order], *, wallet: bool
+        self, account: Account, holding: Holding, executions: list[Item], orders: list[Order], *, wallet: bool
     ) -> None:
-        """Tell an account what changed in one market."""
+        """Tell an account what changed around one position."""
         if executions:
             self._emit(account, "execution", executions)
         if orders:
             self._emit(account, "order", [order.stream_item() for order in orders])
-        self._emit(account, "position", [account.stream_position(account.holding(market))])
+        self._emit(account, "position", [stream_position(account, holding)])
         if wallet:
             self.publish_wallet(account)
 
     def publish_wallet(self, account: Account) -> None:
         """Tell an account its balance."""
-        self._emit(account, "wallet", [account.wallet_item()])
+        self._emit(account, "wallet", [wallet_item(account)])
 
     def transfer(self, account: Account, units: int, now_ms: int) -> None:
         """Book money that came in (or, negative, went out)."""
@@ -59,7 +59,7 @@ class Books:
     def fill(
         self,
         account: Account,
-        market: Market,
+        holding: Holding,
         order: Order,
         tick: int,
         lots: int,
@@ -69,12 +69,12 @@ class Books:
         kind: str = "Trade",
     ) -> Item:
         """Book one fill of an order; give the execution."""
-        holding, scale = account.holding(market), market.scale
+        scale = holding.market.scale
         rate = account.maker_rate if is_maker else account.taker_rate
         value = scale.value(tick, lots)
         fee = int(kernel.share_up(value, rate))
         before, result_before = holding.lots, holding.result
-        closed = min(lots, abs(before)) if before and (before > 0) == (order.side == SELL) else 0
+        closed = min(lots, holding.closable(order.side))
         realised = int(kernel.book_fill(holding.numbers, order.side, lots, value, fee))
         account.wallet += realised - fee
         order.filled += lots
@@ -107,9 +107,9 @@ class Books:
         self._log(account, holding, item, "TRADE", cash_flow=realised, funding=0, fee=fee)
         return item
 
-    def funding(self, account: Account, market: Market, paper: Order, now_ns: int) -> None:
+    def funding(self, account: Account, holding: Holding, paper: Order, now_ns: int) -> None:
         """Book funding on what an account holds, and say so; `paper` is the order that the execution names."""
-        holding, rate = account.holding(market), market.funding_rate
+        market, rate = holding.market, holding.market.funding_rate
         received = int(kernel.book_funding(holding.numbers, market.lot_value, rate))
         account.wallet += received
         event = Event(
@@ -122,7 +122,7 @@ class Books:
         )
         item = self._execution(account, holding, paper, event, now_ns)
         self._log(account, holding, item, "SETTLEMENT", cash_flow=0, funding=received, fee=0)
-        self.publish(account, market, [item], [], wallet=True)
+        self.publish(account, holding, [item], [], wallet=True)
 
     def _execution(self, account: Account, holding: Holding, order: Order, event: Event, now_ns: int) -> Item:
         self._sequence += 1

@@ -18,6 +18,7 @@ from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
 from services.venue.engine import Engine
 from services.venue.handlers import Handler
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
 from services.venue.orders import money, plain
@@ -67,7 +68,7 @@ class VenueCore:
         for spec in accounts:
             account = self._accounts[spec.uid]
             for market in self._markets.values():
-                account.holding(market)
+                account.holdings_in(market)
             self._engine.books.transfer(account, to_units(spec.opening_balance), opened_ns // _MS)
         self._latency_ns = order_latency_ns
         self._waiting: deque[tuple[int, Callable[[int], None]]] = deque()
@@ -145,7 +146,7 @@ class VenueCore:
         return self._markets[symbol].snapshot(depth)
 
     def ledger(self, uid: str) -> Item:
-        """Sum up an account: what a reconciliation compares, money as text."""
+        """Sum up an account: what a reconciliation compares, money as text; a hedged position is named `symbol/positionIdx`."""
         account = self._accounts[uid]
         held = account.holdings.values()
         sums = [sum(int(h.numbers[column]) for h in held) for column in (kernel.REALISED, kernel.FEES, kernel.FUNDING)]
@@ -157,7 +158,7 @@ class VenueCore:
             "fees": money(sums[1]),
             "funding": money(sums[2]),
             "transfers": money(account.wallet - sums[0] + sums[1] - sums[2]),
-            "positions": {h.market.symbol: plain(h.market.scale.qty(h.lots)) for h in held if h.lots},
+            "positions": {_name(h): plain(h.market.scale.qty(h.lots)) for h in held if h.lots},
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
@@ -183,3 +184,7 @@ class VenueCore:
             self._waiting.append((now_ns + self._latency_ns, effect))
         else:
             effect(now_ns)
+
+
+def _name(holding: Holding) -> str:
+    return f"{holding.market.symbol}/{holding.index}" if holding.index else holding.market.symbol

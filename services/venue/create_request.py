@@ -12,6 +12,7 @@ from services.venue import requests
 from services.venue.answers import Item, Refusal
 from services.venue.bracket import FULL, NO_LEG, Bracket
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
+from services.venue.holdings import HEDGE_INDEXES
 from services.venue.market import SIDES, Market
 from services.venue.orders import Tolerance
 
@@ -30,6 +31,7 @@ _TOLERANCE_STEP: Final = {"TickSize": Decimal(1), "Percent": Decimal("0.01")}
 class Wanted:
     """A create request that passed the filters; `tick` 0 for market orders, lots 0 for "close all", `trigger` 0 for none."""
 
+    index: int
     side: int
     order_type: str
     time_in_force: str
@@ -52,13 +54,15 @@ class Wanted:
         return self.order_type == "Market"
 
 
-def read_create(body: Item, market: Market) -> Wanted:
+def read_create(body: Item, market: Market, *, hedged: bool) -> Wanted:
     """Check a create request against types and filters.
+
+    In hedge mode an order on the closing side of its index is reduce-only, whether it says so or not (our inference).
 
     Raises:
         Refusal: with the code of the first breach.
     """
-    requests.check_position_index(body)
+    index = requests.position_index(body, hedged=hedged)
     side = SIDES[requests.one_of(body, "side", frozenset(SIDES))]
     order_type = requests.one_of(body, "orderType", requests.ORDER_TYPES)
     is_market = order_type == "Market"
@@ -72,9 +76,11 @@ def read_create(body: Item, market: Market) -> Wanted:
     trigger, trigger_by, direction = _read_trigger(body, market)
     is_bbo, tick = _read_price(body, market, side, is_market=is_market)
     bracket = _read_bracket(body, market, side, market.scale.price(tick) or trigger)
-    if reduce_only and bracket:
+    closes = hedged and HEDGE_INDEXES[index] != side
+    if (reduce_only or closes) and bracket:
         raise Refusal(code.PARAMETER, "reduce-only order cannot have takeProfit or stopLoss")
     wanted = Wanted(
+        index=index,
         side=side,
         order_type=order_type,
         time_in_force=_read_time_in_force(body, is_market=is_market),
@@ -87,7 +93,7 @@ def read_create(body: Item, market: Market) -> Wanted:
             is_split=reduce_only,
         ),
         link_id=link_id,
-        reduce_only=reduce_only or close_on_trigger,
+        reduce_only=reduce_only or close_on_trigger or closes,
         close_on_trigger=close_on_trigger,
         trigger=trigger,
         trigger_by=trigger_by,

@@ -51,7 +51,7 @@ class Engine:
             market = self._markets[frame.symbol]
             for trade in frame.data:
                 self.life.on_fills(market, market.on_trade(trade), now_ns)
-            self.life.check_triggers(market, now_ns)
+                self.life.check_triggers(market, now_ns)  # after each trade: a trailing stop follows every one
         elif isinstance(frame, TickerFrame):
             market = self._markets[frame.symbol]
             marked = market.on_ticker(frame.data, now_ns)
@@ -70,8 +70,9 @@ class Engine:
         stamp_ms = market.funding_due_ns // _MS
         market.funding_settled()
         for account in self._accounts.values():
-            lots = account.holding(market).lots
-            if lots:
-                paper = self._live.make(account, market, BUY if lots > 0 else SELL, "UNKNOWN", abs(lots), now_ns)
-                paper.created_ms = stamp_ms
-                self.books.funding(account, market, paper, now_ns)
+            for holding in account.holdings_in(market):
+                if holding.lots:
+                    side, lots = BUY if holding.lots > 0 else SELL, abs(holding.lots)
+                    paper = self._live.make(account, holding, side, "UNKNOWN", lots, now_ns)
+                    paper.created_ms = stamp_ms
+                    self.books.funding(account, holding, paper, now_ns)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from services.venue.accounts import Account, Holding
+from services.venue.accounts import Account
 from services.venue.bookkeeping import Books
+from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.order_life import OrderLife
@@ -30,7 +31,7 @@ class Liquidation:
     def check(self, market: Market, now_ns: int) -> None:
         """Liquidate the accounts in this market whose maintenance margin has eaten the margin balance."""
         for account in self._accounts.values():
-            if account.holding(market).lots and account.balance <= account.maintenance:
+            if any(holding.lots for holding in account.holdings_in(market)) and account.balance <= account.maintenance:
                 self._liquidate(account, now_ns)
 
     def _liquidate(self, account: Account, now_ns: int) -> None:
@@ -38,15 +39,15 @@ class Liquidation:
         for holding in sorted(account.holdings.values(), key=lambda h: -h.maintenance(account.taker_rate)):
             if not holding.lots or account.balance > account.maintenance:
                 continue
-            market, lots = holding.market, abs(holding.lots)
+            lots = abs(holding.lots)
             side = SELL if holding.lots > 0 else BUY
-            order = self._live.make(account, market, side, "Market", lots, now_ns)
+            order = self._live.make(account, holding, side, "Market", lots, now_ns)
             order.create_type, order.reduce_only = "CreateByTakeOver_PassThrough", True
             order.tick = _bankruptcy_tick(holding, account.balance, account.taker_rate)
             self._live.keep(account, order)
-            item = self._books.fill(account, market, order, order.tick, lots, now_ns, is_maker=False, kind="BustTrade")
+            item = self._books.fill(account, holding, order, order.tick, lots, now_ns, is_maker=False, kind="BustTrade")
             self._live.finish(order, Event.FILLED)
-            self._life.after_fill(account, market, order, [item], now_ns)
+            self._life.after_fill(account, holding, order, [item], now_ns)
 
 
 def _bankruptcy_tick(holding: Holding, balance: int, taker_rate: int) -> int:

@@ -7,6 +7,7 @@ from uuid import uuid5
 
 from services.venue.accounts import Account
 from services.venue.bookkeeping import NAMESPACE
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_states import Event
 from services.venue.orders import SYSTEM_STOPS, Order
@@ -29,9 +30,10 @@ class LiveOrders:
         self.conditional: dict[str, dict[int, Order]] = {symbol: {} for symbol in markets}
         self._made = 0
 
-    def make(self, account: Account, market: Market, side: int, order_type: str, lots: int, now_ns: int) -> Order:
+    def make(self, account: Account, holding: Holding, side: int, order_type: str, lots: int, now_ns: int) -> Order:
         """Give a new order that nobody knows of yet."""
         self._made += 1
+        market = holding.market
         return Order(
             number=self._made,
             order_id=str(uuid5(NAMESPACE, f"{account.uid}/order/{account.next_number()}")),
@@ -39,6 +41,7 @@ class LiveOrders:
             uid=account.uid,
             symbol=market.symbol,
             scale=market.scale,
+            index=holding.index,
             side=side,
             order_type=order_type,
             time_in_force="IOC",
@@ -72,7 +75,7 @@ class LiveOrders:
         order.cancel_type, order.updated_ms = cancel_type, now_ns // _MS
         self.finish(order, Event.ENDED)
         if order.stop_order_type in SYSTEM_STOPS:
-            self._accounts[order.uid].holding(self._markets[order.symbol]).guards.drop(order)
+            self._accounts[order.uid].holding(self._markets[order.symbol], order.index).guards.drop(order)
 
     def finish(self, order: Order, event: Event) -> None:
         """Take an order out of everything that could still move it."""

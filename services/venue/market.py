@@ -52,6 +52,7 @@ class Market:
         self.status: str = instrument["status"]
         self.base_coin: str = instrument["baseCoin"]
         self.settle_coin: str = instrument["settleCoin"]
+        self.can_hedge = instrument["contractType"] == "LinearPerpetual" and self.settle_coin == "USDT"
         self.min_price, self.max_price = Decimal(price["minPrice"]), Decimal(price["maxPrice"])
         self.max_limit_qty, self.max_market_qty = Decimal(lot["maxOrderQty"]), Decimal(lot["maxMktOrderQty"])
         self.min_qty, self.min_notional = Decimal(lot["minOrderQty"]), Decimal(lot["minNotionalValue"])

@@ -10,11 +10,12 @@ from services.venue import requests
 from services.venue.accounts import Account
 from services.venue.answers import Refusal
 from services.venue.create_request import FALLS, RISES, Wanted
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_states import Status
 from services.venue.orders import CONDITIONAL, Order
 from undertow.matching import money as kernel
-from undertow.matching.ladder import BUY, SELL
+from undertow.matching.ladder import BUY
 from undertow.matching.scale import LARGEST_VALUE, from_units
 
 MOST_OPEN: Final = 500
@@ -28,7 +29,7 @@ def check_count(account: Account, market: Market, more: int, *, conditional: boo
     Raises:
         Refusal: 110009, 110020.
     """
-    mine = [order for order in account.open.values() if order.symbol == market.symbol]
+    mine = account.orders_in(market)
     waiting = sum(1 for o in mine if o.status is Status.UNTRIGGERED and o.stop_order_type == CONDITIONAL)
     if conditional and waiting + more > _MOST_CONDITIONAL:
         raise Refusal(code.TOO_MANY_STOPS, "You have too many conditional orders")
@@ -54,16 +55,15 @@ def reprice(account: Account, market: Market, order: Order) -> None:
     order.tick = market.protective_tick(order.side) or order.tick
 
 
-def check_reduces(account: Account, market: Market, side: int) -> None:
+def check_reduces(holding: Holding, side: int) -> None:
     """Check that there is something to reduce.
 
     Raises:
         Refusal: 110017.
     """
-    lots = account.holding(market).lots
-    if not lots:
+    if not holding.lots:
         raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "current position is zero, cannot fix reduce-only order qty")
-    if (lots > 0) != (side == SELL):
+    if not holding.closable(side):
         raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "Reduce-only rule not satisfied")
 
 
@@ -87,7 +87,7 @@ def check_funds(account: Account, market: Market, order: Order) -> None:
         Refusal: 110007, 110086, 110090.
     """
     tick = order.tick or market.matcher.best(1 - order.side) or 0
-    holding = account.holding(market)
+    holding = account.holding(market, order.index)
     del account.open[order.order_id]
     before = account.order_margin()
     after = account.order_margin(order, tick)
@@ -117,11 +117,12 @@ def check_amended_funds(account: Account, order: Order, tick: int, lots: int) ->
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
 
 
-def split(account: Account, market: Market, wanted: Wanted) -> list[int]:
+def split(holding: Holding, wanted: Wanted) -> list[int]:
     """Cut a reduce-only order beyond the largest order into pieces; an unconditional one is cut to the position first."""
+    market = holding.market
     largest = int(requests.largest_qty(market, is_market=wanted.is_market) / market.scale.qty_step)
     if wanted.lots <= largest:
         return [wanted.lots]
-    lots = wanted.lots if wanted.trigger else min(wanted.lots, abs(account.holding(market).lots))
+    lots = wanted.lots if wanted.trigger else min(wanted.lots, abs(holding.lots))
     whole, rest = divmod(lots, largest)
     return [largest] * whole + ([rest] if rest else [])

@@ -12,6 +12,7 @@ from services.venue.amendment import read_amendment
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.create_request import Wanted, read_create
 from services.venue.handlers import Handler, Schedule
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_checks import (
     MOST_OPEN,
@@ -58,11 +59,12 @@ class OrderHandlers:
 
     def _create(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
-        wanted = read_create(body, market)
-        pieces = self._check(account, market, wanted)
+        wanted = read_create(body, market, hedged=market.symbol in account.hedged)
+        holding = account.holding(market, wanted.index)
+        pieces = self._check(account, holding, wanted)
         links = [wanted.link_id, *[""] * (len(pieces) - 1)]
         orders = [
-            self._life.make(account, market, wanted, lots, link, now_ns)
+            self._life.make(account, holding, wanted, lots, link, now_ns)
             for lots, link in zip(pieces, links, strict=True)
         ]
         try:
@@ -80,17 +82,18 @@ class OrderHandlers:
     def _arrive(self, order: Order, sent_ns: int, at_ns: int) -> None:
         self._life.arrive(order, at_ns, is_late=at_ns > sent_ns)
 
-    def _check(self, account: Account, market: Market, wanted: Wanted) -> list[int]:
+    def _check(self, account: Account, holding: Holding, wanted: Wanted) -> list[int]:
+        market = holding.market
         if wanted.link_id and wanted.link_id in account.links:
             self.duplicates_refused += 1
             raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
         if wanted.trigger:
             check_trigger_side(market, wanted.trigger, wanted.trigger_by, wanted.trigger_direction)
         elif wanted.reduce_only:
-            check_reduces(account, market, wanted.side)
+            check_reduces(holding, wanted.side)
         if wanted.is_market and not wanted.trigger and market.best(1 - wanted.side) is None:
             raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
-        pieces = split(account, market, wanted)
+        pieces = split(holding, wanted)
         check_count(account, market, len(pieces), conditional=bool(wanted.trigger))
         return pieces
 

@@ -18,6 +18,7 @@ from services.venue.amendment import Amendment
 from services.venue.answers import Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.create_request import Wanted
+from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.order_checks import check_funds, reprice
@@ -25,7 +26,7 @@ from services.venue.order_states import Event, Status
 from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
 from services.venue.triggers import is_reached
-from undertow.matching.ladder import BUY, SELL
+from undertow.matching.ladder import BUY
 from undertow.matching.matcher import Fill
 
 BY_USER: Final = "CancelByUser"
@@ -51,9 +52,9 @@ class OrderLife:
         self._live = live
         self._protection = protection
 
-    def make(self, account: Account, market: Market, wanted: Wanted, lots: int, link_id: str, now_ns: int) -> Order:
+    def make(self, account: Account, holding: Holding, wanted: Wanted, lots: int, link_id: str, now_ns: int) -> Order:
         """Take a checked request, or one piece of it, in: acknowledged, not yet in effect."""
-        order = self._live.make(account, market, wanted.side, wanted.order_type, lots, now_ns)
+        order = self._live.make(account, holding, wanted.side, wanted.order_type, lots, now_ns)
         order.link_id, order.time_in_force, order.tick = link_id, wanted.time_in_force, wanted.tick
         order.reduce_only, order.close_on_trigger = wanted.reduce_only, wanted.close_on_trigger
         order.trigger, order.trigger_by = wanted.trigger, wanted.trigger_by
@@ -71,44 +72,44 @@ class OrderLife:
         if order.status is not Status.CREATED:
             return  # ended on its way, by a liquidation
         order.updated_ms = now_ns // _MS
-        account, market = self._accounts[order.uid], self._markets[order.symbol]
+        account, holding = self._of(order)
         if order.trigger:
             self._live.wait(order)
-            self._show(account, market, [order])
-        elif is_late and not order.reduce_only and not self._is_affordable(account, market, order):
+            self._show(account, holding, [order])
+        elif is_late and not order.reduce_only and not self._is_affordable(account, holding.market, order):
             self._live.finish(order, Event.REFUSED)
-            self._show(account, market, [order])
+            self._show(account, holding, [order])
         else:
-            self._match(account, market, order, now_ns)
+            self._match(account, holding, order, now_ns)
 
     def amend(self, order: Order, change: Amendment, now_ns: int) -> None:
         """Change an open order; what has filled past its new quantity meanwhile stays as it is."""
         if not order.is_open or change.lots_of(order) <= order.filled:
             return
-        account, market = self._accounts[order.uid], self._markets[order.symbol]
+        account, holding = self._of(order)
         order.updated_ms = now_ns // _MS
         keeps_place = change.apply(order)
         if order.status is Status.UNTRIGGERED:
-            self._show(account, market, [order])
+            self._show(account, holding, [order])
         elif keeps_place:
-            market.matcher.set_leaves(order.number, order.leaves)
-            self._show(account, market, [order])
+            holding.market.matcher.set_leaves(order.number, order.leaves)
+            self._show(account, holding, [order])
         else:
-            market.matcher.set_leaves(order.number, 0)
-            self._match(account, market, order, now_ns)
+            holding.market.matcher.set_leaves(order.number, 0)
+            self._match(account, holding, order, now_ns)
 
     def cancel(self, orders: Iterable[Order], cancel_type: str, now_ns: int) -> None:
         """End open orders; of one that was filled on the way to its owner's cancel the stream says so once more."""
         for order in orders:
-            account, market = self._accounts[order.uid], self._markets[order.symbol]
+            account, holding = self._of(order)
             if order.is_open or order.status is Status.CREATED:
                 ended = [order] if order.partner is None else [order, order.partner]
                 for one in ended:
                     self._live.close(one, cancel_type, now_ns)
-                self._show(account, market, ended)
+                self._show(account, holding, ended)
             elif order.status is Status.FILLED and cancel_type == BY_USER:
                 late = replace(order, cancel_type=cancel_type, reject_reason=_CROSSED, updated_ms=now_ns // _MS)
-                self._show(account, market, [late])
+                self._show(account, holding, [late])
 
     def on_fills(self, market: Market, fills: list[Fill], now_ns: int) -> None:
         """Book what the kernel filled of our resting orders."""
@@ -116,14 +117,14 @@ class OrderLife:
             order = self._live.working.get(number)
             if order is None:
                 continue  # ended by an earlier fill of the same frame
-            account = self._accounts[order.uid]
-            item = self._books.fill(account, market, order, tick, min(lots, order.leaves), now_ns, is_maker=True)
+            account, holding = self._of(order)
+            item = self._books.fill(account, holding, order, tick, min(lots, order.leaves), now_ns, is_maker=True)
             if not order.leaves:
                 self._live.finish(order, Event.FILLED)
             else:
                 order.move(Event.PART_FILLED)
                 market.matcher.set_leaves(order.number, order.leaves)
-            self.after_fill(account, market, order, [item], now_ns)
+            self.after_fill(account, holding, order, [item], now_ns)
 
     def check_triggers(self, market: Market, now_ns: int) -> None:
         """Release the conditional orders whose price has come."""
@@ -133,46 +134,46 @@ class OrderLife:
         for order in list(waiting.values()):
             if order.status is not Status.UNTRIGGERED or not is_reached(order, market):
                 continue
-            account = self._accounts[order.uid]
+            account, holding = self._of(order)
             del waiting[order.number]
-            partners = self._protection.release(account.holding(market), order, now_ns)
+            partners = self._protection.release(holding, order, now_ns)
             order.move(Event.TRIGGERED)
             order.updated_ms = now_ns // _MS
-            self._show(account, market, [order, *partners])
-            if order.reduce_only or self._is_affordable(account, market, order):
-                self._match(account, market, order, now_ns)
+            self._show(account, holding, [order, *partners])
+            if order.reduce_only or self._is_affordable(account, holding.market, order):
+                self._match(account, holding, order, now_ns)
             else:
-                self._end(account, market, order, NO_CANCEL, now_ns)
+                self._end(account, holding, order, NO_CANCEL, now_ns)
 
-    def after_fill(self, account: Account, market: Market, order: Order, executions: list[Item], now_ns: int) -> None:
+    def after_fill(self, account: Account, holding: Holding, order: Order, executions: list[Item], now_ns: int) -> None:
         """Let stops and reduce-only orders follow the position, and publish all that changed."""
-        changed = [order, *self._protection.follow(account, account.holding(market), order, now_ns)]
-        changed += self._fit_reduce_only(account, market, order, now_ns)
-        self._books.publish(account, market, executions, changed, wallet=True)
+        changed = [order, *self._protection.follow(account, holding, order, now_ns)]
+        changed += self._fit_reduce_only(account, holding, order, now_ns)
+        self._books.publish(account, holding, executions, changed, wallet=True)
 
-    def _match(self, account: Account, market: Market, order: Order, now_ns: int) -> None:
-        matcher = market.matcher
+    def _match(self, account: Account, holding: Holding, order: Order, now_ns: int) -> None:
+        market, matcher = holding.market, holding.market.matcher
         self._live.working.pop(order.number, None)
-        if order.reduce_only and not _fit_to_position(account, market, order):
-            self._end(account, market, order, BY_REDUCE_ONLY, now_ns)
+        if order.reduce_only and not _fit_to_position(holding, order):
+            self._end(account, holding, order, BY_REDUCE_ONLY, now_ns)
             return
         if order.order_type == "Market":
             order.tick = _market_tick(market, order)
         crosses = bool(order.tick) and matcher.would_take(order.side, order.tick)
         if crosses and order.time_in_force == "PostOnly":
             order.reject_reason = "EC_PostOnlyWillTakeLiquidity"
-            self._end(account, market, order, NO_CANCEL, now_ns)
+            self._end(account, holding, order, NO_CANCEL, now_ns)
             return
         whole = order.time_in_force == "FOK"
         fills = matcher.take(order.number, order.side, order.tick, order.leaves, whole=whole) if crosses else []
         executions = [
-            self._books.fill(account, market, order, tick, lots, now_ns, is_maker=False) for _, tick, lots in fills
+            self._books.fill(account, holding, order, tick, lots, now_ns, is_maker=False) for _, tick, lots in fills
         ]
         self._settle_down(order, now_ns, has_taken=bool(fills))
         if executions:
-            self.after_fill(account, market, order, executions, now_ns)
+            self.after_fill(account, holding, order, executions, now_ns)
         else:
-            self._show(account, market, [order])
+            self._show(account, holding, [order])
 
     def _settle_down(self, order: Order, now_ns: int, *, has_taken: bool) -> None:
         if not order.leaves:
@@ -198,39 +199,38 @@ class OrderLife:
             return False
         return True
 
-    def _fit_reduce_only(self, account: Account, market: Market, filled: Order, now_ns: int) -> list[Order]:
+    def _fit_reduce_only(self, account: Account, holding: Holding, filled: Order, now_ns: int) -> list[Order]:
         changed = []
         for order in list(account.open.values()):
-            if order is filled or not order.reduce_only or order.symbol != market.symbol:
+            if order is filled or not order.reduce_only or order.number not in self._live.working:
                 continue
-            if order.number not in self._live.working:
+            if (order.symbol, order.index) != (holding.market.symbol, holding.index):
                 continue
-            closable = _closable(account, market, order)
+            closable = holding.closable(order.side)
             if not closable:
                 self._live.close(order, BY_REDUCE_ONLY, now_ns)
                 changed.append(order)
             elif order.leaves > closable:
                 order.lots, order.updated_ms = order.filled + closable, now_ns // _MS
-                market.matcher.set_leaves(order.number, closable)
+                holding.market.matcher.set_leaves(order.number, closable)
                 changed.append(order)
         return changed
 
-    def _end(self, account: Account, market: Market, order: Order, cancel_type: str, now_ns: int) -> None:
+    def _of(self, order: Order) -> tuple[Account, Holding]:
+        account = self._accounts[order.uid]
+        return account, account.holding(self._markets[order.symbol], order.index)
+
+    def _end(self, account: Account, holding: Holding, order: Order, cancel_type: str, now_ns: int) -> None:
         self._live.close(order, cancel_type, now_ns)
-        self._show(account, market, [order])
+        self._show(account, holding, [order])
 
-    def _show(self, account: Account, market: Market, orders: list[Order]) -> None:
-        self._books.publish(account, market, [], orders, wallet=False)
-
-
-def _closable(account: Account, market: Market, order: Order) -> int:
-    lots = account.holding(market).lots
-    return abs(lots) if lots and (lots > 0) == (order.side == SELL) else 0
+    def _show(self, account: Account, holding: Holding, orders: list[Order]) -> None:
+        self._books.publish(account, holding, [], orders, wallet=False)
 
 
-def _fit_to_position(account: Account, market: Market, order: Order) -> bool:
+def _fit_to_position(holding: Holding, order: Order) -> bool:
     # 0 lots close all there is, up to the largest order; what the venue makes itself has no such bound
-    closable = _closable(account, market, order)
+    market, closable = holding.market, holding.closable(order.side)
     largest = requests.largest_qty(market, is_market=order.order_type == "Market")
     order.lots = order.filled + min(closable, order.leaves or int(largest / market.scale.qty_step))
     return bool(closable)

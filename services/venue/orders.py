@@ -59,7 +59,7 @@ class Tolerance:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Order:
-    """One order. `side` 0 buy, 1 sell; prices in ticks, quantities in lots, money in units of 1e-8; trigger prices as Decimal, 0 = none.
+    """One order: `index` as positionIdx, `side` 0 buy, 1 sell; ticks, lots, money units of 1e-8; trigger prices as Decimal, 0 = none.
 
     Attributes:
         bracket: what it brings along for the position; `is_bracket_set` once a full one has become the position's;
@@ -74,6 +74,7 @@ class Order:
     uid: str
     symbol: str
     scale: Scale
+    index: int
     side: int
     order_type: str
     time_in_force: str
@@ -152,7 +153,7 @@ class Order:
             "qty": str(scale.qty(self.lots)),
             "side": ("Buy", "Sell")[self.side],
             "isLeverage": "",
-            "positionIdx": 0,
+            "positionIdx": self.index,
             "orderStatus": self.status.value,
             "createType": self.create_type,
             "cancelType": self.cancel_type,

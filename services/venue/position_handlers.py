@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from services.venue import answers as code
@@ -10,12 +11,14 @@ from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
+from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.protection import Protection
 from services.venue.trading_stop import TradingStop
 from undertow.matching import money as kernel
 
-_MODES: Final = {0: "one-way", 3: "hedge"}
+_MODES: Final = {0: False, 3: True}
+"""The wire's position modes, and whether they hedge."""
 
 
 class PositionHandlers:
@@ -41,30 +44,57 @@ class PositionHandlers:
             raise Refusal(code.PARAMETER, "params error: buy leverage must equal sell leverage")
         if not market.min_leverage <= buy or buy % market.leverage_step:
             raise Refusal(code.PARAMETER, "params error: leverage invalid")
-        holding = account.holding(market)
-        if buy > market.tier_leverages[int(kernel.tier_of(holding.value, market.tiers))]:
+        holdings = account.holdings_in(market)
+        if buy > market.tier_leverages[int(kernel.tier_of(max(each.value for each in holdings), market.tiers))]:
             raise Refusal(code.LEVERAGE_ABOVE_TIER, "cannot set leverage gt maxLeverage by risk limit")
-        leverage = int(buy * 100)
-        if leverage == holding.leverage:
+        before, after = [each.leverage for each in holdings], [int(buy * 100)] * len(holdings)
+        if after == before:
             raise Refusal(code.LEVERAGE_UNCHANGED, "leverage not modified")
-        before, margin = holding.leverage, account.position_margin + account.order_margin()
-        holding.leverage = leverage
-        needed = account.position_margin + account.order_margin()
-        if needed > max(margin, account.balance):
-            holding.leverage = before
+        margin = account.position_margin + account.order_margin()
+        _set_leverages(holdings, after)
+        if account.position_margin + account.order_margin() > max(margin, account.balance):
+            _set_leverages(holdings, before)
             raise Refusal(code.BALANCE_SHORT, "ab not enough for new leverage")
-        self._books.publish(account, market, [], [], wallet=False)
+        for each in holdings:
+            self._books.publish(account, each, [], [], wallet=False)
         return Answer()
 
-    def _switch_mode(self, _account: Account, body: Item, _now_ns: int) -> Answer:
-        requests.check_category(body)
-        if body.get("symbol"):
-            queries.market_of(self._markets, body)
-        elif not body.get("coin"):
-            raise Refusal(code.PARAMETER, "params error: symbol or coin is required")
+    def _switch_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:
+        meant = self._markets_meant(body)
         mode = body.get("mode")
-        if mode not in _MODES:
+        if type(mode) is not int or mode not in _MODES:
             raise Refusal(code.PARAMETER, "params error: mode invalid")
-        if mode:
-            raise Refusal(code.HEDGE_UNSUPPORTED, "hedge mode is not supported for this symbol")
-        raise Refusal(code.MODE_UNCHANGED, "Position mode is not modified")
+        hedged = _MODES[mode]
+        meant = [market for market in meant if (market.symbol in account.hedged) != hedged]
+        if not meant:
+            raise Refusal(code.MODE_UNCHANGED, "Position mode is not modified")
+        # one symbol in use refuses the whole request by coin (our inference)
+        if any(holding.lots for market in meant for holding in account.holdings_in(market)):
+            raise Refusal(code.MODE_HAS_POSITION, "Current position exists, so position mode cannot be switched")
+        if any(account.orders_in(market) for market in meant):
+            raise Refusal(code.MODE_HAS_ORDERS, "Open orders exist, so position mode cannot be switched")
+        for market in meant:
+            account.switch_mode(market, hedged=hedged)
+            for holding in account.holdings_in(market):
+                self._books.publish(account, holding, [], [], wallet=False)
+        return Answer()
+
+    def _markets_meant(self, body: Item) -> list[Market]:
+        requests.check_category(body)
+        symbol, coin = requests.text(body, "symbol", ""), requests.text(body, "coin", "")
+        if symbol:
+            market = queries.find_market(self._markets, symbol)
+            if not market.can_hedge:
+                raise Refusal(code.HEDGE_UNSUPPORTED, "hedge mode is not supported for this symbol")
+            return [market]
+        if not coin:
+            raise Refusal(code.PARAMETER, "params error: symbol or coin is required")
+        meant = [market for market in self._markets.values() if market.settle_coin == coin and market.can_hedge]
+        if not meant:
+            raise Refusal(code.PARAMETER, "params error: coin invalid")
+        return meant
+
+
+def _set_leverages(holdings: Sequence[Holding], leverages: Sequence[int]) -> None:
+    for holding, leverage in zip(holdings, leverages, strict=True):
+        holding.leverage = leverage

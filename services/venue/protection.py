@@ -13,10 +13,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from services.venue.accounts import Account, Holding
+from services.venue.accounts import Account
 from services.venue.bracket import PARTIAL, Bracket, Leg
 from services.venue.create_request import FALLS, RISES
 from services.venue.guards import bind, unbind
+from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.orders import PARTIAL_STOPS, Order
 from services.venue.trailing import Trail
@@ -99,7 +100,7 @@ class Protection:
 
     def _make(self, account: Account, holding: Holding, kind: str, leg: Leg, lots: int, now_ns: int) -> Order:
         side = SELL if holding.lots > 0 else BUY
-        order = self._live.make(account, holding.market, side, "Limit" if leg.tick else "Market", lots, now_ns)
+        order = self._live.make(account, holding, side, "Limit" if leg.tick else "Market", lots, now_ns)
         order.time_in_force, order.tick = "GTC" if leg.tick else "IOC", leg.tick
         order.reduce_only = order.close_on_trigger = True
         order.stop_order_type, order.create_type = kind, f"CreateBy{kind}"

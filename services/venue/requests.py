@@ -9,6 +9,7 @@ from typing import Final
 
 from services.venue import answers as code
 from services.venue.answers import Refusal
+from services.venue.holdings import HEDGE_INDEXES, ONE_WAY
 from services.venue.market import Market
 from undertow.matching.scale import LARGEST_VALUE, OffGridError
 
@@ -91,14 +92,16 @@ def check_category(body: Mapping[str, object]) -> None:
         raise Refusal(code.PARAMETER, "params error: Category is invalid")
 
 
-def check_position_index(body: Mapping[str, object]) -> None:
-    """Accept the one-way index only.
+def position_index(body: Mapping[str, object], *, hedged: bool) -> int:
+    """Read which of a market's positions is meant: 0 in one-way mode, 1 (long) or 2 (short) in hedge mode.
 
     Raises:
         Refusal: 10001.
     """
-    if body.get("positionIdx", 0) != 0:
+    index = body.get("positionIdx", ONE_WAY)
+    if type(index) is not int or index not in (HEDGE_INDEXES if hedged else (ONE_WAY,)):
         raise Refusal(code.PARAMETER, "position idx not match position mode")
+    return index
 
 
 def check_price(market: Market, price: Decimal | None, name: str = "price") -> int:

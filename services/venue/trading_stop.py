@@ -11,11 +11,12 @@ from typing import Final
 
 from services.venue import answers as code
 from services.venue import queries, requests
-from services.venue.accounts import Account, Holding
+from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.bracket import NO_LEG, PARTIAL, Bracket, Leg
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
+from services.venue.holdings import Holding
 from services.venue.market import SIDE_NAMES, Market
 from services.venue.orders import Order
 from services.venue.protection import Protection
@@ -41,9 +42,9 @@ class TradingStop:
             Refusal: 10001, 110003, 110058, 110061, and 34040 when nothing changes.
         """
         market = queries.market_of(self._markets, body)
-        requests.check_position_index(body)
+        index = requests.position_index(body, hedged=market.symbol in account.hedged)
         mode = read_mode(body, None)
-        holding = account.holding(market)
+        holding = account.holding(market, index)
         if not holding.lots:
             raise Refusal(code.PARAMETER, "can not set tp/sl/ts for zero position")
         guards = holding.guards.full
@@ -65,7 +66,7 @@ class TradingStop:
         changed += self._trail(account, holding, trail, now_ns)
         if not changed:
             raise Refusal(code.PROTECTION_UNCHANGED, "not modified")
-        self._books.publish(account, market, [], changed, wallet=False)
+        self._books.publish(account, holding, [], changed, wallet=False)
         return Answer()
 
     def _full(self, account: Account, holding: Holding, legs: dict[str, Leg | None], now_ns: int) -> list[Order]:

@@ -496,7 +496,6 @@ def test_leverage_mode_and_margin_mode_answer_with_the_documented_codes() -> Non
     ]
     assert floor.position()["leverage"] == "20"
     assert floor.post("position/switch-mode", symbol=SYMBOL, mode=0).ret_code == 110025
-    assert floor.post("position/switch-mode", coin="USDT", mode=3).ret_code == 110029
     assert floor.post("position/switch-mode", coin="USDT", mode=1).ret_code == 10001
     assert floor.post("position/switch-mode", mode=0).ret_code == 10001
     assert floor.post("account/set-margin-mode", setMarginMode="REGULAR_MARGIN").ret_code == 110026
