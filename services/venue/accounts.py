@@ -19,6 +19,8 @@ from undertow.matching.scale import to_units
 
 HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
+RECENT: Final = 500
+"""Closed orders that order/realtime still knows."""
 
 
 class Account:
@@ -36,6 +38,8 @@ class Account:
         self.open: dict[str, Order] = {}
         self.executions: deque[Item] = deque(maxlen=HISTORY)
         self.log: deque[Item] = deque(maxlen=HISTORY)
+        self.recent: dict[str, Order] = {}
+        self.closers: dict[str, Order] = {}
         self.sequence = 0
         self.reprices_limits = True
         self.opened_ms = now_ms
@@ -84,6 +88,20 @@ class Account:
         self.open.pop(order.order_id, None)
         self.orders.pop(order.order_id, None)
         self.links.pop(order.link_id, None)
+
+    def close(self, order: Order) -> None:
+        """Take an order from the open ones to the recently closed ones, of which the last 500 are kept."""
+        self.open.pop(order.order_id, None)
+        self.recent[order.order_id] = order
+        if len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
+
+    def closes(self, order: Order) -> None:
+        """Note that an order has closed something: the latest stands last, the oldest beyond `HISTORY` is forgotten."""
+        self.closers.pop(order.order_id, None)
+        self.closers[order.order_id] = order
+        if len(self.closers) > HISTORY:
+            del self.closers[next(iter(self.closers))]
 
     def find(self, order_id: str, link_id: str) -> Order | None:
         """Find an order; the venue's id wins."""

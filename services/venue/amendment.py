@@ -86,7 +86,7 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
 def _read(market: Market, order: Order, body: Item) -> Amendment:
     is_market = order.order_type == "Market"
     qty, price, trigger = (requests.number(body, key) for key in ("qty", "price", "triggerPrice"))
-    waits = order.status is Status.UNTRIGGERED
+    waits = bool(order.trigger) and order.status in {Status.CREATED, Status.UNTRIGGERED}
     if trigger is not None:
         requests.check_price(market, trigger, "triggerPrice")
     by = requests.one_of(body, "triggerBy", requests.TRIGGERS, "")

@@ -16,6 +16,7 @@ from services.venue import queries, requests
 from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
+from services.venue.closed_pnl import closed_pnl
 from services.venue.engine import Engine
 from services.venue.handlers import Handler
 from services.venue.holdings import Holding
@@ -86,7 +87,9 @@ class VenueCore:
             "/v5/account/wallet-balance": lambda a, p, _: queries.wallet(a, p),
             "/v5/account/info": lambda a, _p, _: queries.info(a),
             "/v5/account/fee-rate": lambda a, p, _: queries.fee_rates(a, self._markets, p),
-            "/v5/account/transaction-log": queries.transactions,
+            "/v5/account/transaction-log": lambda a, p, now: queries.transactions(a, self._markets, p, now),
+            "/v5/account/query-dcp-info": lambda _a, _p, _: {"dcpInfos": []},
+            "/v5/position/closed-pnl": lambda a, p, now: closed_pnl(a, self._markets, p, now),
         }
 
     @property
@@ -162,6 +165,11 @@ class VenueCore:
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    def forget_closed(self) -> None:
+        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
+        for account in self._accounts.values():
+            account.recent.clear()
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)

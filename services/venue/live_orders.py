@@ -80,7 +80,7 @@ class LiveOrders:
     def finish(self, order: Order, event: Event) -> None:
         """Take an order out of everything that could still move it."""
         order.move(event)
-        self._accounts[order.uid].open.pop(order.order_id, None)
+        self._accounts[order.uid].close(order)
         self.conditional[order.symbol].pop(order.number, None)
         if self.working.pop(order.number, None) is not None:
             self._markets[order.symbol].matcher.set_leaves(order.number, 0)

@@ -10,24 +10,19 @@ from services.venue import queries, requests
 from services.venue.accounts import Account
 from services.venue.amendment import read_amendment
 from services.venue.answers import Answer, Item, Refusal
-from services.venue.create_request import Wanted, read_create
 from services.venue.handlers import Handler, Schedule
-from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.order_checks import (
-    MOST_OPEN,
-    check_count,
-    check_funds,
-    check_reduces,
-    check_trigger_side,
-    reprice,
-    split,
-)
+from services.venue.order_checks import MOST_OPEN
+from services.venue.order_intake import Intake
 from services.venue.order_life import BY_USER, OrderLife
-from services.venue.orders import Order
+from services.venue.orders import CONDITIONAL, Order
+from services.venue.pre_check import PreCheck
+from services.venue.refusals import PERMISSION
 
 _MS: Final = 1_000_000
 _LARGEST_BATCH: Final = 20
+_DCP_PRODUCTS: Final = frozenset({"OPTIONS", "DERIVATIVES", "SPOT"})
+_DCP_SECONDS: Final = range(3, 301)
 
 
 class OrderHandlers:
@@ -42,6 +37,7 @@ class OrderHandlers:
         self._markets = markets
         self._life = life
         self._schedule = schedule
+        self._intake = Intake(markets, life)
         self.accepted = 0
         self.duplicates_refused = 0
 
@@ -55,24 +51,15 @@ class OrderHandlers:
             "/v5/order/create-batch": self._batch(self._create, is_create=True),
             "/v5/order/amend-batch": self._batch(self._amend),
             "/v5/order/cancel-batch": self._batch(self._cancel),
+            "/v5/order/pre-check": PreCheck(self._markets, self._intake).serve,
+            "/v5/order/disconnected-cancel-all": self._disconnected_cancel_all,
         }
 
     def _create(self, account: Account, body: Item, now_ns: int) -> Answer:
-        market = queries.market_of(self._markets, body)
-        wanted = read_create(body, market, hedged=market.symbol in account.hedged)
-        holding = account.holding(market, wanted.index)
-        pieces = self._check(account, holding, wanted)
-        links = [wanted.link_id, *[""] * (len(pieces) - 1)]
-        orders = [
-            self._life.make(account, holding, wanted, lots, link, now_ns)
-            for lots, link in zip(pieces, links, strict=True)
-        ]
         try:
-            if not wanted.reduce_only and not wanted.trigger:
-                reprice(account, market, orders[0])
-                check_funds(account, market, orders[0])
-        except Refusal:
-            account.forget(orders[0])
+            orders = self._intake.take(account, body, now_ns)
+        except Refusal as refusal:
+            self.duplicates_refused += refusal.code == code.LINK_ID_DUPLICATE
             raise
         self.accepted += 1
         for order in orders:
@@ -81,21 +68,6 @@ class OrderHandlers:
 
     def _arrive(self, order: Order, sent_ns: int, at_ns: int) -> None:
         self._life.arrive(order, at_ns, is_late=at_ns > sent_ns)
-
-    def _check(self, account: Account, holding: Holding, wanted: Wanted) -> list[int]:
-        market = holding.market
-        if wanted.link_id and wanted.link_id in account.links:
-            self.duplicates_refused += 1
-            raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
-        if wanted.trigger:
-            check_trigger_side(market, wanted.trigger, wanted.trigger_by, wanted.trigger_direction)
-        elif wanted.reduce_only:
-            check_reduces(holding, wanted.side)
-        if wanted.is_market and not wanted.trigger and market.best(1 - wanted.side) is None:
-            raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
-        pieces = split(holding, wanted)
-        check_count(account, market, len(pieces), conditional=bool(wanted.trigger))
-        return pieces
 
     def _amend(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
@@ -117,18 +89,30 @@ class OrderHandlers:
             queries.find_market(self._markets, symbol)
         elif not base and not settle:
             raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
-        selects = queries.filters_of(requests.text(body, "orderFilter", ""))
+        order_filter = requests.text(body, "orderFilter", "")
+        selects = queries.filters_of(order_filter)
+        kind = requests.one_of(body, "stopOrderType", frozenset({CONDITIONAL}), "")
+        wants_own = bool(kind) and order_filter == "StopOrder"
 
         def is_meant(order: Order) -> bool:
+            if not selects(order) or (wants_own and order.stop_order_type != CONDITIONAL):
+                return False
             market = self._markets[order.symbol]
             if symbol:
                 return order.symbol == symbol
             return market.base_coin == base if base else market.settle_coin == settle
 
-        chosen = [order for order in account.open.values() if is_meant(order) and selects(order)][:MOST_OPEN]
+        chosen = [order for order in account.open.values() if is_meant(order)][:MOST_OPEN]
         self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, BY_USER, at_ns))
         listed = [{"orderId": order.order_id, "orderLinkId": order.link_id} for order in chosen]
         return Answer(result={"list": listed, "success": "1"})
+
+    def _disconnected_cancel_all(self, _account: Account, body: Item, _now_ns: int) -> Answer:
+        requests.one_of(body, "product", _DCP_PRODUCTS, "OPTIONS")
+        if requests.integer(body, "timeWindow") not in _DCP_SECONDS:
+            raise Refusal(code.PARAMETER, "params error: timeWindow must be within [3, 300]")
+        # which code an ordinary account gets is not documented (our inference)
+        raise Refusal(PERMISSION, "Permission denied: disconnect cancel all is for institutional clients only")
 
     def _batch(self, single: Handler, *, is_create: bool = False) -> Handler:
         def serve(account: Account, body: Item, now_ns: int) -> Answer:

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.venue.answers import Item
 from services.venue.bracket import FULL, NO_BRACKET, PARTIAL, Bracket
+from services.venue.closing import Closing
 from services.venue.order_states import OPEN, Event, Status, next_status
 from services.venue.trailing import Trail
 from undertow.domain.money import MONEY_STEP
@@ -88,7 +89,7 @@ class Order:
     filled: int = 0
     filled_value: int = 0
     fee: int = 0
-    closed_pnl: int = 0
+    closing: Closing | None = None
     reject_reason: str = NO_REASON
     cancel_type: str = NO_CANCEL
     create_type: str = "CreateByUser"
@@ -126,7 +127,7 @@ class Order:
         item = self._item()
         item["category"] = "linear"
         item["tpslMode"] = item["tpslMode"] or "UNKNOWN"
-        item["closedPnl"] = money(self.closed_pnl)
+        item["closedPnl"] = money(self.closing.pnl) if self.closing else "0"
         item["feeCurrency"] = ""
         item["rpiTakerAccess"] = False
         item["rpiMatchedQty"] = "0"

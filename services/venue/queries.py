@@ -16,9 +16,24 @@ from services.venue.order_states import CLOSED, Status
 from services.venue.orders import Order, plain
 from undertow.matching.scale import from_units
 
-_WEEK_MS: Final = 7 * 24 * 3_600 * 1_000
-_CURSOR: Final = re.compile(r"page_args%3D(\d+)%26")
-_RECENT_CLOSED: Final = 500
+_DAY_MS: Final = 24 * 3_600 * 1_000
+WEEK_MS: Final = 7 * _DAY_MS
+_TWO_YEARS_MS: Final = 730 * _DAY_MS
+_CURSOR: Final = re.compile(r"page_args%3D(-?\d+)%26")
+_EXEC_TYPES: Final = frozenset(
+    (
+        "Trade",
+        "AdlTrade",
+        "Funding",
+        "BustTrade",
+        "Delivery",
+        "Settle",
+        "BlockTrade",
+        "MovePosition",
+        "FutureSpread",
+        "CorporateAction",
+    )
+)
 _EXECUTION_KEYS: Final = (
     "symbol",
     "orderId",
@@ -53,8 +68,8 @@ _EXECUTION_KEYS: Final = (
 )
 
 
-def page(rows: Iterable[Item], params: Mapping[str, str], *, most: int, default: int) -> Item:
-    """Cut one page out of rows that come newest first.
+def page(rows: Iterable[tuple[int, Item]], params: Mapping[str, str], *, most: int, default: int) -> Item:
+    """Cut one page out of rows with falling keys; a cursor names the last key that was shown, so rows that come or go shift nothing.
 
     Raises:
         Refusal: 10001, limit or cursor are wrong.
@@ -66,92 +81,108 @@ def page(rows: Iterable[Item], params: Mapping[str, str], *, most: int, default:
     match = _CURSOR.fullmatch(cursor)
     if cursor and match is None:
         raise Refusal(code.PARAMETER, "params error: cursor invalid")
-    listed = list(rows)
-    # counted from the oldest, so that rows arriving meanwhile shift nothing
-    end = int(match[1]) if match else len(listed)
-    start = max(0, end - limit)
-    chosen = listed[len(listed) - end : len(listed) - start]
-    return {"nextPageCursor": f"page_args%3D{start}%26" if start else "", "list": chosen}
+    shown: list[tuple[int, Item]] = []
+    for key, row in rows:
+        if match and key >= int(match[1]):
+            continue
+        if len(shown) == limit:
+            return {"nextPageCursor": f"page_args%3D{shown[-1][0]}%26", "list": [item for _, item in shown]}
+        shown.append((key, row))
+    return {"nextPageCursor": "", "list": [item for _, item in shown]}
 
 
 def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[str, str]) -> Item:
-    """Give open orders, or (openOnly 1) recently closed ones too.
+    """Give open orders, or (openOnly 1) the last 500 closed ones; by id an order in either.
 
     Raises:
         Refusal: 10001.
     """
     if not any(params.get(key) for key in ("symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId")):
         raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
-    by_id = bool(params.get("orderId") or params.get("orderLinkId"))
-    if by_id:
-        found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders = [found] if found is not None and found.status != Status.CREATED else []
+    wants_closed = requests.one_of(params, "openOnly", frozenset("01"), "0") == "1"
+    selects = filters_of(params.get("orderFilter", ""))
+    orders = _by_id(account, params)
+    if orders is not None:
+        orders = [order for order in orders if order.is_open or order.order_id in account.recent]
+    elif wants_closed:
+        orders = sorted(account.recent.values(), key=lambda order: -order.number)
     else:
         orders = [order for order in reversed(account.open.values()) if order.is_open]
-        if params.get("openOnly") == "1":
-            closed = [order for order in reversed(account.orders.values()) if order.status in CLOSED]
-            orders += closed[:_RECENT_CLOSED]
-    rows = (order.rest_item() for order in orders if _matches(order, markets, params))
+    rows = (
+        (order.number, order.rest_item())
+        for order in orders
+        if selects(order) and _is_of(markets[order.symbol], params)
+    )
     return {"category": "linear", **page(rows, params, most=50, default=20)}
 
 
 def history(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
-    """Give orders by creation time, closed or filled in part; newest first.
+    """Give closed orders by creation time, newest first: those without fills for a day, those with fills for two years.
 
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
-    wanted = params.get("orderStatus", "")
-    if params.get("orderId") or params.get("orderLinkId"):
-        found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders: Iterable[Order] = [found] if found is not None else []
+    selects = filters_of(params.get("orderFilter", ""))
+    wanted = requests.one_of(params, "orderStatus", frozenset(Status), "")
+    orders = _by_id(account, params)
+    if orders is not None and not params.get("startTime") and not params.get("endTime"):
+        start, end = 0, now_ms
     else:
-        orders = reversed(account.orders.values())
+        start, end = span(params, now_ms, WEEK_MS)
     rows = (
-        order.rest_item()
-        for order in orders
+        (order.number, order.rest_item())
+        for order in (reversed(account.orders.values()) if orders is None else orders)
         if order.status in CLOSED
         and start <= order.created_ms <= end
-        and (not wanted or order.status == wanted)
-        and _matches(order, markets, params)
+        and now_ms - order.updated_ms <= (_TWO_YEARS_MS if order.filled else _DAY_MS)
+        and wanted in {"", order.status}
+        and selects(order)
+        and _is_of(markets[order.symbol], params)
     )
     return {"category": "linear", **page(rows, params, most=50, default=20)}
 
 
 def executions(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
-    """Give fills and funding, newest first.
+    """Give fills and funding, newest first; an order's id makes every other filter void.
 
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
-    keys = {"orderId": "orderId", "orderLinkId": "orderLinkId", "execType": "execType"}
-    if params.get("orderId"):
-        keys.pop("orderLinkId")
+    start, end = span(params, now_ms, WEEK_MS)
+    kind = requests.one_of(params, "execType", _EXEC_TYPES, "")
+    order_id, link_id = params.get("orderId", ""), params.get("orderLinkId", "")
+
+    def is_meant(item: Item) -> bool:
+        if order_id or link_id:
+            return bool(item["orderId"] == order_id if order_id else item["orderLinkId"] == link_id)
+        if not start <= int(item["execTime"]) <= end or kind not in {"", item["execType"]}:
+            return False
+        return _is_of(markets[item["symbol"]], params)
+
     rows = (
-        {key: item.get(key, "") for key in _EXECUTION_KEYS}
+        (item["seq"], {key: item.get(key, "") for key in _EXECUTION_KEYS})
         for item in reversed(account.executions)
-        if start <= int(item["execTime"]) <= end
-        and all(not params.get(key) or item[field] == params[key] for key, field in keys.items())
-        and _is_of(markets[item["symbol"]], params)
+        if now_ms - int(item["execTime"]) <= _TWO_YEARS_MS and is_meant(item)
     )
     return {"category": "linear", **page(rows, params, most=100, default=50)}
 
 
-def transactions(account: Account, params: Mapping[str, str], now_ms: int) -> Item:
-    """Give the transaction log, newest first.
+def transactions(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
+    """Give the transaction log, newest first, of one day unless a span is asked for.
 
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
-    keys = ("category", "currency", "type")
+    start, end = span(params, now_ms, _DAY_MS)
+    requests.one_of(params, "accountType", frozenset({"UNIFIED"}), "UNIFIED")
+    keys = ("category", "currency", "type", "transSubType")
+    base = params.get("baseCoin", "")
     rows = (
-        row
+        (int(row["id"].rpartition("_")[2]), row)
         for row in reversed(account.log)
         if start <= int(row["transactionTime"]) <= end
         and all(not params.get(key) or row[key] == params[key] for key in keys)
+        and (not base or (row["symbol"] in markets and markets[row["symbol"]].base_coin == base))
     )
     return page(rows, params, most=50, default=20)
 
@@ -169,8 +200,7 @@ def positions(account: Account, markets: Mapping[str, Market], params: Mapping[s
         chosen = [h for h in account.holdings.values() if h.lots and h.market.settle_coin == params["settleCoin"]]
     else:
         raise Refusal(code.PARAMETER, "params error: symbol or settleCoin is required")
-    rows = [rest_position(account, holding) for holding in reversed(chosen)]
-    rows.reverse()
+    rows = ((-place, rest_position(account, holding)) for place, holding in enumerate(chosen))
     return {"category": "linear", **page(rows, params, most=200, default=20)}
 
 
@@ -237,7 +267,7 @@ def market_of(markets: Mapping[str, Market], body: Item) -> Market:
 
 
 def filters_of(filter_name: str) -> Callable[[Order], bool]:
-    """Give what an orderFilter selects; conditional orders are those that wait for a trigger.
+    """Give what an orderFilter selects: of open orders those that wait for a trigger are conditional, of closed ones those that had one.
 
     Raises:
         Refusal: 10001.
@@ -245,16 +275,26 @@ def filters_of(filter_name: str) -> Callable[[Order], bool]:
     selections: dict[str, Callable[[Order], bool]] = {
         "": lambda _: True,
         "OpenOrder": lambda _: True,
-        "Order": lambda order: order.status != Status.UNTRIGGERED,
-        "StopOrder": lambda order: order.status == Status.UNTRIGGERED,
+        "Order": lambda order: not _is_conditional(order),
+        "StopOrder": _is_conditional,
     }
     if filter_name not in selections:
         raise Refusal(code.PARAMETER, "params error: orderFilter invalid")
     return selections[filter_name]
 
 
-def _matches(order: Order, markets: Mapping[str, Market], params: Mapping[str, str]) -> bool:
-    return _is_of(markets[order.symbol], params) and filters_of(params.get("orderFilter", ""))(order)
+def _is_conditional(order: Order) -> bool:
+    if order.status in {Status.CREATED, Status.UNTRIGGERED}:
+        return bool(order.trigger)
+    return order.status in CLOSED and bool(order.stop_order_type)
+
+
+def _by_id(account: Account, params: Mapping[str, str]) -> list[Order] | None:
+    order_id, link_id = params.get("orderId", ""), params.get("orderLinkId", "")
+    if not order_id and not link_id:
+        return None
+    found = account.find(order_id, link_id)
+    return [] if found is None or found.status is Status.CREATED else [found]
 
 
 def _is_of(market: Market, params: Mapping[str, str]) -> bool:
@@ -265,13 +305,18 @@ def _is_of(market: Market, params: Mapping[str, str]) -> bool:
     return not params.get("settleCoin") or params["settleCoin"] == market.settle_coin
 
 
-def _span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+def span(params: Mapping[str, str], now_ms: int, default_ms: int) -> tuple[int, int]:
+    """Read startTime and endTime: at most a week apart, `default_ms` when one is missing, until now when both are.
+
+    Raises:
+        Refusal: 10001.
+    """
     start, end = _integer(params, "startTime", -1), _integer(params, "endTime", -1)
     if end < 0:
-        end = max(now_ms, start) if start < 0 else start + _WEEK_MS
+        end = now_ms if start < 0 else start + default_ms
     if start < 0:
-        start = end - _WEEK_MS
-    if not 0 <= end - start <= _WEEK_MS:
+        start = end - default_ms
+    if not 0 <= end - start <= WEEK_MS:
         raise Refusal(code.PARAMETER, "params error: endTime - startTime must be within 7 days")
     return start, end
 
