@@ -156,16 +156,28 @@ class Market:
             return min(mark * (1 + self.ratio_y), max(index, mark * (1 + self.ratio_x) + max(Decimal(0), premium)))
         return max(mark * (1 - self.ratio_y), min(index, mark * (1 - self.ratio_x) + min(Decimal(0), premium)))
 
+    def limit_tick(self, side: int) -> int | None:
+        """Give the limit price as the last tick within it; None before the first mark."""
+        limit = self.limit_price(side)
+        return None if limit is None else self._within(side, limit)
+
     def protective_tick(self, side: int) -> int | None:
         """Give the price behind which a market order does not fill; None when there is nothing to take."""
         best = self.best(1 - side)
         if best is None:
             return None
-        limit = self.limit_price(side)
-        if limit is None:
-            limit = best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)
-        ticks = limit / self.scale.tick_size
-        return int(ticks.to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
+        tick = self.limit_tick(side)
+        return (
+            self._within(side, best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)) if tick is None else tick
+        )
+
+    def tolerant_tick(self, side: int, distance: Decimal) -> int | None:
+        """Give the price so far behind the best opposite one; None when there is nothing to take."""
+        best = self.best(1 - side)
+        return None if best is None else self._within(side, best + distance if side == BUY else best - distance)
+
+    def _within(self, side: int, limit: Decimal) -> int:
+        return int((limit / self.scale.tick_size).to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
 
     def snapshot(self, depth: int) -> Item:
         """Give the displayed book as `/v5/market/orderbook` shows it."""

@@ -52,7 +52,7 @@ def reprice(account: Account, market: Market, order: Order) -> None:
     if not account.reprices_limits:
         refusal = code.ABOVE_LIMIT_PRICE if order.side == BUY else code.BELOW_LIMIT_PRICE
         raise Refusal(refusal, f"Order price {price} is beyond the price limit {limit}")
-    order.tick = market.protective_tick(order.side) or order.tick
+    order.tick = market.limit_tick(order.side) or order.tick
 
 
 def check_reduces(holding: Holding, side: int) -> None:

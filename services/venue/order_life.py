@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Final
 
 from services.venue import requests
@@ -242,7 +241,5 @@ def _market_tick(market: Market, order: Order) -> int:
         return 0
     if order.tolerance is None:
         return tick
-    distance = order.tolerance.distance(best, market.scale.tick_size)
-    if order.side == BUY:
-        return min(tick, int(((best + distance) / market.scale.tick_size).to_integral_value(ROUND_FLOOR)))
-    return max(tick, int(((best - distance) / market.scale.tick_size).to_integral_value(ROUND_CEILING)))
+    tolerated = market.tolerant_tick(order.side, order.tolerance.distance(best, market.scale.tick_size)) or tick
+    return min(tick, tolerated) if order.side == BUY else max(tick, tolerated)
