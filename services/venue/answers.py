@@ -59,20 +59,33 @@ class Refusal(Exception):  # noqa: N818 - the venue's answer, not a fault of the
         return Answer(self.code, self.message, self.result)
 
 
+class CommandRefused(Exception):  # noqa: N818 - an answer too
+    """A command of the venue's owner that cannot be carried out: the field, the rule that it breaks, the remedy."""
+
+    def __init__(self, field: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{field}: {rule}; {remedy}")
+        self.field = field
+        self.rule = rule
+        self.remedy = remedy
+
+
 PARAMETER: Final = 10001
 NO_ROUTE: Final = 10017
 ORDER_UNKNOWN: Final = 110001
 PRICE_OUT_OF_RANGE: Final = 110003
 BALANCE_SHORT: Final = 110007
 TOO_MANY_STOPS: Final = 110009
+AVAILABLE_SHORT: Final = 110012
 LEVERAGE_ABOVE_TIER: Final = 110013
 REDUCE_ONLY_IMPOSSIBLE: Final = 110017
 TOO_MANY_ORDERS: Final = 110020
 MODE_HAS_POSITION: Final = 110024
 MODE_UNCHANGED: Final = 110025
 MARGIN_MODE_UNCHANGED: Final = 110026
+MARGIN_UNCHANGED: Final = 110027
 MODE_HAS_ORDERS: Final = 110028
 HEDGE_UNSUPPORTED: Final = 110029
+WOULD_LIQUIDATE: Final = 110040
 LEVERAGE_UNCHANGED: Final = 110043
 PROTECTION_OF_PART_FILLED: Final = 110059
 AMEND_BELOW_FILLED: Final = 110064

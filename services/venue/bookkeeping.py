@@ -76,7 +76,10 @@ class Books:
         before, result_before = holding.lots, holding.result
         closed = min(lots, holding.closable(order.side))
         realised = int(kernel.book_fill(holding.numbers, order.side, lots, value, fee))
+        if closed:
+            holding.extra -= int(kernel.portion_even(holding.extra, closed, abs(before)))
         account.wallet += realised - fee
+        account.settle_margins(holding)
         order.filled += lots
         order.filled_value += value
         order.fee += fee
@@ -111,6 +114,7 @@ class Books:
         market, rate = holding.market, holding.market.funding_rate
         received = int(kernel.book_funding(holding.numbers, market.lot_value, rate))
         account.wallet += received
+        account.settle_margins(holding)
         event = Event(
             kind="Funding",
             price=from_units(market.lot_value) / market.scale.qty(1),
