@@ -45,7 +45,7 @@ class AccountHandlers:
             if amount is None or not 0 < amount <= _GIFT_LIMITS.get(item.get("coin", ""), Decimal(0)):
                 raise Refusal(code.PARAMETER, "params error: only USDT, up to 100000 per request")
             total += int(to_units(amount))
-        if adjust and total > account.removable:
+        if adjust and total > (account.removable_of(account.coin) or 0):
             raise Refusal(code.PARAMETER, "params error: more than the available balance")
         self._books.transfer(account, -total if adjust else total, now_ns // _MS)
         self._books.publish_wallet(account)

@@ -1,4 +1,8 @@
-"""How an account's balance and positions are spelt; account totals count one USDT as one USD (our inference)."""
+"""How an account's balance and positions are spelt.
+
+What the protocol page does not say (our inference): account totals count one USDT as one USD; the fee coin counts at its price in the
+totals of equity and wallet, and is no collateral.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +40,15 @@ def wallet_item(account: Account) -> Item:
     unrealised, balance = account.unrealised, account.balance
     positions, orders, maintenance = account.position_margin, account.order_margin(), account.maintenance
     initial = positions + orders
+    purse = account.purse
+    worth = purse.worth if purse else 0
     rates = (_rate(initial, balance), _rate(maintenance, balance))
     item = {
         "accountType": "UNIFIED",
         "accountIMRate": rates[0],
         "accountMMRate": rates[1],
-        "totalEquity": money(balance),
-        "totalWalletBalance": money(account.wallet),
+        "totalEquity": money(balance + worth),
+        "totalWalletBalance": money(account.wallet + worth),
         "totalMarginBalance": money(balance),
         "totalAvailableBalance": money(max(0, balance - initial)),
         "totalPerpUPL": money(unrealised),
@@ -53,30 +59,42 @@ def wallet_item(account: Account) -> Item:
         "totalInitialMarginByMp": money(initial),
         "totalMaintenanceMarginByMp": money(maintenance),
         "accountLTV": "0",
-        "coin": [_coin(account, orders)],
+        "coin": [_settle_coin(account, orders), *([_coin(purse.coin, purse.units, worth)] if purse else [])],
     }
     return item | dict.fromkeys(_CROSS_ONLY, "") if account.isolated else item
 
 
-def _coin(account: Account, orders: int) -> Item:
-    balance = account.balance
-    return {
-        "coin": account.coin,
-        "equity": money(balance),
-        "usdValue": money(balance),
-        "walletBalance": money(account.wallet),
-        "locked": "0",
-        "spotHedgingQty": "0",
-        "borrowAmount": "0",
-        "accruedInterest": "0",
+def _settle_coin(account: Account, orders: int) -> Item:
+    return _coin(account.coin, account.wallet, account.balance) | {
+        "equity": money(account.balance),
         "totalOrderIM": money(orders),
         "totalPositionIM": money(account.position_margin),
         "totalPositionMM": money(account.maintenance),
         "unrealisedPnl": money(account.unrealised),
         "cumRealisedPnl": money(sum(h.result for h in account.holdings.values())),
-        "bonus": "0",
         "marginCollateral": True,
         "collateralSwitch": True,
+    }
+
+
+def _coin(coin: str, wallet: int, worth: int) -> Item:
+    return {
+        "coin": coin,
+        "equity": money(wallet),
+        "usdValue": money(worth),
+        "walletBalance": money(wallet),
+        "locked": "0",
+        "spotHedgingQty": "0",
+        "borrowAmount": "0",
+        "accruedInterest": "0",
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "marginCollateral": False,
+        "collateralSwitch": False,
         "colRes": "0",
         "spotBorrow": "0",
         "availableToWithdraw": "",

@@ -9,6 +9,7 @@ the others, the largest margin first, when that is not enough.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from services.venue.answers import AccountSpec, Item
@@ -23,6 +24,25 @@ HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
 
 
+@dataclass(slots=True)
+class Purse:
+    """The fee coin's wallet; money and price in units of 1e-8.
+
+    Attributes:
+        fees: paid out of it so far.
+    """
+
+    coin: str
+    price: int
+    units: int = 0
+    fees: int = 0
+
+    @property
+    def worth(self) -> int:
+        """In quote coin."""
+        return int(kernel.share_even(self.units, self.price))
+
+
 class Account:
     """One uid's money, positions, orders and memory; money in units of 1e-8."""
 
@@ -31,6 +51,8 @@ class Account:
         self.coin = "USDT"
         self.maker_rate, self.taker_rate = to_units(spec.maker_rate), to_units(spec.taker_rate)
         self.wallet = 0
+        self.moved: set[str] = set()  # coins, since the last wallet message
+        self.purse = Purse(spec.fee_coin.coin, to_units(spec.fee_coin.price)) if spec.fee_coin else None
         self.holdings: dict[tuple[str, int], Holding] = {}
         self.hedged: set[str] = set()
         self.isolated = False
@@ -150,10 +172,22 @@ class Account:
         """What new risk may use."""
         return self.funds - self.position_margin - self.order_margin()
 
-    @property
-    def removable(self) -> int:
-        """What may leave the account: no profit that is not realised."""
-        return min(self.wallet, self.available)
+    def removable_of(self, coin: str) -> int | None:
+        """Give what may leave of a coin, no profit that is not realised; None for a coin that the account does not have."""
+        if self.purse is not None and coin == self.purse.coin:
+            return self.purse.units
+        return min(self.wallet, self.available) if coin == self.coin else None
+
+    def charge(self, fee: int) -> tuple[str, int]:
+        """Choose the coin of a fee and take it if it is the purse's; give coin and amount."""
+        if self.purse is not None:
+            amount = int(kernel.in_coin(fee, self.purse.price))
+            if amount <= self.purse.units:
+                self.purse.units -= amount
+                self.purse.fees += amount
+                self.moved.add(self.purse.coin)
+                return self.purse.coin, amount
+        return self.coin, fee
 
     def margin_of(self, holding: Holding) -> int:
         """Give the margin that a position holds."""

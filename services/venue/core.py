@@ -75,6 +75,10 @@ class VenueCore:
             for market in self._markets.values():
                 account.holdings_in(market)
             self._engine.books.transfer(account, to_units(spec.opening_balance), opened_ns // _MS)
+            if spec.fee_coin:
+                self._engine.books.transfer(
+                    account, to_units(spec.fee_coin.balance), opened_ns // _MS, spec.fee_coin.coin
+                )
         self._latency_ns = order_latency_ns
         self._waiting: deque[tuple[int, Callable[[int], None]]] = deque()
         self._orders = OrderHandlers(self._markets, self._engine.life, self._schedule)
@@ -165,6 +169,7 @@ class VenueCore:
             "funding": money(sums[2]),
             "transfers": money(account.wallet - sums[0] + sums[1] - sums[2]),
             "positions": {_name(h): plain(h.market.scale.qty(h.lots)) for h in held if h.lots},
+            "other_coins": _other_coins(account),
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
@@ -199,11 +204,11 @@ class VenueCore:
         self._engine.liquidation.deleverage(account, held[index], lots, tick, now_ns)
         return self._drained(now_ns)
 
-    def transfer(self, uid: str, amount: Decimal, now_ns: int) -> list[PrivateEvent]:
-        """Bring USDT in or (negative) take it out.
+    def transfer(self, uid: str, coin: str, amount: Decimal, now_ns: int) -> list[PrivateEvent]:
+        """Bring a coin in or (negative) take it out.
 
         Raises:
-            CommandRefused: an amount that is 0, finer than 1e-8, too large, or more than may leave.
+            CommandRefused: a coin that the account does not have; an amount that is 0, finer than 1e-8, too large, or more than may leave.
         """
         self._advance(now_ns)
         account = self._accounts[uid]
@@ -213,13 +218,14 @@ class VenueCore:
             raise CommandRefused("amount", str(error), "use at most 8 decimals") from None
         if not units or abs(units) > _LARGEST_TRANSFER * UNITS:
             raise CommandRefused("amount", f"{amount} is 0 or beyond {_LARGEST_TRANSFER}", "use an amount between them")
-        if -units > account.removable:
+        removable = account.removable_of(coin)
+        if removable is None:
+            raise CommandRefused("coin", f"{coin!r} is not in the account", f"use {account.coin}")
+        if -units > removable:
             raise CommandRefused(
-                "amount",
-                f"{-amount} is more than may leave the account",
-                f"use at most {money(max(0, account.removable))}",
+                "amount", f"{-amount} is more than may leave the account", f"use at most {money(max(0, removable))}"
             )
-        self._engine.books.transfer(account, units, now_ns // _MS)
+        self._engine.books.transfer(account, units, now_ns // _MS, coin)
         self._engine.books.publish_wallet(account)
         return self._drained(now_ns)
 
@@ -253,3 +259,11 @@ class VenueCore:
 
 def _name(holding: Holding) -> str:
     return f"{holding.market.symbol}/{holding.index}" if holding.index else holding.market.symbol
+
+
+def _other_coins(account: Account) -> Item:
+    purse = account.purse
+    if purse is None:
+        return {}
+    sums = {"wallet": purse.units, "fees": purse.fees, "transfers": purse.units + purse.fees}
+    return {purse.coin: {name: money(units) for name, units in sums.items()}}

@@ -3,6 +3,7 @@
 | event | rule |
 |---|---|
 | fee | value · rate, rounded up (against the payer; a rebate towards zero) |
+| fee in another coin | fee / price of the coin, rounded up (against the payer; a rebate towards zero) |
 | funding | −signed value · rate, half-even |
 | cost that a partial close takes along | cost · closed / held, half-even; the remainder stays in the position |
 | initial and maintenance margin | value · rate, rounded up, less the tier's deduction |
@@ -38,6 +39,13 @@ def share_up(value: int, rate: int) -> int:
     """Give value · rate, rounded up."""
     whole, part = value // UNITS, value % UNITS
     return whole * rate - (-(part * rate) // UNITS)
+
+
+@njit(cache=True)
+def in_coin(amount: int, price: int) -> int:
+    """Give amount / price, rounded up; the price in 1e-8 quote coin, below 9e10, so that its product with 1e8 fits."""
+    whole, part = amount // price, amount % price
+    return whole * UNITS - (-(part * UNITS) // price)
 
 
 @njit(cache=True)

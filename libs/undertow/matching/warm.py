@@ -32,3 +32,4 @@ def warm() -> None:
     money.isolated_maintenance(100, tiers, 100, 1_000, 55_000)
     money.share_up(100, 55_000)
     money.share_even(100, 55_000)
+    money.in_coin(100, 55_000)

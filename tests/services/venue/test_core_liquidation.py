@@ -180,7 +180,7 @@ def test_the_lights_of_deleveraging_follow_profit_and_leverage() -> None:
 @pytest.mark.parametrize(("amount", "wallet"), [("500", "10500"), ("-500", "9500")])
 def test_money_is_moved_on_command_as_a_transfer(amount: str, wallet: str) -> None:
     floor = Floor()
-    events = floor.core.transfer("u1", Decimal(amount), floor.now_ns)
+    events = floor.core.transfer("u1", "USDT", Decimal(amount), floor.now_ns)
     assert items(events, "wallet")[0]["coin"][0]["walletBalance"] == wallet
     assert floor.core.ledger("u1")["transfers"] == wallet
 
@@ -188,7 +188,7 @@ def test_money_is_moved_on_command_as_a_transfer(amount: str, wallet: str) -> No
 @pytest.mark.parametrize("amount", ["0", "0.000000001", "-10000.01", "1000000001"])
 def test_money_that_cannot_be_moved_is_refused(amount: str) -> None:
     with pytest.raises(CommandRefused, match=r"amount: .*; use "):
-        Floor().core.transfer("u1", Decimal(amount), 0)
+        Floor().core.transfer("u1", "USDT", Decimal(amount), 0)
 
 
 def test_profit_that_is_not_realised_cannot_be_taken_out() -> None:
@@ -197,4 +197,4 @@ def test_profit_that_is_not_realised_cannot_be_taken_out() -> None:
     floor.ticker(markPrice="600000")
     assert Decimal(floor.coin()["equity"]) > 15_000
     with pytest.raises(CommandRefused, match=r"use at most 9999\.66999945"):
-        floor.core.transfer("u1", Decimal(-10_000), floor.now_ns)
+        floor.core.transfer("u1", "USDT", Decimal(-10_000), floor.now_ns)

@@ -32,10 +32,20 @@ FILLS = st.lists(
 )
 
 
+def up(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_CEILING))
+
+
 @given(LOTS, TICKS, RATES)
 def test_a_fee_equals_the_domains_fee(lots: int, ticks: int, rate: int) -> None:
     fee = money.share_up(SCALE.value(ticks, lots), rate)
     assert from_units(fee) == fee_for(SCALE.qty(lots), SCALE.price(ticks), from_units(rate))
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(10**6, 9 * 10**10))
+def test_a_fee_in_another_coin_is_fee_by_price_rounded_up_a_rebate_towards_zero(fee: int, price: int) -> None:
+    with localcontext(prec=60):
+        assert money.in_coin(fee, price) == up(Decimal(fee) / from_units(price))
 
 
 @given(st.integers(-1_500_000, 1_500_000), st.integers(1, 10**11), RATES)
@@ -89,10 +99,6 @@ def test_maintenance_follows_the_tier_of_the_value(value: int, row: int, margin:
 COSTS = st.one_of(st.integers(1, 2**61), st.integers(-(2**61), -1), st.integers(-(10**12), 10**12).filter(bool))
 LEVERAGES = st.integers(100, 12_500)
 TAKER_RATES = st.integers(0, 100_000)
-
-
-def up(amount: Decimal) -> int:
-    return int(amount.to_integral_value(ROUND_CEILING))
 
 
 def worth_at_bankruptcy(cost: int, leverage: int) -> int:
