@@ -71,6 +71,9 @@ class OrderLife:
         if not order.is_open:
             return
         account, holding = self._of(order)
+        if lots <= order.filled:
+            self._show(account, holding, order)  # more filled while the amendment was on its way: it changes nothing
+            return
         matcher = holding.market.matcher
         order.updated_ms = now_ns // _MS
         keeps_place = tick == order.tick and lots <= order.lots
