@@ -50,6 +50,7 @@ class OrderLife:
         self._books = books
         self._live = live
         self._protection = protection
+        self._filled: list[tuple[Account, Holding]] = []
 
     def make(self, account: Account, holding: Holding, wanted: Wanted, lots: int, link_id: str, now_ns: int) -> Order:
         """Take a checked request, or one piece of it, in: acknowledged, not yet in effect."""
@@ -66,7 +67,7 @@ class OrderLife:
         self._live.keep(account, order)
         return order
 
-    def arrive(self, order: Order, now_ns: int, *, is_late: bool) -> None:
+    def arrive(self, order: Order, now_ns: int, *, is_late: bool = False) -> None:
         """Let an acknowledged order take effect: wait for its trigger, take, rest or end; a late one must still be affordable."""
         if order.status is not Status.CREATED:
             return  # ended on its way, by a liquidation
@@ -83,9 +84,12 @@ class OrderLife:
 
     def amend(self, order: Order, change: Amendment, now_ns: int) -> None:
         """Change an open order; what has filled past its new quantity meanwhile stays as it is."""
-        if not order.is_open or change.lots_of(order) <= order.filled:
+        if not order.is_open:
             return
         account, holding = self._of(order)
+        if change.lots_of(order) <= order.filled:
+            self._show(account, holding, [order])
+            return
         order.updated_ms = now_ns // _MS
         keeps_place = change.apply(order)
         if order.status is Status.UNTRIGGERED:
@@ -144,8 +148,14 @@ class OrderLife:
             else:
                 self._end(account, holding, order, NO_CANCEL, now_ns)
 
+    def drain_filled(self) -> list[tuple[Account, Holding]]:
+        """Give the positions that changed since the last call."""
+        filled, self._filled = self._filled, []
+        return filled
+
     def after_fill(self, account: Account, holding: Holding, order: Order, executions: list[Item], now_ns: int) -> None:
         """Let stops and reduce-only orders follow the position, and publish all that changed."""
+        self._filled.append((account, holding))
         changed = [order, *self._protection.follow(account, holding, order, now_ns)]
         changed += self._fit_reduce_only(account, holding, order, now_ns)
         self._books.publish(account, holding, executions, changed, wallet=True)

@@ -88,7 +88,7 @@ class Order:
     status: Status = Status.CREATED
     filled: int = 0
     filled_value: int = 0
-    fee: int = 0
+    fees: dict[str, int] = field(default_factory=dict)
     closing: Closing | None = None
     reject_reason: str = NO_REASON
     cancel_type: str = NO_CANCEL
@@ -105,7 +105,7 @@ class Order:
     parent_link_id: str = ""
     tolerance: Tolerance | None = None
     last_price: Decimal = Decimal(0)
-    fee_coin: str = "USDT"
+    settle_coin: str = "USDT"
     smp_type: str = "None"
 
     @property
@@ -164,8 +164,8 @@ class Order:
             "leavesValue": money(scale.value(self.tick, leaves)),
             "cumExecQty": plain(scale.qty(self.filled)),
             "cumExecValue": money(self.filled_value),
-            "cumExecFee": money(self.fee),
-            "cumFeeDetail": {self.fee_coin: money(self.fee)} if self.filled else {},
+            "cumExecFee": money(self.fees.get(self.settle_coin, 0)),
+            "cumFeeDetail": {coin: money(fee) for coin, fee in self.fees.items()},
             "timeInForce": self.time_in_force,
             "orderType": self.order_type,
             "stopOrderType": self.stop_order_type,

@@ -34,11 +34,9 @@ class PreCheck:
         """Give the rates before and after an order."""
         order_id = str(uuid5(NAMESPACE, f"{account.uid}/pre-check/{account.next_number()}"))
         named = {"future_order_id": order_id, "future_order_link_id": str(body.get("orderLinkId", ""))}
+        before = _rates(account, 0)
         try:
-            if requests.number(body, "triggerPrice"):
-                raise Refusal(code.PARAMETER, "params error: a conditional order cannot be checked before")  # noqa: TRY301
-            before = _rates(account, 0)
-            drafted = self._intake.draft(account, body, now_ns)
+            drafted = self._draft(account, body, now_ns)
         except Refusal as refusal:
             return Answer(refusal.code, refusal.message, {}, named)
         after = before if drafted[0].reduce_only else self._after(account, drafted[0])
@@ -61,12 +59,20 @@ class PreCheck:
             }
         )
 
+    def _draft(self, account: Account, body: Item, now_ns: int) -> list[Order]:
+        if account.isolated:
+            raise Refusal(code.PARAMETER, "params error: an order cannot be checked before in isolated margin mode")
+        if requests.number(body, "triggerPrice"):
+            raise Refusal(code.PARAMETER, "params error: a conditional order cannot be checked before")
+        return self._intake.draft(account, body, now_ns)
+
     def _after(self, account: Account, order: Order) -> tuple[int, int]:
         market = self._markets[order.symbol]
         order.tick = order.tick or market.matcher.best(1 - order.side) or 0
-        holding, rate = account.holding(market, order.index), account.taker_rate
+        holding = account.holding(market, order.index)
         grown = holding.value + order.scale.value(order.tick, order.lots)
-        return _rates(account, int(kernel.maintenance(grown, market.tiers, rate)) - holding.maintenance(rate))
+        maintained = int(kernel.maintenance(grown, market.tiers, account.taker_rate))
+        return _rates(account, maintained - account.maintenance_of(holding))
 
 
 def _rates(account: Account, more_maintenance: int) -> tuple[int, int]:
