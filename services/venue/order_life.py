@@ -93,7 +93,8 @@ class OrderLife:
         order.updated_ms = now_ns // _MS
         keeps_place = change.apply(order)
         if order.status is Status.UNTRIGGERED:
-            self._show(account, holding, [order])
+            fitted = [guard for guard in self._protection.fit(holding, now_ns) if guard is not order]
+            self._show(account, holding, [order, *fitted])
         elif keeps_place:
             holding.market.matcher.set_leaves(order.number, order.leaves)
             self._show(account, holding, [order])

@@ -90,7 +90,7 @@ class Protection:
             else:
                 filled.is_bracket_set = True
                 changed += self.set_full(account, holding, filled.bracket, filled.link_id, now_ns)
-        return changed + [order for order in self._fit(holding, now_ns) if order not in changed]
+        return changed + [order for order in self.fit(holding, now_ns) if order not in changed]
 
     def release(self, holding: Holding, order: Order, now_ns: int) -> list[Order]:
         """Take a guard that triggers from its position: it is an order like any other now; give the partner that goes with it."""
@@ -98,19 +98,8 @@ class Protection:
         holding.guards.drop(order)
         return [] if partner is None else [self.clear(partner, now_ns)]
 
-    def _make(self, account: Account, holding: Holding, kind: str, leg: Leg, lots: int, now_ns: int) -> Order:
-        side = SELL if holding.lots > 0 else BUY
-        order = self._live.make(account, holding, side, "Limit" if leg.tick else "Market", lots, now_ns)
-        order.time_in_force, order.tick = "GTC" if leg.tick else "IOC", leg.tick
-        order.reduce_only = order.close_on_trigger = True
-        order.stop_order_type, order.create_type = kind, f"CreateBy{kind}"
-        order.trigger, order.trigger_by = leg.trigger, leg.by
-        order.trigger_direction = FALLS if (side == SELL) != kind.endswith("TakeProfit") else RISES
-        self._live.keep(account, order)
-        self._live.wait(order)
-        return order
-
-    def _fit(self, holding: Holding, now_ns: int) -> list[Order]:
+    def fit(self, holding: Holding, now_ns: int) -> list[Order]:
+        """Give the guards the position's size, or together no more than it; give those that changed."""
         held, changed = abs(holding.lots), []
         for order in holding.guards.full.values():
             if order.lots != held:
@@ -129,6 +118,18 @@ class Protection:
                     order.lots, order.updated_ms = order.lots - part, now_ns // _MS
                 changed.append(order)
         return changed
+
+    def _make(self, account: Account, holding: Holding, kind: str, leg: Leg, lots: int, now_ns: int) -> Order:
+        side = SELL if holding.lots > 0 else BUY
+        order = self._live.make(account, holding, side, "Limit" if leg.tick else "Market", lots, now_ns)
+        order.time_in_force, order.tick = "GTC" if leg.tick else "IOC", leg.tick
+        order.reduce_only = order.close_on_trigger = True
+        order.stop_order_type, order.create_type = kind, f"CreateBy{kind}"
+        order.trigger, order.trigger_by = leg.trigger, leg.by
+        order.trigger_direction = FALLS if (side == SELL) != kind.endswith("TakeProfit") else RISES
+        self._live.keep(account, order)
+        self._live.wait(order)
+        return order
 
 
 def _bound(made: list[Order]) -> list[Order]:

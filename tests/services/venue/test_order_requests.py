@@ -345,14 +345,3 @@ def test_two_amendments_on_the_way_do_not_undo_each_other() -> None:
     floor.post("order/amend", symbol=SYMBOL, orderId=order_id, price="59990.00")
     floor.core.on_time(floor.now_ns + 9 * MS)
     assert (floor.order(order_id)["qty"], floor.order(order_id)["price"]) == ("0.050", "59990.00")
-
-
-def test_an_amendment_below_what_filled_on_its_way_changes_nothing() -> None:
-    floor = Floor(order_latency_ns=5 * MS)
-    order_id = floor.create(qty="0.1").result["orderId"]
-    floor.core.on_time(floor.now_ns + 5 * MS)
-    floor.now_ns += 5 * MS
-    floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty="0.03")
-    floor.trade("Sell", "59999.90", "0.04")
-    shown = items(floor.core.on_time(floor.now_ns + 9 * MS), "order")
-    assert [(order["qty"], order["orderStatus"]) for order in shown] == [("0.100", "PartiallyFilled")]
