@@ -102,6 +102,7 @@ class OrderHandlers:
                 return order.symbol == symbol
             return market.base_coin == base if base else market.settle_coin == settle
 
+        # which 500 the venue picks is chance; these are the oldest (our inference)
         chosen = [order for order in account.open.values() if is_meant(order)][:MOST_OPEN]
         self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, BY_USER, at_ns))
         listed = [{"orderId": order.order_id, "orderLinkId": order.link_id} for order in chosen]

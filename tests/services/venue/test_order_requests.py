@@ -42,6 +42,32 @@ def test_a_conditional_market_order_takes_when_it_triggers() -> None:
     assert items(events, "execution")[0]["execQty"] == "0.02"
 
 
+def test_a_conditional_order_waits_while_its_price_is_unknown() -> None:
+    floor = Floor()
+    conditional = {"symbol": "ETHUSDT", "triggerPrice": "3000", "triggerDirection": 2, "triggerBy": "IndexPrice"}
+    assert floor.create(qty="0.1", price="2900.00", **conditional).ret_code == 0
+    assert floor.ticker("ETHUSDT", markPrice="2990") == []
+    assert statuses(floor.ticker("ETHUSDT", indexPrice="2990")) == ["Triggered", "New"]
+
+
+def test_a_market_order_that_triggers_on_an_empty_book_is_cancelled() -> None:
+    floor = Floor()
+    floor.market(qty="0.02", triggerPrice="60500", triggerDirection=1)
+    floor.book(snapshot=True)
+    ended = items(floor.ticker(lastPrice="60500"), "order")[-1]
+    assert (ended["orderStatus"], ended["rejectReason"], ended["price"]) == (
+        "Cancelled",
+        "EC_NoImmediateQtyToFill",
+        "0",
+    )
+
+
+def test_a_contract_that_does_not_trade_takes_no_order() -> None:
+    floor = Floor()
+    floor.core._markets[SYMBOL].status = "PreLaunch"
+    assert floor.create().ret_code == 110074
+
+
 def test_a_trigger_price_that_has_come_is_refused_also_when_amended() -> None:
     floor = Floor()
     order_id = floor.create(triggerPrice="60500", triggerDirection=1, price="59000.00").result["orderId"]
@@ -254,6 +280,22 @@ def test_a_refused_pre_check_names_the_order_and_for_want_of_money_the_rates() -
     assert (answer.ret_code, set(answer.ret_ext)) == (10001, {"future_order_id", "future_order_link_id"})
     assert floor.post("order/pre-check", **wanted, triggerPrice="61000", triggerDirection=1).ret_code == 10001
     assert floor.core.duplicate_link_ids_refused == 0
+
+
+def test_a_pre_check_is_for_cross_margin() -> None:
+    floor = Floor()
+    assert floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN").ret_code == 0
+    wanted = {"symbol": SYMBOL, "side": "Buy", "orderType": "Market", "qty": "0.01"}
+    assert floor.post("order/pre-check", **wanted).ret_code == 10001
+
+
+def test_a_pre_check_of_an_order_that_only_reduces_changes_no_rate() -> None:
+    floor = Floor()
+    floor.market(qty="0.1")
+    wanted = {"symbol": SYMBOL, "side": "Sell", "orderType": "Market", "qty": "0.1", "reduceOnly": True}
+    rates = floor.post("order/pre-check", **wanted).result
+    assert (rates["preImrE4"], rates["preMmrE4"]) == (rates["postImrE4"], rates["postMmrE4"])
+    assert rates["preImrE4"] > 0
 
 
 def test_disconnect_cancel_all_is_not_for_an_ordinary_account() -> None:

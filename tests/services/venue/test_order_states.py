@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.venue.order_states import CLOSED, OPEN, TRANSITIONS, Event, Status, next_status
+from tests.services.venue.floor import MS, Floor, items
+from tests.services.venue.guard_flow import GUARD_STEPS, play
+
+STORY = {
+    "": {"Untriggered", "New", "PartiallyFilled", "Filled", "Cancelled", "Rejected"},
+    "Untriggered": {"Untriggered", "Triggered", "Deactivated"},
+    "Triggered": {"New", "PartiallyFilled", "Filled", "Cancelled"},
+    "New": {"New", "PartiallyFilled", "Filled", "Cancelled"},
+    "PartiallyFilled": {"PartiallyFilled", "Filled", "Cancelled"},
+    "Filled": {"Filled"},  # the cancel that crossed the fill
+    "Cancelled": set(),
+    "Deactivated": set(),
+    "Rejected": set(),
+}
+"""What may follow on the order topic, drawn from §8.1 of the protocol and not from the venue's own table."""
 
 
 def test_a_strange_edge_is_a_fault_that_names_it() -> None:
@@ -45,6 +61,23 @@ def test_what_was_filled_in_part_never_looks_new_again(events: list[Event]) -> N
             status = next_status(status, event)
         was_filled = was_filled or status is Status.PARTIALLY_FILLED
         assert not (was_filled and status in {Status.NEW, Status.UNTRIGGERED, Status.TRIGGERED, Status.DEACTIVATED})
+
+
+@given(GUARD_STEPS, st.sampled_from([0, 3 * MS]))
+@settings(max_examples=80, deadline=None)
+def test_the_stream_tells_of_every_order_a_story_that_the_protocol_knows(
+    steps: list[tuple[Any, ...]], latency_ns: int
+) -> None:
+    floor = Floor(balance="3000", order_latency_ns=latency_ns)
+    floor.trade("Buy", "60000.00", "0.001")
+    for step in steps:
+        play(floor, step)
+    last: dict[str, str] = {}
+    for order in items([*floor.events, *floor.core.on_time(floor.now_ns + 9 * MS)], "order"):
+        assert order["orderStatus"] in STORY[last.get(order["orderId"], "")]
+        if last.get(order["orderId"]) == "Filled":
+            assert (order["cancelType"], order["rejectReason"]) == ("CancelByUser", "EC_OrigClOrdIDDoesNotExist")
+        last[order["orderId"]] = order["orderStatus"]
 
 
 def test_the_table_has_no_edge_for_a_state_or_event_of_another_kind() -> None:
