@@ -18,13 +18,13 @@ _PREFIX: Final = {TARGET: "tp", STOP: "sl"}
 _MODES: Final = frozenset({FULL, PARTIAL})
 
 
-def read_mode(body: Mapping[str, object], default: str | None = "") -> str:
-    """Read tpslMode; empty when absent, without a default it must be there.
+def read_mode(body: Mapping[str, object]) -> str:
+    """Read tpslMode; empty when absent.
 
     Raises:
         Refusal: 10001.
     """
-    return requests.one_of(body, "tpslMode", _MODES, default)
+    return requests.one_of(body, "tpslMode", _MODES, "")
 
 
 def read_leg(body: Mapping[str, object], market: Market, name: str, was: Leg = NO_LEG) -> Leg | None:

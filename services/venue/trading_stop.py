@@ -1,7 +1,8 @@
 """`position/trading-stop`: set, move and remove what protects a position.
 
-What the protocol page does not say (our inference): partial stops and targets are removed by cancelling their orders, not with "0"; their
-sizes must be given; a trailing stop covers the whole position in either mode, and a new distance or activation price starts it anew.
+What the protocol page does not say (our inference): without tpslMode it is Full, because a common client leaves it out; partial stops and
+targets are removed by cancelling their orders, not with "0"; their sizes must be given; a trailing stop covers the whole position in either
+mode, and a new distance or activation price starts it anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from services.venue import queries, requests
 from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
-from services.venue.bracket import NO_LEG, PARTIAL, Bracket, Leg
+from services.venue.bracket import FULL, NO_LEG, PARTIAL, Bracket, Leg
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
 from services.venue.holdings import Holding
 from services.venue.market import SIDE_NAMES, Market
@@ -43,7 +44,7 @@ class TradingStop:
         """
         market = queries.market_of(self._markets, body)
         index = requests.position_index(body, hedged=market.symbol in account.hedged)
-        mode = read_mode(body, None)
+        mode = read_mode(body) or FULL
         holding = account.holding(market, index)
         if not holding.lots:
             raise Refusal(code.PARAMETER, "can not set tp/sl/ts for zero position")

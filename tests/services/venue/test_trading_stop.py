@@ -19,10 +19,30 @@ def holding(qty: str = "0.1", side: str = "Buy") -> Floor:
     return floor
 
 
-def test_tpsl_mode_must_be_said_and_is_full_or_partial() -> None:
+def test_tpsl_mode_is_full_or_partial_and_full_when_it_is_not_said() -> None:
     floor = holding()
-    assert floor.post("position/trading-stop", symbol=SYMBOL, positionIdx=0, stopLoss="59000").ret_code == 10001
     assert guard(floor, "Half", stopLoss="59000").ret_code == 10001
+    answer = floor.post("position/trading-stop", symbol=SYMBOL, stopLoss="59000")
+    assert items(answer.events, "order")[0]["tpslMode"] == "Full"
+
+
+def test_long_and_short_of_a_hedged_symbol_are_guarded_apart() -> None:
+    floor = Floor()
+    floor.trade("Buy", "60000.00", "0.001")
+    assert floor.post("position/switch-mode", symbol=SYMBOL, mode=3).ret_code == 0
+    floor.market("Buy", "0.02", positionIdx=1, stopLoss="59000")
+    floor.market("Sell", "0.03", positionIdx=2)
+    short = {"symbol": SYMBOL, "tpslMode": "Full", "positionIdx": 2}
+    assert floor.post("position/trading-stop", **short, stopLoss="59000").ret_code == 10001
+    assert floor.post("position/trading-stop", **short, stopLoss="61000", trailingStop="100").ret_code == 0
+    shown = [(o["positionIdx"], o["stopOrderType"], o["side"], o["qty"]) for o in waiting(floor)]
+    assert shown == [
+        (2, "TrailingStop", "Buy", "0.030"),
+        (2, "StopLoss", "Buy", "0.030"),
+        (1, "StopLoss", "Sell", "0.020"),
+    ]
+    floor.market("Buy", "0.03", positionIdx=2)
+    assert [order["positionIdx"] for order in waiting(floor)] == [1]
 
 
 def test_nothing_is_protected_where_nothing_is_held() -> None:
