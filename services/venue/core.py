@@ -15,6 +15,8 @@ from services.venue import answers as code
 from services.venue import queries, requests
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
+from services.venue.closed_pnl import closed_pnl
+from services.venue.coins import coin_info
 from services.venue.engine import Engine
 from services.venue.market import Market
 from services.venue.orders import UNTRIGGERED, Order, money, plain
@@ -103,6 +105,8 @@ class VenueCore:
             "/v5/account/info": lambda a, _p, _: queries.info(a),
             "/v5/account/fee-rate": lambda a, p, _: queries.fee_rates(a, self._markets, p),
             "/v5/account/transaction-log": queries.transactions,
+            "/v5/position/closed-pnl": closed_pnl,
+            "/v5/asset/coin/query-info": lambda _a, p, _: coin_info(self._markets, p),
         }
 
     def on_frame(self, raw: bytes, now_ns: int) -> list[PrivateEvent]:

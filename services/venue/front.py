@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 from aiohttp import web
@@ -134,7 +134,7 @@ class Front:
         if request.method == "GET":
             if raw:
                 raise HttpRefusal(HTTPStatus.FORBIDDEN, "403 Forbidden: a GET carries no body")
-            params = dict(parse_qsl(query, keep_blank_values=True))
+            params = _params(query)
             if request.path.startswith(_PUBLIC):
                 return self._page(request.path, params), {}
             key = authenticate_http(self._ring, request.headers, query, self._clock.now_ms(), request.remote or "")
@@ -169,6 +169,14 @@ class Front:
             return await join(address).serve(request)
 
         return upgrade
+
+
+def _params(query: str) -> dict[str, str]:
+    """Read a query; a cursor counts whether a client encoded its percent signs again, as it should, or sent it as it came (pybit)."""
+    params = dict(parse_qsl(query, keep_blank_values=True))
+    if "%" not in params.get("cursor", "%"):
+        params["cursor"] = quote(params["cursor"], safe="")
+    return params
 
 
 def _text(raw: bytes) -> str:

@@ -98,7 +98,7 @@ def history(account: Account, markets: Mapping[str, Market], params: Mapping[str
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     wanted = params.get("orderStatus", "")
     if params.get("orderId") or params.get("orderLinkId"):
         found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
@@ -122,7 +122,7 @@ def executions(account: Account, markets: Mapping[str, Market], params: Mapping[
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     keys = {"orderId": "orderId", "orderLinkId": "orderLinkId", "execType": "execType"}
     if params.get("orderId"):
         keys.pop("orderLinkId")
@@ -142,7 +142,7 @@ def transactions(account: Account, params: Mapping[str, str], now_ms: int) -> It
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     keys = ("category", "currency", "type")
     rows = (
         row
@@ -252,7 +252,12 @@ def _is_of(market: Market, params: Mapping[str, str]) -> bool:
     return not params.get("settleCoin") or params["settleCoin"] == market.settle_coin
 
 
-def _span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+def span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+    """Read startTime and endTime, the last seven days by default.
+
+    Raises:
+        Refusal: 10001, they lie further apart.
+    """
     start, end = _integer(params, "startTime", -1), _integer(params, "endTime", -1)
     if end < 0:
         end = max(now_ms, start) if start < 0 else start + _WEEK_MS
