@@ -15,15 +15,17 @@ from services.venue.desk import Desk
 from services.venue.front import AddressLimits, Front, Sockets
 from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
 from services.venue.market_choice import Choice, choose_market
+from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.roster import read_roster
 from services.venue.settings import Settings
+from services.venue.spot_floor import SpotFloor
 from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
-from undertow.markets.instruments import instruments_for, risk_tiers_for
+from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import PREFIX
@@ -51,11 +53,11 @@ class Venue:
     def __init__(self, settings: Settings, runtime: Runtime, choice: Choice) -> None:
         paper = settings.paper
         source = choice.source
-        instruments, tiers = instruments_for(source.symbols), risk_tiers_for(source.symbols)
-        self.clock = VenueClock(source.origin_ns, paper.rate, follows_wall=paper.origin == "now")
+        instruments, tiers = source.instruments, risk_tiers_for(source.symbols)
+        self.clock = VenueClock(source.origin_ns if paper.origin == "recorded" else None, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label
-        roster = read_roster(paper, source.symbols, source.origin_ns)
+        roster = read_roster(paper, source.symbols, self.clock.now_ns())
         ring = roster.ring
         core = VenueCore(
             instruments,
@@ -63,17 +65,30 @@ class Venue:
             roster.accounts,
             book_depth=source.book_depth,
             order_latency_ns=paper.order_latency_ms * 1_000_000,
-            opened_ns=source.origin_ns,
+            opened_ns=self.clock.now_ns(),
         )
-        board = Board(source.symbols)
-        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        board = Board(source.symbols, source.book_depth)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals))
+        spot = SpotFloor(board, instruments, paper.seed)
+        runtime.facts["spot_market"] = spot.label
+        private = PrivateHub(ring, self.clock)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
-        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock, trade_limit))
-        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, private)
+        self._sockets = Sockets(public, spot.hub, private, TradeHub(desk, ring, self.clock, trade_limit))
+        self.replay = Replay(
+            source.label,
+            choice.frames_total,
+            choice.feed(self.clock, runtime.log),
+            self.clock,
+            core,
+            board,
+            public,
+            spot,
+            private,
+        )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers),
+            MarketPages(board, instruments, tiers, spot),
             desk,
             ring,
             self._sockets,
@@ -90,7 +105,11 @@ class Venue:
         self.tls_port = 0
 
     async def run(self) -> None:
-        """Serve and play until cancelled."""
+        """Serve and play until cancelled.
+
+        Raises:
+            ConfigurationError: the TLS port is in use, or the upstream cannot be followed.
+        """
         runner = web.AppRunner(
             self._application, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
         )
@@ -100,7 +119,7 @@ class Venue:
             self._listening = True
             if self._paper.start == "immediately":
                 self.clock.start()
-            self._runtime.log.info("market", label=self.replay.source.label, rate=self._paper.rate)
+            self._runtime.log.info("market", label=self.replay.label, rate=self._paper.rate)
             await self.replay.run()
         finally:
             self._sockets.close()
@@ -108,8 +127,8 @@ class Venue:
             await runner.cleanup()
 
     def unready_reason(self) -> str | None:
-        """Give the reason while the port is not served yet."""
-        return None if self._listening else "starting: the port is not served yet"
+        """Give the reason while the port is not served yet, or the market is out of reach."""
+        return self.replay.unready_reason() if self._listening else "starting: the port is not served yet"
 
     def tls_facts(self) -> dict[str, Any] | None:
         """Say where TLS is spoken, which file a client must trust and which names it may use; None without TLS."""

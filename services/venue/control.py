@@ -67,7 +67,7 @@ class Control:
         replay, tally = self._replay, self._tally
         return _json(
             {
-                "market_label": replay.source.label,
+                "market_label": replay.label,
                 "started": self._clock.started,
                 "finished": replay.finished,
                 "frames_sent": replay.frames_sent,

@@ -34,15 +34,16 @@ Survived = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The three kinds of socket."""
+    """The kinds of socket."""
 
     public: PublicHub
+    spot: PublicHub
     private: PrivateHub
     trade: TradeHub
 
     def close(self) -> None:
         """Say goodbye to all clients."""
-        for hub in (self.public, self.private, self.trade):
+        for hub in (self.public, self.spot, self.private, self.trade):
             for session in list(hub.sessions):
                 session.close(reason="the venue stops")
 
@@ -93,6 +94,7 @@ class Front:
         application.add_routes(
             [
                 web.get("/v5/public/linear", self._socket(self._sockets.public.join)),
+                web.get("/v5/public/spot", self._socket(self._sockets.spot.join)),
                 web.get("/v5/private", self._socket(self._sockets.private.join)),
                 web.get("/v5/trade", self._socket(self._sockets.trade.join)),
                 web.route("*", "/v5/{page:.*}", self.rest),

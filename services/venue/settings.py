@@ -20,7 +20,11 @@ class PaperSettings(Section):
 
     Attributes:
         tape: a recording to replay; None means the generated market.
+        upstream: a public WebSocket address that speaks Bybit v5, whose frames are passed through; None for no live market.
+        upstream_rest: its REST address, whose contracts and filters hold here; None for the shipped ones.
         seed: of the generated market and of injected cascades.
+        origin: where market time begins: as recorded (for the generated market a fixed day in August 2026), or now, at the wall time of
+            the start, for clients that sign with the wall clock.
         rate: market seconds per wall second.
         start: whether the market opens by itself or waits for `POST /control/start`.
         inject: whether cascades are planted into the tape.
@@ -30,12 +34,14 @@ class PaperSettings(Section):
         ip_limit: whether more than 600 requests in 5 s from one address are answered with HTTP 403 for ten minutes.
         tls_port: where TLS is spoken besides the plain port; 0 is any. Needs a certificate and its key, or a folder.
         tls_folder: where the venue puts a test authority (`ca.pem`) and a certificate of its own making.
-        origin: whether market time begins at the market's own first frame or at the present wall time.
         accounts: further accounts and their keys, beside the paper account.
     """
 
     tape: Path | None = Field(default=None, description="a file of recorded frames")
+    upstream: str | None = Field(default=None, pattern=r"^wss?://", description="a ws:// or wss:// address")
+    upstream_rest: str | None = Field(default=None, pattern=r"^https?://", description="an http:// or https:// address")
     seed: int = Field(default=7, description="a whole number")
+    origin: Literal["recorded", "now"] = Field(default="recorded", description="recorded or now")
     rate: float = Field(default=1.0, gt=0, le=1000, description="a number above 0, at most 1000")
     start: Literal["immediately", "on_command"] = Field(default="immediately", description="immediately or on_command")
     inject: bool = Field(default=False, description="true or false")
@@ -49,10 +55,9 @@ class PaperSettings(Section):
     tls_key: Path | None = Field(default=None, description="a PEM file")
     tls_folder: Path | None = Field(default=None, description="a folder that can be written")
     tls_port: int = Field(default=0, ge=0, le=65535, description="a free port, or 0 for any")
-    origin: Literal["market", "now"] = Field(default="market", description="market or now")
     accounts: tuple[AccountSettings, ...] = Field(default=(), description=EXAMPLE)
 
-    @field_validator("tape", "tls_certificate", "tls_key", "tls_folder", mode="before")
+    @field_validator("tape", "upstream", "upstream_rest", "tls_certificate", "tls_key", "tls_folder", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -99,6 +104,13 @@ class Settings(ServiceSettings):
                 "cascades are injected into a tape, and there is none",
                 f"set {PREFIX}PAPER__TAPE or unset it",
             )
+        if paper.origin == "now" and paper.tape is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__ORIGIN",
+                "the frames of a tape carry the times of their recording, they cannot begin now",
+                f"unset it, or unset {PREFIX}PAPER__TAPE for the generated market",
+            )
+        _check_upstream(paper)
         if (paper.tls_certificate is None) != (paper.tls_key is None):
             missing = "TLS_KEY" if paper.tls_key is None else "TLS_CERTIFICATE"
             raise ConfigurationError(
@@ -116,10 +128,23 @@ class Settings(ServiceSettings):
                 "TLS needs a certificate and a key",
                 f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY, or __TLS_FOLDER to have one made",
             )
-        if paper.origin == "now" and paper.tape is not None:
-            raise ConfigurationError(
-                f"{PREFIX}PAPER__ORIGIN",
-                "a tape keeps the time at which it was recorded",
-                f"set it to market or unset {PREFIX}PAPER__TAPE",
-            )
         return self
+
+
+def _check_upstream(paper: PaperSettings) -> None:
+    if paper.upstream is None:
+        if paper.upstream_rest is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__UPSTREAM_REST", "there is no upstream", f"set {PREFIX}PAPER__UPSTREAM or unset it"
+            )
+        return
+    if paper.tape is not None:
+        raise ConfigurationError(
+            f"{PREFIX}PAPER__UPSTREAM",
+            "a market is a tape or an upstream, not both",
+            f"unset it or {PREFIX}PAPER__TAPE",
+        )
+    if paper.rate != 1:
+        raise ConfigurationError(
+            f"{PREFIX}PAPER__RATE", "a live market runs at the speed of the wall clock", "unset it, or set it to 1"
+        )

@@ -11,9 +11,11 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol
 from undertow.markets.generated_wire import CONTRACTS
+from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 
 ORIGIN_NS = 1_786_310_819_000_000_000
@@ -67,9 +69,19 @@ class GeneratedMarket:
             )
 
     @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """The contracts of its symbols."""
+        return instruments_for(self.symbols)
+
+    @property
     def book_depth(self) -> int:
         """Depth of the orderbook topics."""
         return DEPTH
+
+    @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of the kline topics."""
+        return ("1",)
 
     def frames(self) -> Iterator[MarketFrame]:
         """Yield the frames of all symbols by ascending `at_ns`, forever."""
