@@ -14,16 +14,26 @@ from services.venue.clock import VenueClock
 from services.venue.control import Control
 from services.venue.core import VenueCore
 from services.venue.desk import Desk
+from services.venue.fault_control import FaultControl
+from services.venue.faults.catalogue import PRIVATE, PUBLIC, TRADE
+from services.venue.faults.core import Faults
+from services.venue.faults.renumber import Renumbering
 from services.venue.front import Front, Sockets
 from services.venue.keys import ACCOUNT_UID, PAPER_KEYS, KeyRing
 from services.venue.limits import AddressLimit, EndpointLimits
+from services.venue.maintenance import notice
 from services.venue.market_choice import choose_market
+from services.venue.misbehaviour import begin, vocabulary
+from services.venue.mischief import Mischief
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.settings import PaperSettings, Settings
+from services.venue.status_socket import StatusHub
 from services.venue.trade_socket import TradeHub
+from services.venue.upheaval import Upheaval
+from undertow.contracts.metrics import VENUE_FAULTS
 from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -69,21 +79,37 @@ class Venue:
             opened_ns=source.origin_ns,
         )
         board = Board(source.symbols)
-        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        faults, numbers = Faults(paper.seed), Renumbering()
+        mischief = Mischief(
+            faults,
+            self.clock,
+            ring,
+            lambda action: runtime.metrics.counter(VENUE_FAULTS, action=action),
+            runtime.survived,
+        )
+        public, private = PublicHub(board, source.book_depth, mischief), PrivateHub(ring, self.clock, mischief)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
-        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
-        self.replay = Replay(source, choice.frames_total, self.clock, core, board, public, private)
+        trade, status = TradeHub(desk, ring, self.clock, mischief), StatusHub(self.clock, mischief)
+        self._sockets = Sockets(public, private, trade, status)
+        hubs: dict[str, PublicHub | PrivateHub | TradeHub] = {PUBLIC: public, PRIVATE: private, TRADE: trade}
+        upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)
+        self.replay = Replay(
+            source, choice.frames_total, self.clock, core, board, public, private, numbers, upheaval.tick
+        )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers),
+            MarketPages(board, instruments, tiers, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]),
             desk,
             ring,
             self._sockets,
             AddressLimit() if paper.ip_limit else None,
+            mischief,
             runtime.survived,
         )
-        control = Control(self.clock, self.replay, core, ring, desk.tally)
-        self._application = front.application(control, runtime.asgi)
+        control = Control(self.clock, self.replay, core, ring, desk.tally, faults)
+        fault_control = FaultControl(faults, vocabulary(core, ring), self.clock, upheaval)
+        begin(fault_control, paper)
+        self._application = front.application([*control.routes(), *fault_control.routes()], runtime.asgi)
         self._runtime = runtime
         self._paper = paper
         self._tls = _tls(paper)
@@ -94,7 +120,11 @@ class Venue:
     async def run(self) -> None:
         """Serve and play until cancelled."""
         runner = web.AppRunner(
-            self._application, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
+            self._application,
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,  # an answer that never comes is held only while somebody waits for it
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await runner.setup()
         try:

@@ -10,6 +10,7 @@ from aiohttp import web
 from services.venue.clock import VenueClock
 from services.venue.core import VenueCore
 from services.venue.desk import Tally
+from services.venue.faults.core import Faults
 from services.venue.keys import KeyRing
 from services.venue.replay import Replay
 
@@ -23,14 +24,18 @@ class Control:
         core: the venue itself.
         ring: all keys.
         tally: what clients asked for.
+        faults: what goes wrong.
     """
 
-    def __init__(self, clock: VenueClock, replay: Replay, core: VenueCore, ring: KeyRing, tally: Tally) -> None:
+    def __init__(
+        self, clock: VenueClock, replay: Replay, core: VenueCore, ring: KeyRing, tally: Tally, faults: Faults
+    ) -> None:
         self._clock = clock
         self._replay = replay
         self._core = core
         self._ring = ring
         self._tally = tally
+        self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -43,16 +48,16 @@ class Control:
 
     async def clock(self, _request: web.Request) -> web.Response:
         """Give origin, wall origin (null until the market starts) and rate."""
-        return _json(msgspec.to_builtins(self._clock.reading))
+        return as_json(msgspec.to_builtins(self._clock.reading))
 
     async def start(self, _request: web.Request) -> web.Response:
         """Start the market half a second ahead; a second call changes nothing."""
-        return _json(msgspec.to_builtins(self._clock.start()))
+        return as_json(msgspec.to_builtins(self._clock.start()))
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Give counts and what the market is."""
         replay, tally = self._replay, self._tally
-        return _json(
+        return as_json(
             {
                 "market_label": replay.source.label,
                 "started": self._clock.started,
@@ -64,6 +69,7 @@ class Control:
                 "rate_limited": tally.rate_limited,
                 "orders_accepted": self._core.orders_accepted,
                 "duplicate_link_ids_refused": self._core.duplicate_link_ids_refused,
+                "faults_struck": self._faults.hits,
                 "now_ns": self._clock.now_ns(),
             }
         )
@@ -73,11 +79,12 @@ class Control:
         name = request.query.get("key", "")
         key = self._ring.find(name)
         if not name:
-            return _json({"error": "query parameter key is missing"}, status=400)
+            return as_json({"error": "query parameter key is missing"}, status=400)
         if key is None:
-            return _json({"error": f"key {name} is not known"}, status=404)
-        return _json(self._core.ledger(key.uid))
+            return as_json({"error": f"key {name} is not known"}, status=404)
+        return as_json(self._core.ledger(key.uid))
 
 
-def _json(value: Any, status: int = 200) -> web.Response:
+def as_json(value: Any, status: int = 200) -> web.Response:
+    """Answer with JSON."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

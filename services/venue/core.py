@@ -17,7 +17,7 @@ from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
 from services.venue.engine import Engine
 from services.venue.market import Market
-from services.venue.orders import UNTRIGGERED, Order, money, plain
+from services.venue.orders import CLOSED, UNTRIGGERED, Order, money, plain
 from undertow.exchange.bybit.frames import BookFrame, TickerFrame, TradeFrame, decode_frame
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
@@ -182,6 +182,16 @@ class VenueCore:
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that it answers."""
+        return (*self._posts, *self._gets)
+
+    def forget_closed(self) -> None:
+        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
+        for account in self._accounts.values():
+            account.forgotten = {o.order_id for o in account.orders.values() if o.status in CLOSED}
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)

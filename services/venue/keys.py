@@ -83,6 +83,11 @@ class KeyRing:
         """Give a key, or None."""
         return self._keys.get(key)
 
+    @property
+    def uids(self) -> frozenset[str]:
+        """Every account that some key signs for."""
+        return frozenset(key.uid for key in self._keys.values())
+
 
 PAPER_KEYS: Final = tuple(
     ApiKey(key=f"paper-{role}", secret=f"paper-{role}-secret", uid=ACCOUNT_UID, read_only=role == "reader", note=role)

@@ -64,11 +64,13 @@ class MarketPages:
         board: what it has shown.
         instruments: items of instruments-info.
         risk_tiers: items of risk-limit, by symbol, lowest first.
+        notices: gives the maintenance that is planned, goes on or is over by a market time.
     """
 
     board: Board
     instruments: Sequence[Mapping[str, Any]]
     risk_tiers: Sequence[Mapping[str, Any]]
+    notices: Callable[[int], list[dict[str, Any]]] = lambda _now_ns: []
 
     def answer(self, path: str, params: Params, now_ns: int) -> dict[str, Any] | None:
         """Give the `result` of a page, or None for a path that is none.
@@ -209,9 +211,9 @@ class MarketPages:
             "ts": str(now_ns // 1_000_000),
         }
 
-    def system_status(self, _params: Params, _now_ns: int) -> dict[str, Any]:
-        """`/v5/system/status`: no maintenance is planned."""
-        return {"list": []}
+    def system_status(self, _params: Params, now_ns: int) -> dict[str, Any]:
+        """`/v5/system/status`."""
+        return {"list": self.notices(now_ns)}
 
     def _of(self, params: Params) -> SymbolBoard:
         _category(params)
@@ -235,6 +237,9 @@ _PAGES: Final[Mapping[str, Callable[[MarketPages, Params, int], dict[str, Any]]]
     "/v5/market/price-limit": MarketPages.price_limit,
     "/v5/system/status": MarketPages.system_status,
 }
+
+PATHS: Final = tuple(_PAGES)
+"""Of all pages."""
 
 
 def _category(params: Params) -> None:

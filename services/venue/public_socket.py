@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, Final, Protocol
 
 from services.venue.board import Board
+from services.venue.faults.catalogue import EVENT, PUBLIC
+from services.venue.mischief import Mischief
 from services.venue.session import Session
 
 MOST_ARGUMENT_CHARACTERS: Final = 21_000
@@ -18,9 +21,11 @@ class PublicHub:
     Args:
         board: what the market has shown, for those who join in the middle.
         book_depth: the one depth that this market has.
+        mischief: what goes wrong.
     """
 
-    def __init__(self, board: Board, book_depth: int) -> None:
+    def __init__(self, board: Board, book_depth: int, mischief: Mischief) -> None:
+        self.mischief = mischief
         self._board = board
         self._depth = book_depth
         self._subscribers: dict[str, dict[PublicSession, None]] = {}
@@ -35,8 +40,19 @@ class PublicHub:
 
     def broadcast(self, topic: str, raw: bytes) -> None:
         """Send one frame to everybody who wants its topic."""
-        for session in self._subscribers.get(topic, ()):
-            session.send(raw)
+        subscribers = self._subscribers.get(topic)
+        if not subscribers or self.mischief.loses(topic, raw):
+            return
+        for session in subscribers:
+            session.pass_on(topic, raw, EVENT)
+
+    def books(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the book topics that match and their snapshots, where there is a book."""
+        for symbol in self._board.symbols:
+            topic = f"orderbook.{self._depth}.{symbol}"
+            snapshot = self._board.of(symbol).snapshot(topic, self._depth) if fnmatchcase(topic, pattern) else None
+            if snapshot is not None:
+                yield topic, snapshot
 
     def why_not(self, topic: str) -> str | None:
         """Say why a topic cannot be had, or None."""
@@ -56,7 +72,7 @@ class PublicHub:
             subscribers[session] = None
             snapshot = self._board.of(topic.rpartition(".")[2]).snapshot(topic, self._depth)
             if snapshot is not None:
-                session.send(snapshot)
+                session.pass_on(topic, snapshot, EVENT)
 
     def remove(self, session: PublicSession, topics: Iterable[str]) -> None:
         """Unsubscribe."""
@@ -70,11 +86,39 @@ class PublicHub:
         return session
 
 
+class Topics(Protocol):
+    """What a session asks of the hub that has its topics."""
+
+    @property
+    def mischief(self) -> Mischief:
+        """What goes wrong."""
+        ...
+
+    @property
+    def sessions(self) -> dict[PublicSession, None]:
+        """All clients."""
+        ...
+
+    def why_not(self, topic: str) -> str | None:
+        """Say why a topic cannot be had, or None."""
+        ...
+
+    def add(self, session: PublicSession, topics: Iterable[str]) -> None:
+        """Subscribe."""
+        ...
+
+    def remove(self, session: PublicSession, topics: Iterable[str]) -> None:
+        """Unsubscribe."""
+        ...
+
+
 class PublicSession(Session):
     """One client of the public socket."""
 
-    def __init__(self, hub: PublicHub) -> None:
-        super().__init__(idle_seconds=None)
+    where: ClassVar[str] = PUBLIC
+
+    def __init__(self, hub: Topics) -> None:
+        super().__init__(None, hub.mischief)
         self._hub = hub
         self._topics: dict[str, None] = {}
 

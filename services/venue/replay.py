@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from services.venue.answers import PrivateEvent
 from services.venue.board import Board
 from services.venue.clock import VenueClock
+from services.venue.faults.renumber import Renumbering
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from undertow.markets.ports import FrameSource
@@ -42,6 +43,8 @@ class Replay:
         board: for those who ask or join later.
         public: gets the frames.
         private: gets what happened to accounts.
+        numbers: counts book updates after a restart.
+        upkeep: called with market time before each frame and at each pulse.
 
     Attributes:
         frames_sent: of all frames, planted ones included.
@@ -58,6 +61,8 @@ class Replay:
         board: Board,
         public: PublicHub,
         private: PrivateHub,
+        numbers: Renumbering,
+        upkeep: Callable[[int], None],
     ) -> None:
         self.source = source
         self.frames_total = frames_total
@@ -69,6 +74,8 @@ class Replay:
         self._board = board
         self._public = public
         self._private = private
+        self._numbers = numbers
+        self._upkeep = upkeep
 
     async def run(self) -> None:
         """Play until cancelled."""
@@ -82,21 +89,28 @@ class Replay:
                 stretch = 0
             stretch += 1
             now_ns = self._clock.now_ns()
-            topic = self._board.saw(frame.raw)
+            self._upkeep(now_ns)
+            shown = self._numbers.apply(frame.raw)
+            topic = self._board.saw(shown)
             events = self._core.on_frame(frame.raw, now_ns)
-            self._public.broadcast(topic, frame.raw)
+            self._public.broadcast(topic, shown)
             self._tell(events)
             self.frames_sent += 1
             self.frames_injected += frame.injected
         self.finished = True
         while True:
             await asyncio.sleep(PULSE_SECONDS)
-            self._tell(self._core.on_time(self._clock.now_ns()))
+            self._pulse()
 
     async def _wait(self, at_ns: int) -> None:
         while not self._due(at_ns):
             await asyncio.sleep(max(0.0, min(PULSE_SECONDS, self._clock.wall_seconds_until(at_ns))))
-            self._tell(self._core.on_time(self._clock.now_ns()))
+            self._pulse()
+
+    def _pulse(self) -> None:
+        now_ns = self._clock.now_ns()
+        self._upkeep(now_ns)
+        self._tell(self._core.on_time(now_ns))
 
     def _due(self, at_ns: int) -> bool:
         return self._clock.now_ns() >= at_ns and self._clock.is_open

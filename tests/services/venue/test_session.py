@@ -8,15 +8,30 @@ import pytest
 from aiohttp import web
 
 from services.venue import session as session_module
+from services.venue.faults.core import Faults
+from services.venue.keys import KeyRing
+from services.venue.mischief import Mischief
 from services.venue.session import Session
 from tests.support import eventually
+from undertow.contracts.metrics import VENUE_FAULTS
+from undertow.runtime.clock import ManualClock
+from undertow.runtime.metrics import Metrics
+
+
+def faultless() -> Mischief:
+    metrics = Metrics("venue", "paper")
+    return Mischief(
+        Faults(), ManualClock(), KeyRing(()), lambda action: metrics.counter(VENUE_FAULTS, action=action), print
+    )
 
 
 class Echo(Session):
     """Says back what it hears."""
 
+    where = "public"
+
     def __init__(self, idle_seconds: float | None = None) -> None:
-        super().__init__(idle_seconds)
+        super().__init__(idle_seconds, faultless())
         self.has_left = False
 
     def hear(self, message):
