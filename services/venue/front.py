@@ -179,8 +179,8 @@ class Front:
     def _socket(
         self, where: str, join: Callable[[], Session]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def admitted() -> Callable[[], Session]:
-            return join
+        async def admitted() -> Callable[[], None]:
+            return lambda: None
 
         async def upgrade(request: web.Request) -> web.StreamResponse:
             if not web.WebSocketResponse().can_prepare(request):
@@ -189,10 +189,10 @@ class Front:
             if fault is None:
                 return await join().serve(request)
             try:
-                session = await self._mischief.serve(fault, request.transport, admitted, int)
+                await self._mischief.serve(fault, request.transport, admitted, int)
             except HttpRefusal as refusal:
                 return web.Response(status=refusal.status, text=refusal.text)
-            return await session.serve(request)
+            return await join().serve(request)
 
         return upgrade
 

@@ -17,7 +17,7 @@ import msgspec
 from prometheus_client import Counter
 
 from services.venue.answers import Refusal
-from services.venue.faults.catalogue import AUTH, EVENT, PUBLIC
+from services.venue.faults.catalogue import AUTH, DELTA, EVENT, PUBLIC
 from services.venue.faults.core import Faults, Frame, Request
 from services.venue.faults.lanes import Lane
 from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault, Silence
@@ -166,9 +166,8 @@ class Mischief:
 
     def loses(self, topic: str, raw: bytes) -> bool:
         """Say whether a public frame is a book delta that all clients lose."""
-        if not self.faults.watches_frames or not topic.startswith("orderbook.") or _TYPED.decode(raw).type != "delta":
-            return False
-        return self.faults.loses(topic, self._clock.now_ns())
+        is_delta = topic.startswith("orderbook.") and _TYPED.decode(raw).type == DELTA
+        return is_delta and self.faults.loses(topic, self._clock.now_ns())
 
     def pass_on(self, client: Client, topic: str, raw: bytes, kind: str) -> None:
         """Send a frame to a client, or what the faults make of it."""

@@ -40,11 +40,13 @@ class PublicHub:
 
     def broadcast(self, topic: str, raw: bytes) -> None:
         """Send one frame to everybody who wants its topic."""
-        subscribers = self._subscribers.get(topic)
-        if not subscribers or self.mischief.loses(topic, raw):
-            return
-        for session in subscribers:
-            session.pass_on(topic, raw, EVENT)
+        subscribers = self._subscribers.get(topic, ())
+        if self.mischief.lets_frames_be:
+            for session in subscribers:
+                session.send(raw)
+        elif subscribers and not self.mischief.loses(topic, raw):
+            for session in subscribers:
+                session.pass_on(topic, raw, EVENT)
 
     def books(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Yield the book topics that match and their snapshots, where there is a book."""

@@ -144,6 +144,8 @@ class Faults:
         self._made = 0
         self._faults: dict[str, Fault] = {}
         self._live: dict[Seam, tuple[Fault, ...]] = dict.fromkeys(Seam, ())
+        self._states: tuple[Fault, ...] = ()
+        self._next_ns = _FOREVER
         self._banned: dict[str, tuple[int, str]] = {}
         self._leftover: list[Step] = []
         self.hits: dict[str, int] = {}
@@ -193,7 +195,7 @@ class Faults:
         """Say what becomes of a request; None where nothing goes wrong."""
         if request.where == REST and self._is_banned(request.address, now_ns):
             return RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, FORBIDDEN_TEXT))
-        for fault in self._live[Seam.TIME]:
+        for fault in self._states:
             verdict = self._of_state(fault, request, now_ns)
             if verdict is not None:
                 return verdict
@@ -229,6 +231,8 @@ class Faults:
 
     def due(self, now_ns: int) -> list[Step]:
         """Give what happens to the whole venue by now, each once, in the order of time."""
+        if now_ns < self._next_ns and not self._leftover:
+            return []
         steps, self._leftover = self._leftover, []
         moments: list[tuple[int, Fault, bool]] = []
         for fault in self._live[Seam.TIME]:
@@ -249,8 +253,7 @@ class Faults:
             else:
                 fault.has_ended = True
                 steps += fault.course.end
-        if moments or steps:
-            self._sort(now_ns)
+        self._sort(now_ns)
         return steps
 
     def notices(self, now_ns: int) -> list[AnnounceStatus]:
@@ -270,7 +273,7 @@ class Faults:
         return now_ns < until_ns
 
     def _of_state(self, fault: Fault, request: Request, now_ns: int) -> RequestFault | None:
-        if fault.spec.action not in _STATES or not fault.from_ns <= now_ns < fault.until_ns:
+        if not fault.from_ns <= now_ns < fault.until_ns:
             return None
         values = fault.spec.values
         if fault.spec.action == "maintenance":
@@ -307,10 +310,16 @@ class Faults:
         alive = [f for f in self._faults.values() if f.state(now_ns) != _OVER or (f.course and not f.has_ended)]
         self._live = {seam: _only(alive, seam) for seam in Seam}
         timed = self._live[Seam.TIME]
+        self._states = tuple(fault for fault in timed if fault.spec.action in _STATES)
+        self._next_ns = min(map(_next_moment, timed), default=_FOREVER)
         self.watches_time = bool(timed or self._leftover)
-        states = any(fault.spec.action in _STATES for fault in timed)
-        self.watches_requests = bool(self._live[Seam.REQUEST] or states or self._banned)
+        self.watches_requests = bool(self._live[Seam.REQUEST] or self._states or self._banned)
         self.watches_frames = bool(self._live[Seam.FRAME] or self._live[Seam.BROADCAST])
+
+
+def _next_moment(fault: Fault) -> int:
+    is_begin = fault.course is not None and not fault.has_begun
+    return fault.course.begins_ns if is_begin and fault.course is not None else fault.until_ns
 
 
 def _only(faults: Iterable[Fault], seam: Seam) -> tuple[Fault, ...]:

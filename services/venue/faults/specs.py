@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.venue.faults.catalogue import ACTIONS, FRAME_KINDS, SOCKETS, Action, Seam
 from services.venue.faults.kinds import REQUIRED, BadFaultError, Choice, Fraction, Kind, Text, Whole, alternatives
 
-MOST_AT_ONCE: Final = 1_000
+MOST_AT_ONCE: Final = 10_000
 _LATEST_MS: Final = 7 * 86_400_000
 _ACTION: Final = "action"
 _FROM: Final[Mapping[str, Kind]] = {"from_ms": Whole(0, _LATEST_MS, default=0), "seed": Whole(0, 2**53, default=None)}

@@ -98,10 +98,13 @@ def _close(spec: Spec, _name: str, seed: int, added_ns: int) -> Course:
 
 def _restart(spec: Spec, _name: str, _seed: int, added_ns: int) -> Course:
     down_ns = added_ns + (spec.from_ms + spec.values["drain_ms"]) * _MS
+    anew = (RestartBooks(),)
     return Course(
         down_ns,
-        (CloseSockets(SOCKETS, abrupt=True), ForgetClosedOrders(), RestartBooks()),
+        (CloseSockets(SOCKETS, abrupt=True), ForgetClosedOrders()),
         ends_ns=down_ns + spec.values["down_ms"] * _MS,
+        end=anew,
+        undone=anew,
     )
 
 

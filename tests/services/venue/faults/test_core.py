@@ -217,13 +217,12 @@ def test_a_restart_drains_then_is_down_then_is_over() -> None:
     assert made.due(at["down"]) == [
         CloseSockets(("trade", "private", "public"), abrupt=True),
         ForgetClosedOrders(),
-        RestartBooks(),
     ]
     down = RequestFault(Performed.NEVER, Plain(503, "503 Service Unavailable"))
     assert made.on_request(CREATE, at["up"] - 1) == down
     assert made.on_request(Request("public", "connect"), at["up"] - 1) == down
     assert made.on_request(CREATE, at["up"]) is None
-    assert made.due(at["up"]) == []
+    assert made.due(at["up"]) == [RestartBooks()]
     assert not made.watches_time
 
 

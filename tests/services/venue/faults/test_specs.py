@@ -17,8 +17,8 @@ def refused(sent: object) -> BadFaultError:
 @pytest.mark.parametrize(
     ("sent", "field", "rule", "remedy"),
     [
-        ([], "faults", "0 were given", "list of 1 to 1000"),
-        ([{"action": "drop"}] * (MOST_AT_ONCE + 1), "faults", "1001 were given", "list of 1 to 1000"),
+        ([], "faults", "0 were given", "list of 1 to 10000"),
+        ([{"action": "drop"}] * (MOST_AT_ONCE + 1), "faults", "10001 were given", "list of 1 to 10000"),
         ("drop", "fault", "is not a JSON object", '{"action"'),
         ([{"action": "drop"}, 7], "faults[1]", "is not a JSON object", '{"action"'),
         ({}, "fault.action", "is missing", "give one of refuse, "),
