@@ -215,7 +215,7 @@ async def test_a_banned_address_gets_403_and_our_client_stays_away(client):
 
 
 async def test_a_slow_answer_comes_after_what_was_asked_is_done(client):
-    await add(client, action="answer_slowly", endpoint="order*", delay_ms=400)
+    await add(client, action="answer_slowly", endpoint="order*", delay_ms=800)
     asked = asyncio.create_task(client.post(CREATE, order(price="64000.00", orderLinkId="slow")))
     await eventually(lambda: has_orders(client, 1))
     before = client.now_ms
@@ -225,7 +225,7 @@ async def test_a_slow_answer_comes_after_what_was_asked_is_done(client):
     async with client.socket("/v5/trade") as wire:
         started = client.now_ms
         reply = await wire.ask(request("order.create", order(price="64000.00"), now_ms=client.now_ms))
-        assert (reply["retCode"], client.now_ms - started >= 400) == (0, True)
+        assert (reply["retCode"], client.now_ms - started >= 800) == (0, True)
 
 
 async def has_orders(client: Client, count: int) -> bool:
@@ -236,7 +236,7 @@ async def has_orders(client: Client, count: int) -> bool:
 
 
 async def test_an_order_that_timed_out_after_acceptance_surfaces_later_and_is_found_by_its_link_id(client):
-    await add(client, action="accept_silently", endpoint="order/create", surface_ms=600, count=1)
+    await add(client, action="accept_silently", endpoint="order/create", surface_ms=900, count=1)
     async with rest(client, timeout_s=0.2) as victim:
         await victim.wallet()
         with pytest.raises(OutcomeUnknownError):
@@ -485,7 +485,7 @@ async def find(client: Client, where: str, link: str) -> list[Any]:
 
 async def test_before_a_restart_the_trade_socket_drains_and_meanwhile_the_port_answers_as_told(client):
     async with client.socket("/v5/trade") as wire:
-        await add(client, action="restart", drain_ms=300, down_ms=400, down_answer=503)
+        await add(client, action="restart", drain_ms=600, down_ms=800, down_answer=503)
         reply = await wire.ask(request("order.create", order(), now_ms=client.now_ms))
         assert (reply["retCode"], reply["data"]) == (10019, {})
         assert (await wire.connection.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE)
@@ -509,7 +509,7 @@ async def test_maintenance_is_announced_refuses_orders_closes_sockets_and_is_ove
     ):
         assert (await status.ask({"op": "subscribe", "args": ["orderbook"]}))["success"] is False
         assert (await status.ask({"op": "subscribe", "args": ["system.status"]}))["success"] is True
-        await add(client, action="maintenance", from_ms=300, for_ms=400, title="Engine")
+        await add(client, action="maintenance", from_ms=500, for_ms=900, title="Engine")
         assert [each["state"] for each in await planned(client)] == ["scheduled"]
         told = [(await status.until("system.status"))["data"][0] for _ in range(2)]
         assert [each["state"] for each in told] == ["scheduled", "ongoing"]
@@ -519,7 +519,7 @@ async def test_maintenance_is_announced_refuses_orders_closes_sockets_and_is_ove
         assert await open_links(client) == []
         done = (await status.until("system.status"))["data"][0]
         assert done == {**told[0], "state": "completed"} == (await planned(client))[0]
-        assert int(done["end"]) - int(done["begin"]) == 400
+        assert int(done["end"]) - int(done["begin"]) == 900
     assert (await client.post(CREATE, order(price="64000.00")))["retCode"] == 0
 
 
