@@ -25,7 +25,7 @@ TAPE ?=
 SEED ?=
 RATE ?=
 SEEDS ?= 3
-RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape $(TAPE)) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
 $(TOOLS)/uv/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "undertow: python3 is %d.%d; Python 3.11 is needed" % sys.version_info[:2])'

@@ -91,7 +91,7 @@ def run(
         float | None, typer.Option("--for", help="Seconds of open market; without it until Ctrl-C.")
     ] = None,
     tape: Annotated[
-        Path | None, typer.Option(help="Recorded Bybit frames to trade on instead of the generated market.")
+        Path | None, typer.Option(help="Recorded Bybit or Binance frames to trade on instead of the generated market.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated market and of injected cascades.")] = None,
     rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
@@ -114,7 +114,10 @@ def run(
     if tape is not None and settings.mode is Mode.PAPER:
         os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
         os.environ.setdefault("UNDERTOW_FEED__STALE_SECONDS", "86400")  # silence after a recording's end is no fault
-    check_before_start(settings.mode)
+    symbols = check_before_start(settings.mode)
+    if symbols and "symbols" not in settings.model_fields_set:
+        os.environ[f"{PREFIX}SYMBOLS"] = ",".join(symbols)  # a tape may hold fewer than we trade by default
+        settings = load(Settings)
     options = RunOptions(
         mode=settings.mode,
         symbols=settings.symbols,

@@ -29,8 +29,11 @@ _LAUNCHERS_IN_PAPER: Final = frozenset({"VENUE", "CLOCK", "PAPER__START"})
 _NOT_SETTINGS: Final = (f"{PREFIX}GIT_SHA", f"{PREFIX}TEST_")
 
 
-def check_before_start(mode: Mode) -> None:
+def check_before_start(mode: Mode) -> tuple[str, ...]:
     """Check what the fleet will be told, with the services' own settings models.
+
+    Returns:
+        The symbols of the paper venue's market; none outside paper mode.
 
     Raises:
         ConfigurationError: a setting, the tape or the model is wrong; names it, the rule and the remedy.
@@ -40,11 +43,11 @@ def check_before_start(mode: Mode) -> None:
     with _as_the_launcher_will_tell(mode):
         for name in SERVICES:
             load(_settings_of(name))
-    if mode is Mode.PAPER:
-        check_market()
+    symbols = check_market() if mode is Mode.PAPER else ()
     for role in get_args(Role):
         credentials_for(mode, role, os.environ)
     check_model(mode)
+    return symbols
 
 
 def check_names(environment: Mapping[str, str]) -> None:
@@ -64,13 +67,15 @@ def check_names(environment: Mapping[str, str]) -> None:
         raise ConfigurationError(name, "is not a setting of any service", remedy)
 
 
-def check_market() -> None:
-    """Open the market that the paper venue would show.
+def check_market() -> tuple[str, ...]:
+    """Open the market that the paper venue would show, and give its symbols.
 
     Raises:
         ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
     """
-    importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
+    market = importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
+    symbols: tuple[str, ...] = market.symbols
+    return symbols
 
 
 def check_model(mode: Mode) -> None:

@@ -1,4 +1,7 @@
-"""The market's own time. It stands at the origin until the market starts and then runs at `rate`."""
+"""The market's own time. It stands at the origin until the market starts and then runs at `rate`.
+
+Where the origin is the wall clock it becomes the wall time of the start, so that at rate 1 market time is wall time from then on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class VenueClock(MarketClock):
     """The clock that all others follow.
 
     Args:
-        origin_ns: market time of the first frame.
+        origin_ns: market time of the first frame; None for the wall time of the start.
         rate: market seconds per wall second.
         wall: the wall clock, ns.
         steady: a clock that never jumps, ns.
@@ -27,21 +30,24 @@ class VenueClock(MarketClock):
 
     def __init__(
         self,
-        origin_ns: int,
+        origin_ns: int | None,
         rate: float,
         wall: Callable[[], int] = time.time_ns,
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        super().__init__(ClockReading(origin_ns, None, rate), wall)
         self._wall_now = wall
         self._steady = steady
-        self.reading = ClockReading(origin_ns, None, rate)
+        self._starts_at_wall = origin_ns is None
+        self.reading = ClockReading(wall() if origin_ns is None else origin_ns, None, rate)
         self.skew_ns = 0
+        super().__init__(self.reading, wall)
 
     def start(self) -> ClockReading:
         """Schedule the start, once; the second call changes nothing."""
         if self.reading.wall_origin_ns is None:
-            self.reading = ClockReading(self.reading.origin_ns, self._wall_now() + START_DELAY_NS, self.reading.rate)
+            start_ns = self._wall_now() + START_DELAY_NS
+            origin_ns = start_ns if self._starts_at_wall else self.reading.origin_ns
+            self.reading = ClockReading(origin_ns, start_ns, self.reading.rate)
             self.set(self.reading)
         return self.reading
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from services.venue.desk import Tally
 from services.venue.faults.core import Faults
 from services.venue.keys import KeyRing
 from services.venue.replay import Replay
+from undertow.runtime.settings import PREFIX
 
 
 class Control:
@@ -24,17 +26,26 @@ class Control:
         core: the venue itself.
         ring: all keys.
         tally: what clients asked for.
+        tls: says where TLS is spoken; None where it is not.
         faults: what goes wrong.
     """
 
     def __init__(
-        self, clock: VenueClock, replay: Replay, core: VenueCore, ring: KeyRing, tally: Tally, faults: Faults
+        self,
+        clock: VenueClock,
+        replay: Replay,
+        core: VenueCore,
+        ring: KeyRing,
+        tally: Tally,
+        tls: Callable[[], dict[str, Any] | None],
+        faults: Faults,
     ) -> None:
         self._clock = clock
         self._replay = replay
         self._core = core
         self._ring = ring
         self._tally = tally
+        self._tls = tls
         self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
@@ -44,6 +55,7 @@ class Control:
             web.post("/control/start", self.start),
             web.get("/control/stats", self.stats),
             web.get("/control/ledger", self.ledger),
+            web.get("/control/tls", self.tls),
         ]
 
     async def clock(self, _request: web.Request) -> web.Response:
@@ -59,7 +71,7 @@ class Control:
         replay, tally = self._replay, self._tally
         return as_json(
             {
-                "market_label": replay.source.label,
+                "market_label": replay.label,
                 "started": self._clock.started,
                 "finished": replay.finished,
                 "frames_sent": replay.frames_sent,
@@ -83,6 +95,13 @@ class Control:
         if key is None:
             return as_json({"error": f"key {name} is not known"}, status=404)
         return as_json(self._core.ledger(key.uid))
+
+    async def tls(self, _request: web.Request) -> web.Response:
+        """Give port, file of the authority and names of the certificate."""
+        facts = self._tls()
+        if facts is None:
+            return as_json({"error": f"TLS is off; set {PREFIX}PAPER__TLS_FOLDER"}, status=404)
+        return as_json(facts)
 
 
 def as_json(value: Any, status: int = 200) -> web.Response:

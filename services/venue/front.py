@@ -28,6 +28,7 @@ from services.venue.status_socket import StatusHub
 from services.venue.trade_socket import TradeHub
 
 LARGEST_BODY: Final = 2**20
+TOO_FREQUENT: Final = "403 Forbidden: access too frequent"
 _PUBLIC: Final = ("/v5/market/", "/v5/system/")
 _TIME: Final = "/v5/market/time"
 _NO_ROUTE_STATUS: Final = HTTPStatus.NOT_FOUND  # beside the envelope; our inference
@@ -52,6 +53,14 @@ class Sockets:
                 session.close(reason="the venue stops")
 
 
+@dataclass(frozen=True, slots=True)
+class AddressLimits:
+    """What an address may do over HTTP."""
+
+    requests: AddressLimit
+    connections: AddressLimit
+
+
 class Front:
     """Turns HTTP into calls and their outcomes into HTTP.
 
@@ -61,7 +70,7 @@ class Front:
         desk: signed requests.
         ring: all keys.
         sockets: the WebSocket side.
-        addresses: the limit per address; None switches it off.
+        addresses: the limits per address; None switches them off.
         mischief: what goes wrong.
         survived: takes an unexpected error.
     """
@@ -73,7 +82,7 @@ class Front:
         desk: Desk,
         ring: KeyRing,
         sockets: Sockets,
-        addresses: AddressLimit | None,
+        addresses: AddressLimits | None,
         mischief: Mischief,
         survived: Survived,
     ) -> None:
@@ -105,8 +114,8 @@ class Front:
     async def rest(self, request: web.Request) -> web.Response:
         """Answer one REST request."""
         address = request.remote or ""
-        if self._addresses is not None and not self._addresses.admits(address, self._clock.pace_ns()):
-            return web.Response(status=HTTPStatus.FORBIDDEN, text="403 Forbidden: access too frequent")
+        if self._addresses is not None and not self._addresses.requests.admits(address, self._clock.pace_ns()):
+            return web.Response(status=HTTPStatus.FORBIDDEN, text=TOO_FREQUENT)
         headers: Mapping[str, str] = {}
         status: int = HTTPStatus.OK
         try:
@@ -148,13 +157,13 @@ class Front:
             params = dict(parse_qsl(query, keep_blank_values=True))
             if request.path.startswith(_PUBLIC):
                 return lambda: (self._page(request.path, params), {})
-            key = authenticate_http(self._ring, request.headers, query, self._clock.stated_ms())
+            key = authenticate_http(self._ring, request.headers, query, self._clock.stated_ms(), request.remote or "")
             return lambda: self._spell(self._desk.look(key, request.path, params))
         if request.method == "POST":
             if request.path.startswith(_PUBLIC):
                 raise Refusal(NO_ROUTE, "Route not found.")
             signed = _text(raw)
-            key = authenticate_http(self._ring, request.headers, signed, self._clock.stated_ms())
+            key = authenticate_http(self._ring, request.headers, signed, self._clock.stated_ms(), request.remote or "")
             return lambda: self._spell(self._desk.perform(key, request.path, _parsed(raw)))
         raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"400 Bad Request: {request.method} is not used here")
 
@@ -177,7 +186,7 @@ class Front:
         return body, reply.grant.headers(now_ms)
 
     def _socket(
-        self, where: str, join: Callable[[], Session]
+        self, where: str, join: Callable[[str], Session]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def admitted() -> Callable[[], None]:
             return lambda: None
@@ -185,14 +194,16 @@ class Front:
         async def upgrade(request: web.Request) -> web.StreamResponse:
             if not web.WebSocketResponse().can_prepare(request):
                 return web.Response(status=HTTPStatus.BAD_REQUEST, text="400 Bad Request: this is a WebSocket")
-            fault = self._mischief.on_request(where, CONNECT, address=request.remote or "")
-            if fault is None:
-                return await join().serve(request)
-            try:
-                await self._mischief.serve(fault, request.transport, admitted, int)
-            except HttpRefusal as refusal:
-                return web.Response(status=refusal.status, text=refusal.text)
-            return await join().serve(request)
+            address = request.remote or ""
+            if self._addresses is not None and not self._addresses.connections.admits(address, self._clock.pace_ns()):
+                return web.Response(status=HTTPStatus.FORBIDDEN, text=TOO_FREQUENT)
+            fault = self._mischief.on_request(where, CONNECT, address=address)
+            if fault is not None:
+                try:
+                    await self._mischief.serve(fault, request.transport, admitted, int)
+                except HttpRefusal as refusal:
+                    return web.Response(status=refusal.status, text=refusal.text)
+            return await join(address).serve(request)
 
         return upgrade
 

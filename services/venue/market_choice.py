@@ -1,15 +1,21 @@
-"""Which market the settings ask for: a tape, a tape with planted cascades, or the generated one."""
+"""Which market the settings ask for: a recording, one with planted cascades, a live upstream, or the generated one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from structlog.stdlib import BoundLogger
+
+from services.venue.clock import VenueClock
+from services.venue.feed import Feed, Played
 from services.venue.settings import Settings
+from services.venue.upstream import LiveMarket, UpstreamFeed, fetch_contracts
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.injection import InjectedSource
-from undertow.markets.instruments import known_symbols
+from undertow.markets.instruments import instruments_for, known_symbols
 from undertow.markets.ports import FrameSource
-from undertow.markets.tape import TapeError, TapeSource
+from undertow.markets.rawlines import TapeError
+from undertow.markets.recordings import Recording, open_recording
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
@@ -18,29 +24,45 @@ from undertow.runtime.settings import PREFIX
 class Choice:
     """A market and how many frames it has; None when it never ends."""
 
-    source: FrameSource
+    source: FrameSource | LiveMarket
     frames_total: int | None
+
+    def feed(self, clock: VenueClock, log: BoundLogger) -> Feed:
+        """Play the source; a generated market begins where the clock does."""
+        source = self.source
+        if isinstance(source, LiveMarket):
+            return UpstreamFeed(source, clock, log)
+        if isinstance(source, GeneratedMarket):
+            return Played(lambda: replace(source, origin_ns=clock.reading.origin_ns).frames(), clock)
+        return Played(source.frames, clock)
 
 
 def choose_market(settings: Settings) -> Choice:
     """Open the market and count it.
 
     Raises:
-        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+        ConfigurationError: the market is not to be had.
     """
     source = open_market(settings)
-    if isinstance(source, TapeSource):
+    if isinstance(source, Recording):
         return Choice(source, source.frame_count)
-    return Choice(source, None if settings.paper.tape is None else sum(1 for _ in source.frames()))
+    if isinstance(source, InjectedSource):
+        return Choice(source, sum(1 for _ in source.frames()))
+    return Choice(source, None)
 
 
-def open_market(settings: Settings) -> FrameSource:
+def open_market(settings: Settings) -> FrameSource | LiveMarket:
     """Open the market.
 
     Raises:
-        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+        ConfigurationError: the tape cannot be replayed, the upstream does not tell its contracts, or a symbol is not to be had.
     """
     paper = settings.paper
+    if paper.upstream is not None:
+        if paper.upstream_rest is not None:
+            return LiveMarket(paper.upstream, fetch_contracts(paper.upstream_rest, settings.symbols))
+        _require_known(settings.symbols, f"{PREFIX}SYMBOLS", f"set {PREFIX}PAPER__UPSTREAM_REST, or name some of these")
+        return LiveMarket(paper.upstream, instruments_for(settings.symbols))
     if paper.tape is None:
         _require_known(settings.symbols, f"{PREFIX}SYMBOLS", "name some of these")
         try:
@@ -48,7 +70,7 @@ def open_market(settings: Settings) -> FrameSource:
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
     try:
-        tape = TapeSource(paper.tape)
+        tape = open_recording(paper.tape)
     except TapeError as error:
         rule = str(error).removesuffix(f"; {error.remedy}")
         raise ConfigurationError(f"{PREFIX}PAPER__TAPE", rule, error.remedy) from error

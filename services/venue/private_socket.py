@@ -53,9 +53,9 @@ class PrivateHub:
                     frames[topic] = _ENCODE({**head, "data": event.data})
                 session.pass_on(topic, frames[topic], EVENT)
 
-    def join(self) -> PrivateSession:
-        """Open a session."""
-        session = PrivateSession(self)
+    def join(self, address: str) -> PrivateSession:
+        """Open a session for a client of that address."""
+        session = PrivateSession(self, address)
         self.sessions[session] = None
         return session
 
@@ -65,9 +65,10 @@ class PrivateSession(Session):
 
     where: ClassVar[str] = PRIVATE
 
-    def __init__(self, hub: PrivateHub) -> None:
+    def __init__(self, hub: PrivateHub, address: str) -> None:
         super().__init__(IDLE_SECONDS, hub.mischief)
         self._hub = hub
+        self._address = address
         self._topics: dict[str, None] = {}
 
     def wants(self, event: PrivateEvent) -> str | None:
@@ -104,7 +105,8 @@ class PrivateSession(Session):
         try:
             if not self._hub.mischief.admits(PRIVATE, args):
                 return
-            self.key = authenticate_socket(self._hub.ring, args, self._hub.clock.stated_ms())
+            now_ms = self._hub.clock.stated_ms()
+            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, success=False, text=refusal.message)
             self.close(_REFUSED, "authentication failed")

@@ -81,8 +81,8 @@ class PublicHub:
         for topic in topics:
             self._subscribers.get(topic, {}).pop(session, None)
 
-    def join(self) -> PublicSession:
-        """Open a session."""
+    def join(self, _address: str) -> PublicSession:
+        """Open a session; it matters to nobody from where."""
         session = PublicSession(self)
         self.sessions[session] = None
         return session

@@ -10,9 +10,10 @@ from services.venue.answers import PrivateEvent
 from services.venue.board import Board
 from services.venue.clock import VenueClock
 from services.venue.faults.renumber import Renumbering
+from services.venue.feed import Feed
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
-from undertow.markets.ports import FrameSource
+from undertow.markets.ports import MarketFrame
 
 PULSE_SECONDS: Final = 0.005
 """Wall seconds between two looks at what is due by time alone, when no frame comes."""
@@ -33,11 +34,12 @@ class TimedCore(Protocol):
 
 
 class Replay:
-    """Plays a source to its end; then the book stands and time goes on.
+    """Plays a market; when it ends the book stands and time goes on.
 
     Args:
-        source: the market.
+        label: what the market is.
         frames_total: how many frames it has; None when it never ends.
+        feed: the frames.
         clock: market time.
         core: the venue itself.
         board: for those who ask or join later.
@@ -49,13 +51,14 @@ class Replay:
     Attributes:
         frames_sent: of all frames, planted ones included.
         frames_injected: of the planted ones.
-        finished: whether the source has ended.
+        finished: whether the market has ended.
     """
 
     def __init__(
         self,
-        source: FrameSource,
+        label: str,
         frames_total: int | None,
+        feed: Feed,
         clock: VenueClock,
         core: TimedCore,
         board: Board,
@@ -64,11 +67,12 @@ class Replay:
         numbers: Renumbering,
         upkeep: Callable[[int], None],
     ) -> None:
-        self.source = source
+        self.label = label
         self.frames_total = frames_total
         self.frames_sent = 0
         self.frames_injected = 0
         self.finished = False
+        self._feed = feed
         self._clock = clock
         self._core = core
         self._board = board
@@ -78,42 +82,48 @@ class Replay:
         self._upkeep = upkeep
 
     async def run(self) -> None:
-        """Play until cancelled."""
+        """Play until cancelled.
+
+        Raises:
+            ConfigurationError: the market turns out not to be had.
+        """
+        try:
+            await self._play()
+        finally:
+            await self._feed.close()
+
+    def unready_reason(self) -> str | None:
+        """Say why no frames can come now, though the market has not ended."""
+        return self._feed.unready_reason()
+
+    async def _play(self) -> None:
         stretch = 0
-        for frame in self.source.frames():
-            if not self._due(frame.at_ns):
-                await self._wait(frame.at_ns)
+        while True:
+            frame = self._feed.take()
+            if frame is None:
+                self.finished = self._feed.ended
                 stretch = 0
-            elif stretch >= _FRAMES_AT_A_STRETCH:
+                await self._feed.wait(PULSE_SECONDS)
+                now_ns = self._clock.now_ns()
+                self._upkeep(now_ns)
+                self._tell(self._core.on_time(now_ns))
+                continue
+            if stretch >= _FRAMES_AT_A_STRETCH:
                 await asyncio.sleep(0)
                 stretch = 0
             stretch += 1
-            now_ns = self._clock.now_ns()
-            self._upkeep(now_ns)
-            shown = self._numbers.apply(frame.raw)
-            topic = self._board.saw(shown)
-            events = self._core.on_frame(frame.raw, now_ns)
-            self._public.broadcast(topic, shown)
-            self._tell(events)
-            self.frames_sent += 1
-            self.frames_injected += frame.injected
-        self.finished = True
-        while True:
-            await asyncio.sleep(PULSE_SECONDS)
-            self._pulse()
+            self._send_out(frame)
 
-    async def _wait(self, at_ns: int) -> None:
-        while not self._due(at_ns):
-            await asyncio.sleep(max(0.0, min(PULSE_SECONDS, self._clock.wall_seconds_until(at_ns))))
-            self._pulse()
-
-    def _pulse(self) -> None:
+    def _send_out(self, frame: MarketFrame) -> None:
         now_ns = self._clock.now_ns()
         self._upkeep(now_ns)
-        self._tell(self._core.on_time(now_ns))
-
-    def _due(self, at_ns: int) -> bool:
-        return self._clock.now_ns() >= at_ns and self._clock.is_open
+        shown = self._numbers.apply(frame.raw)
+        topic = self._board.saw(shown)
+        events = self._core.on_frame(frame.raw, now_ns)
+        self._public.broadcast(topic, shown)
+        self._tell(events)
+        self.frames_sent += 1
+        self.frames_injected += frame.injected
 
     def _tell(self, events: Sequence[PrivateEvent]) -> None:
         if events:

@@ -6,8 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
+from services.venue.account_settings import EXAMPLE, AccountSettings, check_distinct, explain
 from services.venue.limits import RAISABLE
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
@@ -19,7 +20,11 @@ class PaperSettings(Section):
 
     Attributes:
         tape: a recording to replay; None means the generated market.
+        upstream: a public WebSocket address that speaks Bybit v5, whose frames are passed through; None for no live market.
+        upstream_rest: its REST address, whose contracts and filters hold here; None for the shipped ones.
         seed: of the generated market and of injected cascades.
+        origin: where market time begins: as recorded (for the generated market a fixed day in August 2026), or now, at the wall time of
+            the start, for clients that sign with the wall clock.
         rate: market seconds per wall second.
         start: whether the market opens by itself or waits for `POST /control/start`.
         inject: whether cascades are planted into the tape.
@@ -30,11 +35,16 @@ class PaperSettings(Section):
         faults: with which the venue begins, as JSON like the control API's, or a file of it.
         chaos_seed: with whose schedule of faults the venue begins; None for none.
         chaos_intensity: of that schedule.
-        tls_port: where TLS is spoken besides the plain port; 0 is any. Needs certificate and key.
+        tls_port: where TLS is spoken besides the plain port; 0 is any. Needs a certificate and its key, or a folder.
+        tls_folder: where the venue puts a test authority (`ca.pem`) and a certificate of its own making.
+        accounts: further accounts and their keys, beside the paper account.
     """
 
     tape: Path | None = Field(default=None, description="a file of recorded frames")
+    upstream: str | None = Field(default=None, pattern=r"^wss?://", description="a ws:// or wss:// address")
+    upstream_rest: str | None = Field(default=None, pattern=r"^https?://", description="an http:// or https:// address")
     seed: int = Field(default=7, description="a whole number")
+    origin: Literal["recorded", "now"] = Field(default="recorded", description="recorded or now")
     rate: float = Field(default=1.0, gt=0, le=1000, description="a number above 0, at most 1000")
     start: Literal["immediately", "on_command"] = Field(default="immediately", description="immediately or on_command")
     inject: bool = Field(default=False, description="true or false")
@@ -49,9 +59,11 @@ class PaperSettings(Section):
     chaos_intensity: float = Field(default=0.5, ge=0, le=1, description="a number from 0 to 1")
     tls_certificate: Path | None = Field(default=None, description="a PEM file")
     tls_key: Path | None = Field(default=None, description="a PEM file")
+    tls_folder: Path | None = Field(default=None, description="a folder that can be written")
     tls_port: int = Field(default=0, ge=0, le=65535, description="a free port, or 0 for any")
+    accounts: tuple[AccountSettings, ...] = Field(default=(), description=EXAMPLE)
 
-    @field_validator("tape", "tls_certificate", "tls_key", mode="before")
+    @field_validator("tape", "upstream", "upstream_rest", "tls_certificate", "tls_key", "tls_folder", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -65,6 +77,16 @@ class PaperSettings(Section):
             if limit < 1:
                 raise ValueError(f"{endpoint!r} must be at least 1")
         return value
+
+    @field_validator("accounts", mode="wrap")
+    @classmethod
+    def _named(cls, value: object, check: ValidatorFunctionWrapHandler) -> tuple[AccountSettings, ...]:
+        try:
+            accounts: tuple[AccountSettings, ...] = check(value)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
+        check_distinct(accounts)
+        return accounts
 
 
 class Settings(ServiceSettings):
@@ -88,15 +110,47 @@ class Settings(ServiceSettings):
                 "cascades are injected into a tape, and there is none",
                 f"set {PREFIX}PAPER__TAPE or unset it",
             )
+        if paper.origin == "now" and paper.tape is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__ORIGIN",
+                "the frames of a tape carry the times of their recording, they cannot begin now",
+                f"unset it, or unset {PREFIX}PAPER__TAPE for the generated market",
+            )
+        _check_upstream(paper)
         if (paper.tls_certificate is None) != (paper.tls_key is None):
             missing = "TLS_KEY" if paper.tls_key is None else "TLS_CERTIFICATE"
             raise ConfigurationError(
                 f"{PREFIX}PAPER__{missing}", "is missing, TLS needs certificate and key", "set both or none"
             )
-        if paper.tls_port and paper.tls_certificate is None:
+        if paper.tls_certificate is not None and paper.tls_folder is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__TLS_FOLDER",
+                "is for a certificate of the venue's own making, and one is given",
+                f"unset it or {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY",
+            )
+        if paper.tls_port and paper.tls_certificate is None and paper.tls_folder is None:
             raise ConfigurationError(
                 f"{PREFIX}PAPER__TLS_PORT",
                 "TLS needs a certificate and a key",
-                f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY",
+                f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY, or __TLS_FOLDER to have one made",
             )
         return self
+
+
+def _check_upstream(paper: PaperSettings) -> None:
+    if paper.upstream is None:
+        if paper.upstream_rest is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__UPSTREAM_REST", "there is no upstream", f"set {PREFIX}PAPER__UPSTREAM or unset it"
+            )
+        return
+    if paper.tape is not None:
+        raise ConfigurationError(
+            f"{PREFIX}PAPER__UPSTREAM",
+            "a market is a tape or an upstream, not both",
+            f"unset it or {PREFIX}PAPER__TAPE",
+        )
+    if paper.rate != 1:
+        raise ConfigurationError(
+            f"{PREFIX}PAPER__RATE", "a live market runs at the speed of the wall clock", "unset it, or set it to 1"
+        )

@@ -49,7 +49,7 @@ class StatusHub:
         if TOPIC in topics:
             self._subscribers.pop(session, None)
 
-    def join(self) -> PublicSession:
+    def join(self, _address: str) -> PublicSession:
         """Open a session."""
         session = PublicSession(self)
         self.sessions[session] = None

@@ -13,12 +13,13 @@ from services.venue.faults.catalogue import TRADE
 from services.venue.faults.verdicts import Performed, RequestFault, Silence
 from services.venue.gate import authenticate_socket, check_time, require_write, window_left_ms
 from services.venue.keys import KeyRing
-from services.venue.limits import Grant
+from services.venue.limits import AddressLimit, Grant
 from services.venue.mischief import Mischief, refusal_of
 from services.venue.private_socket import IDLE_SECONDS
 from services.venue.refusals import (
     ALREADY_AUTHENTICATED,
     REPEATED_REQUEST_ID,
+    TOO_MANY_FROM_ADDRESS,
     UNKNOWN_OPERATION,
     RateRefusal,
     bad_parameter,
@@ -44,19 +45,23 @@ class TradeHub:
         desk: where requests are performed.
         ring: all keys.
         clock: market time.
+        addresses: the limit per address; None switches it off.
         mischief: what goes wrong.
     """
 
-    def __init__(self, desk: Desk, ring: KeyRing, clock: VenueClock, mischief: Mischief) -> None:
+    def __init__(
+        self, desk: Desk, ring: KeyRing, clock: VenueClock, addresses: AddressLimit | None, mischief: Mischief
+    ) -> None:
         self.mischief = mischief
+        self.addresses = addresses
         self.desk = desk
         self.ring = ring
         self.clock = clock
         self.sessions: dict[TradeSession, None] = {}
 
-    def join(self) -> TradeSession:
-        """Open a session."""
-        session = TradeSession(self)
+    def join(self, address: str) -> TradeSession:
+        """Open a session for a client of that address."""
+        session = TradeSession(self, address)
         self.sessions[session] = None
         return session
 
@@ -66,9 +71,10 @@ class TradeSession(Session):
 
     where: ClassVar[str] = TRADE
 
-    def __init__(self, hub: TradeHub) -> None:
+    def __init__(self, hub: TradeHub, address: str) -> None:
         super().__init__(IDLE_SECONDS, hub.mischief)
         self._hub = hub
+        self._address = address
         self._joined_ns = hub.clock.now_ns()
         self._request_ids: dict[str, None] = {}
 
@@ -98,7 +104,8 @@ class TradeSession(Session):
                 raise Refusal(ALREADY_AUTHENTICATED, "already authenticated")  # noqa: TRY301 - one way to say no
             if not self._hub.mischief.admits(TRADE, args):
                 return
-            self.key = authenticate_socket(self._hub.ring, args, self._hub.clock.stated_ms())
+            now_ms = self._hub.clock.stated_ms()
+            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, code=refusal.code, text=refusal.message)
         else:
@@ -156,6 +163,9 @@ class TradeSession(Session):
         return window_left_ms(stamp, window, self._hub.clock.stated_ms()) * 1_000_000
 
     def _checked(self, message: dict[str, Any], operation: str) -> object:
+        limit = self._hub.addresses
+        if limit is not None and not limit.admits(self._address, self._hub.clock.pace_ns()):
+            raise Refusal(TOO_MANY_FROM_ADDRESS, "Exceed IP Rate Limit.")
         if operation not in PATHS:
             raise Refusal(UNKNOWN_OPERATION, f"op {operation!r} is not known")
         require_write(self.key)

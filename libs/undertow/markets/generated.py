@@ -11,9 +11,11 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol
 from undertow.markets.generated_wire import CONTRACTS
+from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 
 ORIGIN_NS = 1_786_310_819_000_000_000
@@ -65,6 +67,11 @@ class GeneratedMarket:
             object.__setattr__(
                 self, "label", f"generated (seed {self.seed}, cascades each {self.cascade_interval_s:g} s, {edge})"
             )
+
+    @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """The contracts of its symbols."""
+        return instruments_for(self.symbols)
 
     @property
     def book_depth(self) -> int:

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import msgspec
 
-from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import FrameSource, MarketFrame
 
 SECOND_NS: Final = 1_000_000_000
@@ -129,13 +128,18 @@ class InjectedSource:
         self._first_ns = int(first_s * SECOND_NS)
         self._interval_ns = int(interval_s * SECOND_NS)
         self._length_ns = int(length_s * SECOND_NS)
-        self._contracts = {item["symbol"]: item for item in instruments_for(source.symbols)}
+        self._contracts = {item["symbol"]: item for item in source.instruments}
         self.label = f"{source.label} (cascades injected, seed {seed})"
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols that occur."""
         return self._source.symbols
+
+    @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """Their contracts."""
+        return self._source.instruments
 
     @property
     def book_depth(self) -> int:

@@ -1,10 +1,10 @@
-"""Where the paper venue's market comes from: recorded tapes and generated markets, all as Bybit frames with the time they are sent."""
+"""Where the paper venue's market comes from: recordings and generated markets, all as Bybit frames with the time they are sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class MarketFrame:
     injected: bool = False
 
 
-class FrameSource(Protocol):
-    """A market. Iterating twice gives the same frames."""
+class MarketSource(Protocol):
+    """What is known of a market before its first frame, wherever the frames come from."""
 
     @property
     def label(self) -> str:
@@ -36,9 +36,23 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """Their contracts, as `/v5/market/instruments-info` spells them."""
+        ...
+
+    @property
     def book_depth(self) -> int:
         """Depth of its orderbook topics."""
         ...
+
+    @property
+    def origin_ns(self) -> int | None:
+        """Market time of the first frame; None where that is the wall time of the start."""
+        ...
+
+
+class FrameSource(MarketSource, Protocol):
+    """A market that is there in advance. Iterating twice gives the same frames."""
 
     @property
     def origin_ns(self) -> int:

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 import msgspec
 
 from undertow.exchange.bybit.frames import BadFrameError, decode_frame
+from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
-
-_REMEDY: Final = "record it again or give another file"
-_MOST_DIGITS: Final = 19  # until the year 2286
-_SUFFIXES: Final = (".gz", ".rawlines", ".jsonl", ".txt")
-
-
-class TapeError(ValueError):
-    """A tape that cannot be replayed.
-
-    Attributes:
-        path: the file.
-        line: number of the line, from 1; 0 when the file as a whole is meant.
-        rule: what it breaks.
-        remedy: what to do.
-    """
-
-    def __init__(self, path: Path, line: int, rule: str, remedy: str = _REMEDY) -> None:
-        where = f"{path}, line {line}" if line else f"{path}"
-        super().__init__(f"{where}: {rule}; {remedy}")
-        self.path = path
-        self.line = line
-        self.rule = rule
-        self.remedy = remedy
+from undertow.markets.rawlines import TapeError, read_lines, stem
 
 
 class _Head(msgspec.Struct):
@@ -65,7 +42,7 @@ class TapeSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.label = f"recorded {_stem(path)}"
+        self.label = f"recorded {stem(path)}"
         self.frame_count = 0
         self.origin_ns = 0
         self.end_ns = 0
@@ -74,8 +51,6 @@ class TapeSource:
         for number, frame, topic in self._read():
             if not self.frame_count:
                 self.origin_ns = frame.at_ns
-            if frame.at_ns < self.end_ns:
-                raise TapeError(path, number, f"receive time {frame.at_ns} is before {self.end_ns} of the line above")
             self.end_ns = frame.at_ns
             self.frame_count += 1
             kind, _, rest = topic.partition(".")
@@ -94,6 +69,15 @@ class TapeSource:
         self.symbols: tuple[str, ...] = tuple(sorted(symbols))
         self.book_depth = depths.pop()
 
+    @property
+    def instruments(self) -> tuple[dict[str, Any], ...]:
+        """The contracts of its symbols.
+
+        Raises:
+            KeyError: a symbol whose filters are not shipped.
+        """
+        return instruments_for(self.symbols)
+
     def frames(self) -> Iterator[MarketFrame]:
         """Yield the market frames in the file's order, bytes untouched."""
         for _, frame, _ in self._read():
@@ -101,28 +85,13 @@ class TapeSource:
 
     def _read(self) -> Iterator[tuple[int, MarketFrame, str]]:
         decoder = msgspec.json.Decoder(_Head)
-        number = 0
-        opened = gzip.open if self.path.suffix == ".gz" else open
-        try:
-            with opened(self.path, "rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if not line.strip():
-                        continue
-                    stamp, _, raw = line.rstrip(b"\r\n").partition(b" ")
-                    if not stamp.isdigit() or not raw:
-                        raise TapeError(self.path, number, "is not `<receive ns> <json>`")
-                    if len(stamp) > _MOST_DIGITS:
-                        raise TapeError(self.path, number, f"receive time {stamp.decode()[:40]} is not in nanoseconds")
-                    try:
-                        topic = decoder.decode(raw).topic
-                    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                        raise TapeError(self.path, number, f"is not a JSON object of Bybit: {error}") from error
-                    if topic is not None:
-                        yield number, MarketFrame(int(stamp), raw), topic
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise TapeError(self.path, number + 1, f"the gzip stream is damaged or cut short ({error})") from error
-        except OSError as error:
-            raise TapeError(self.path, 0, f"cannot be read ({error.strerror})", "check the path") from error
+        for number, received_ns, raw in read_lines(self.path):
+            try:
+                topic = decoder.decode(raw).topic
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise TapeError(self.path, number, f"is not a JSON object of Bybit: {error}") from error
+            if topic is not None:
+                yield number, MarketFrame(received_ns, raw), topic
 
 
 def _depth(path: Path, number: int, topic: str, rest: str) -> int:
@@ -130,10 +99,3 @@ def _depth(path: Path, number: int, topic: str, rest: str) -> int:
     if not depth.isdigit() or not symbol:
         raise TapeError(path, number, f"topic {topic} is not `orderbook.<depth>.<symbol>`")
     return int(depth)
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    while (suffix := Path(name).suffix) in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name

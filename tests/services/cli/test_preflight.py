@@ -118,6 +118,11 @@ def test_a_symbol_that_the_tape_lacks_is_named(monkeypatch):
     assert "holds no XRPUSDT" in refused().rule
 
 
+def test_the_symbols_of_the_market_are_told(monkeypatch):
+    monkeypatch.setenv("UNDERTOW_PAPER__TAPE", str(recorded("binance/usdm_ethusdt_20240808.gz")))
+    assert check_before_start(Mode.PAPER) == ("ETHUSDT",)
+
+
 @pytest.mark.parametrize("wrong", [b"", b"\0\xff\n", b"1786310819526357000 {}\n"])
 def test_a_tape_that_cannot_be_played_is_named(monkeypatch, tmp_path, wrong):
     tape = tmp_path / "tape.txt"

@@ -75,16 +75,18 @@ def dripping(path: Path, seconds: int = 60) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(**paper: Any) -> AsyncIterator[Client]:
-    settings = Settings(paper=PaperSettings(**paper))
+async def running(*, symbols: Sequence[str] | None = None, at_port: int = 0, **paper: Any) -> AsyncIterator[Client]:
+    settings = Settings(paper=PaperSettings(**paper), **({} if symbols is None else {"symbols": symbols}))
     runtime = Runtime("venue", settings)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", at_port)) as listener:
         runtime.listener = listener
         venue = build(settings, runtime)
         life = asyncio.create_task(venue.run())
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as session:
-                yield Client(session, venue)
+                client = Client(session, venue)
+                client.life = life
+                yield client
         finally:
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -102,6 +104,7 @@ class Client:
         self.session = session
         self.venue = venue
         self.key = key
+        self.life: asyncio.Task[None] | None = None
 
     def as_key(self, key: str) -> Client:
         return Client(self.session, self.venue, key)

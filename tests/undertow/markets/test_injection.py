@@ -24,6 +24,7 @@ class StillMarket:
 
     label = "still"
     symbols = ("BTCUSDT", "ETHUSDT")
+    instruments = instruments_for(symbols)
     book_depth = 200
     origin_ns = ORIGIN
 

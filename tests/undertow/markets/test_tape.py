@@ -10,7 +10,8 @@ import pytest
 
 from tests.support import recorded
 from undertow.markets.instruments import instruments_for, known_symbols, risk_tiers_for
-from undertow.markets.tape import TapeError, TapeSource
+from undertow.markets.rawlines import TapeError
+from undertow.markets.tape import TapeSource
 
 BOOK = b'{"topic":"orderbook.200.BTCUSDT","type":"snapshot","ts":1,"data":{"s":"BTCUSDT","b":[],"a":[],"u":1,"seq":1}}'
 TRADE = b'{"topic":"publicTrade.ETHUSDT","type":"snapshot","ts":1,"data":[]}'

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from services.venue.settings import PaperSettings, Settings
+from services.venue.upstream import fetch_contracts
+from tests.services.venue.little_market import Client, book, dripping, order, running, ticker, trade, write_tape
+from tests.support import eventually
+from undertow.markets.generated import GeneratedMarket
+from undertow.runtime.errors import ConfigurationError
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
+FRAMES = 1_500
+
+
+@pytest.fixture(autouse=True)
+def _starts_at_once(monkeypatch):
+    monkeypatch.setattr("services.venue.clock.START_DELAY_NS", 10_000_000)
+
+
+def port(client: Client) -> int:
+    return client.session._base_url.port
+
+
+def address(upstream: Client) -> str:
+    return f"ws://127.0.0.1:{port(upstream)}/v5/public/linear"
+
+
+@contextlib.asynccontextmanager
+async def following(upstream: Client, **how: Any):
+    async with running(upstream=address(upstream), **how) as client:
+        await eventually(lambda: client.venue.unready_reason() is None)
+        yield client
+
+
+async def shown(client: Client, symbol: str) -> list[Any]:
+    """The book, the trades, the ticker and the candles of a venue."""
+    query = f"category=linear&symbol={symbol}"
+    paths = (f"orderbook?{query}&limit=200", f"recent-trade?{query}&limit=1000", f"tickers?{query}")
+    return [(await client.page(f"/v5/market/{path}"))["result"] for path in paths]
+
+
+async def test_both_venues_show_the_same_and_no_frame_is_lost(tmp_path):
+    frames = [frame.raw for frame in islice(GeneratedMarket(SYMBOLS, seed=5).frames(), FRAMES)]
+    path = tmp_path / "upstream.rawlines"
+    made = islice(GeneratedMarket(SYMBOLS, seed=5).frames(), FRAMES)
+    path.write_bytes(b"".join(b"%d %s\n" % (frame.at_ns, frame.raw) for frame in made))
+    async with running(tape=path, rate=100.0, start="on_command") as upstream, following(upstream) as client:
+        async with client.socket("/v5/public/linear", auth=False) as wire:
+            topics = [f"{kind}.{symbol}" for kind in ("orderbook.200", "publicTrade", "tickers") for symbol in SYMBOLS]
+            assert (await wire.ask({"op": "subscribe", "args": topics}))["success"]
+            await upstream.start()
+            expected = [raw for raw in frames if json.loads(raw)["topic"] in topics]
+            assert [(await wire.raw()).encode() for _ in expected] == expected
+        assert await eventually(lambda: client.has_sent(FRAMES))
+        assert (await client.stats())["frames_sent"] == (await upstream.stats())["frames_sent"] == FRAMES
+        for symbol in SYMBOLS:
+            assert await shown(client, symbol) == await shown(upstream, symbol)
+
+
+async def test_orders_are_matched_here_against_the_live_tape_and_the_upstream_never_hears_of_them(tmp_path):
+    async with (
+        running(tape=dripping(tmp_path / "drip.rawlines")) as upstream,
+        following(upstream, symbols=["BTCUSDT"]) as client,
+        client.socket("/v5/private") as wire,
+    ):
+        await wire.ask({"op": "subscribe", "args": ["execution"]})
+        await eventually(lambda: client.has_sent(3))
+        placed = await client.post("/v5/order/create", order(), timestamp=time.time_ns() // 1_000_000)
+        assert placed["retCode"] == 0, placed
+        (fill,) = (await wire.until("execution"))["data"]
+        assert (fill["orderId"], fill["execPrice"]) == (placed["result"]["orderId"], "64995.00")
+        assert (await upstream.stats())["orders_accepted"] == 0
+        assert (await client.stats())["market_label"].startswith(f"live {address(upstream)}")
+
+
+async def test_an_upstream_that_dies_is_named_and_its_return_brings_a_fresh_snapshot(tmp_path):
+    first = write_tape(tmp_path / "1.rawlines", [(0, book()), (1, ticker()), (2, trade(2))])
+    bids, asks = [["64000.00", "7.000"]], [["64000.10", "8.000"]]
+    second = write_tape(tmp_path / "2.rawlines", [(0, book(u=900, bids=bids, asks=asks)), (1, trade(1))])
+    page = "/v5/market/orderbook?category=linear&symbol=BTCUSDT"
+    async with contextlib.AsyncExitStack() as ground:
+        upstream = await ground.enter_async_context(running(tape=first))
+        where, at_port = address(upstream), port(upstream)
+        async with (
+            following(upstream, symbols=["BTCUSDT"]) as client,
+            client.socket("/v5/public/linear", auth=False) as wire,
+        ):
+            await eventually(lambda: client.has_sent(2))  # the upstream's snapshots
+            await wire.ask({"op": "subscribe", "args": ["orderbook.200.BTCUSDT"]})
+            await ground.aclose()
+            assert where in await eventually(client.venue.unready_reason)
+            assert (await client.page(page))["result"]["b"] == [["65000.00", "5.000"], ["64999.90", "3.000"]]
+            async with running(tape=second, at_port=at_port):
+                await eventually(lambda: client.venue.unready_reason() is None)
+                while (fresh := await wire.until("orderbook.200.BTCUSDT"))["data"]["u"] != 900:
+                    pass
+                assert (fresh["type"], fresh["data"]["b"]) == ("snapshot", bids)
+                result = (await client.page(page))["result"]
+                assert (result["b"], result["a"]) == (bids, asks)
+
+
+async def failure(**how: Any) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        async with running(**how) as client:
+            await asyncio.wait_for(client.life, 20)
+    return caught.value
+
+
+async def test_an_address_that_is_no_public_stream_is_named(tmp_path):
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        url = f"ws://127.0.0.1:{port(upstream)}/v5/nothing"
+        error = await failure(upstream=url)
+        assert error.variable == "UNDERTOW_PAPER__UPSTREAM"
+        assert url in error.rule
+        assert "cannot be followed" in error.rule
+        gone = address(upstream)
+    error = await failure(upstream=gone)
+    assert error.variable == "UNDERTOW_PAPER__UPSTREAM"
+    assert gone in error.rule
+
+
+async def test_a_topic_that_the_upstream_refuses_is_named(tmp_path):
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        error = await failure(upstream=address(upstream), symbols=["ETHUSDT"])
+        assert error.variable == "UNDERTOW_PAPER__UPSTREAM"
+        assert "orderbook.200.ETHUSDT" in error.rule
+
+
+async def test_contracts_are_the_upstreams_own_where_its_rest_address_is_given(tmp_path):
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        rest = f"http://127.0.0.1:{port(upstream)}"
+        page = await upstream.page("/v5/market/instruments-info?category=linear&symbol=BTCUSDT")
+        fetched = await asyncio.to_thread(fetch_contracts, rest, ["BTCUSDT"])
+        assert list(fetched) == page["result"]["list"]
+        for symbols, url, variable in (
+            (["NOPEUSDT"], rest, "UNDERTOW_PAPER__UPSTREAM_REST"),
+            (["BTCUSDT"], f"{rest}/nothing", "UNDERTOW_PAPER__UPSTREAM_REST"),
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                await asyncio.to_thread(fetch_contracts, url, symbols)
+            assert caught.value.variable == variable
+            assert url in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    ("paper", "variable"),
+    [
+        ({"upstream": "ws://127.0.0.1:1/", "tape": "t.rawlines"}, "UNDERTOW_PAPER__UPSTREAM"),
+        ({"upstream": "ws://127.0.0.1:1/", "rate": 2.0}, "UNDERTOW_PAPER__RATE"),
+        ({"upstream_rest": "http://127.0.0.1:1"}, "UNDERTOW_PAPER__UPSTREAM_REST"),
+    ],
+)
+def test_contradictions_name_the_variable(paper, variable):
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(paper=PaperSettings(**paper))
+    assert caught.value.variable == variable
