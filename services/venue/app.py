@@ -22,17 +22,18 @@ from services.venue.maintenance import notice
 from services.venue.market_choice import Choice, choose_market
 from services.venue.misbehaviour import begin, vocabulary
 from services.venue.mischief import Mischief
+from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.roster import read_roster
 from services.venue.settings import Settings
+from services.venue.spot_floor import SpotFloor
 from services.venue.status_socket import StatusHub
 from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
-from services.venue.upheaval import Upheaval
-from undertow.contracts.metrics import VENUE_FAULTS
+from services.venue.upheaval import Hubs, Upheaval
 from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -75,22 +76,22 @@ class Venue:
             order_latency_ns=paper.order_latency_ms * 1_000_000,
             opened_ns=self.clock.now_ns(),
         )
-        board = Board(source.symbols)
         faults, numbers = Faults(paper.seed), Renumbering()
-        mischief = Mischief(
-            faults,
-            self.clock,
-            ring,
-            lambda action: runtime.metrics.counter(VENUE_FAULTS, action=action),
-            runtime.survived,
-        )
-        public, private = PublicHub(board, source.book_depth, mischief), PrivateHub(ring, self.clock, mischief)
+        mischief = Mischief(faults, self.clock, ring, runtime.metrics, runtime.survived)
+        board = Board(source.symbols, source.book_depth)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals), mischief)
+        spot = SpotFloor(board, instruments, paper.seed, mischief)
+        runtime.facts["spot_market"] = spot.label
+        private = PrivateHub(ring, self.clock, mischief)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
         trade, status = TradeHub(desk, ring, self.clock, trade_limit, mischief), StatusHub(self.clock, mischief)
-        self._sockets = Sockets(public, private, trade, status)
-        hubs: dict[str, PublicHub | PrivateHub | TradeHub] = {PUBLIC: public, PRIVATE: private, TRADE: trade}
+        self._sockets = Sockets(public, spot.hub, private, trade, status)
+        hubs: Hubs = {PUBLIC: (public, spot.hub), PRIVATE: (private,), TRADE: (trade,)}
         upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)
+        pages = MarketPages(
+            board, instruments, tiers, spot, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]
+        )
         self.replay = Replay(
             source.label,
             choice.frames_total,
@@ -99,13 +100,14 @@ class Venue:
             core,
             board,
             public,
+            spot,
             private,
             numbers,
             upheaval.tick,
         )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]),
+            pages,
             desk,
             ring,
             self._sockets,
@@ -115,7 +117,7 @@ class Venue:
         )
         self._tls = open_tls(paper)
         control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts, faults)
-        fault_control = FaultControl(faults, vocabulary(core, ring), self.clock, upheaval)
+        fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)
         begin(fault_control, paper)
         self._application = front.application([*control.routes(), *fault_control.routes()], runtime.asgi)
         self._runtime = runtime

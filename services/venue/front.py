@@ -39,16 +39,17 @@ Answered = tuple[dict[str, Any], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The three kinds of socket, and the one that tells of maintenance."""
+    """The kinds of socket, and the one that tells of maintenance."""
 
     public: PublicHub
+    spot: PublicHub
     private: PrivateHub
     trade: TradeHub
     status: StatusHub
 
     def close(self) -> None:
         """Say goodbye to all clients."""
-        for hub in (self.public, self.private, self.trade, self.status):
+        for hub in (self.public, self.spot, self.private, self.trade, self.status):
             for session in list(hub.sessions):
                 session.close(reason="the venue stops")
 
@@ -102,6 +103,7 @@ class Front:
         application.add_routes(
             [
                 web.get("/v5/public/linear", self._socket(PUBLIC, self._sockets.public.join)),
+                web.get("/v5/public/spot", self._socket(PUBLIC, self._sockets.spot.join)),
                 web.get("/v5/public/misc/status", self._socket(PUBLIC, self._sockets.status.join)),
                 web.get("/v5/private", self._socket(PRIVATE, self._sockets.private.join)),
                 web.get("/v5/trade", self._socket(TRADE, self._sockets.trade.join)),

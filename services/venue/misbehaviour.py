@@ -14,31 +14,22 @@ from services.venue.faults.chaos import chaos
 from services.venue.faults.kinds import BadFaultError
 from services.venue.faults.specs import Vocabulary
 from services.venue.keys import KeyRing
-from services.venue.pages import PATHS
+from services.venue.pages import MarketPages
 from services.venue.private_socket import TOPICS
+from services.venue.public_socket import PublicHub
 from services.venue.settings import PaperSettings
 from services.venue.trade_socket import PATHS as OPERATIONS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
 _SETTING: Final = f"{PREFIX}PAPER__FAULTS"
-_PUBLIC_TOPICS: Final = (
-    "orderbook",
-    "publicTrade",
-    "tickers",
-    "kline",
-    "allLiquidation",
-    "system",
-    "subscribe",
-    "unsubscribe",
-    "ping",
-)
+_REPLIES: Final = ("subscribe", "unsubscribe", "ping")
 _KEY_PATH: Final = "user/query-api"
 
 
-def vocabulary(core: VenueCore, ring: KeyRing) -> Vocabulary:
+def vocabulary(core: VenueCore, pages: MarketPages, public: PublicHub, ring: KeyRing) -> Vocabulary:
     """Say what a fault may name at this venue."""
-    rest = {path.removeprefix("/v5/") for path in (*core.paths, *PATHS)} | {_KEY_PATH}
+    rest = {path.removeprefix("/v5/") for path in (*core.paths, *pages.paths)} | {_KEY_PATH}
     return Vocabulary(
         endpoints={
             REST: rest,
@@ -47,7 +38,7 @@ def vocabulary(core: VenueCore, ring: KeyRing) -> Vocabulary:
             PUBLIC: (CONNECT,),
         },
         topics={
-            PUBLIC: _PUBLIC_TOPICS,
+            PUBLIC: (*public.words, "system", *_REPLIES),
             PRIVATE: (*TOPICS, AUTH, "subscribe", "unsubscribe", "pong"),
             TRADE: ("order", AUTH, "pong"),
         },

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
-from prometheus_client import Counter
 
 from services.venue.answers import Refusal
 from services.venue.faults.catalogue import AUTH, DELTA, EVENT, PUBLIC
@@ -24,7 +23,9 @@ from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault
 from services.venue.keys import ApiKey, KeyRing
 from services.venue.limits import RAISABLE, Grant
 from services.venue.refusals import HttpRefusal, RateRefusal
+from undertow.contracts.metrics import VENUE_FAULTS
 from undertow.runtime.clock import Clock
+from undertow.runtime.metrics import Metrics
 
 _SECOND_NS: Final = 1_000_000_000
 _LIMIT: Final = RAISABLE["order/create"]
@@ -62,7 +63,7 @@ class Mischief:
         faults: which there are.
         clock: market time.
         ring: tells whose a key is.
-        counter: gives the metric of an action's hits.
+        metrics: where hits are counted.
         survived: takes an unexpected error of what was put off.
     """
 
@@ -71,13 +72,13 @@ class Mischief:
         faults: Faults,
         clock: Clock,
         ring: KeyRing,
-        counter: Callable[[str], Counter],
+        metrics: Metrics,
         survived: Callable[..., None],
     ) -> None:
         self.faults = faults
         self._clock = clock
         self._ring = ring
-        self._counter = counter
+        self._metrics = metrics
         self._survived = survived
         self._told: dict[str, int] = {}
         self._later: list[tuple[int, int, Callable[[], object]]] = []
@@ -207,7 +208,7 @@ class Mischief:
                     del self._lanes[client]
         if self.faults.hits != self._told:
             for action, hits in self.faults.hits.items():
-                self._counter(action).inc(hits - self._told.get(action, 0))
+                self._metrics.counter(VENUE_FAULTS, action=action).inc(hits - self._told.get(action, 0))
             self._told = dict(self.faults.hits)
 
 

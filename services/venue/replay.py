@@ -13,6 +13,7 @@ from services.venue.faults.renumber import Renumbering
 from services.venue.feed import Feed
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
+from services.venue.spot_floor import SpotFloor
 from undertow.markets.ports import MarketFrame
 
 PULSE_SECONDS: Final = 0.005
@@ -44,6 +45,7 @@ class Replay:
         core: the venue itself.
         board: for those who ask or join later.
         public: gets the frames.
+        spot: moves with them.
         private: gets what happened to accounts.
         numbers: counts book updates after a restart.
         upkeep: called with market time before each frame and at each pulse.
@@ -63,6 +65,7 @@ class Replay:
         core: TimedCore,
         board: Board,
         public: PublicHub,
+        spot: SpotFloor,
         private: PrivateHub,
         numbers: Renumbering,
         upkeep: Callable[[int], None],
@@ -77,6 +80,7 @@ class Replay:
         self._core = core
         self._board = board
         self._public = public
+        self._spot = spot
         self._private = private
         self._numbers = numbers
         self._upkeep = upkeep
@@ -99,10 +103,12 @@ class Replay:
     async def _play(self) -> None:
         stretch = 0
         while True:
+            now_ns = self._clock.now_ns()
             frame = self._feed.take()
             if frame is None:
                 self.finished = self._feed.ended
                 stretch = 0
+                self._pass_time(now_ns)  # the next frame is later than this
                 await self._feed.wait(PULSE_SECONDS)
                 now_ns = self._clock.now_ns()
                 self._upkeep(now_ns)
@@ -116,14 +122,20 @@ class Replay:
 
     def _send_out(self, frame: MarketFrame) -> None:
         now_ns = self._clock.now_ns()
+        self._pass_time(frame.at_ns)
         self._upkeep(now_ns)
         shown = self._numbers.apply(frame.raw)
         topic = self._board.saw(shown)
         events = self._core.on_frame(frame.raw, now_ns)
-        self._public.broadcast(topic, shown)
+        self._public.on_frame(topic, shown, frame.at_ns)
+        self._spot.follow(topic, frame.at_ns)
         self._tell(events)
         self.frames_sent += 1
         self.frames_injected += frame.injected
+
+    def _pass_time(self, now_ns: int) -> None:
+        self._public.pass_time(now_ns)
+        self._spot.hub.pass_time(now_ns)
 
     def _tell(self, events: Sequence[PrivateEvent]) -> None:
         if events:

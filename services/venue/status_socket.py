@@ -30,6 +30,8 @@ class StatusHub:
         self._subscribers: dict[PublicSession, None] = {}
         self.sessions: dict[PublicSession, None] = {}
 
+    most_arguments: int | None = None
+
     def publish(self, notices: Sequence[dict[str, Any]]) -> None:
         """Push notices to all subscribers."""
         raw = _ENCODE({"topic": TOPIC, "ts": self._clock.now_ms(), "data": notices})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from services.venue.board import Board
@@ -24,6 +24,8 @@ from services.venue.public_socket import PublicHub
 from services.venue.session import Session
 from services.venue.status_socket import StatusHub
 from services.venue.trade_socket import TradeHub
+
+Hubs = Mapping[str, Sequence[PublicHub | PrivateHub | TradeHub]]
 
 
 class ForgetfulCore(Protocol):
@@ -53,7 +55,7 @@ class Upheaval:
         core: ForgetfulCore,
         board: Board,
         numbers: Renumbering,
-        hubs: Mapping[str, PublicHub | PrivateHub | TradeHub],
+        hubs: Hubs,
         public: PublicHub,
         status: StatusHub,
     ) -> None:
@@ -82,7 +84,7 @@ class Upheaval:
                 for topic, snapshot in self._public.books(step.topic):
                     first = self._numbers.restart(topic, snapshot)
                     self._board.saw(first)
-                    self._public.broadcast(topic, first)
+                    self._public.on_frame(topic, first, self._clock.now_ns())
             case ForgetClosedOrders():
                 self._core.forget_closed()
             case SkewClock():
@@ -91,7 +93,9 @@ class Upheaval:
                 self._status.publish([notice(step)])
 
     def _close(self, step: CloseSockets) -> None:
-        sessions: list[Session] = [session for kind in step.kinds for session in self._hubs[kind].sessions]
+        sessions: list[Session] = [
+            session for kind in step.kinds for hub in self._hubs[kind] for session in hub.sessions
+        ]
         meant = [session for session in sessions if _is_of(session, step)]
         for number, session in enumerate(meant):
             if fraction(step.seed, number, "share") >= step.share:

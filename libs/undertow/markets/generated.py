@@ -78,6 +78,11 @@ class GeneratedMarket:
         """Depth of the orderbook topics."""
         return DEPTH
 
+    @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of the kline topics."""
+        return ("1",)
+
     def frames(self) -> Iterator[MarketFrame]:
         """Yield the frames of all symbols by ascending `at_ns`, forever."""
         sources = [

@@ -32,6 +32,7 @@ class TapeSource:
         label: what the mode line says.
         symbols: symbols that occur, sorted.
         book_depth: depth of its order book topics.
+        kline_intervals: intervals of its kline topics, sorted.
         origin_ns: receive time of the first frame.
         end_ns: receive time of the last frame.
         frame_count: market frames, without the acknowledgements.
@@ -48,6 +49,7 @@ class TapeSource:
         self.end_ns = 0
         symbols: set[str] = set()
         depths: set[int] = set()
+        intervals: set[str] = set()
         for number, frame, topic in self._read():
             if not self.frame_count:
                 self.origin_ns = frame.at_ns
@@ -57,6 +59,8 @@ class TapeSource:
             symbols.add(topic.rpartition(".")[2])
             if kind == "orderbook":
                 depths.add(_depth(path, number, topic, rest))
+            elif kind == "kline":
+                intervals.add(rest.partition(".")[0])
             try:
                 decode_frame(frame.raw)
             except BadFrameError as error:
@@ -68,6 +72,7 @@ class TapeSource:
             raise TapeError(path, 0, f"must hold order books of exactly one depth, has {seen}")
         self.symbols: tuple[str, ...] = tuple(sorted(symbols))
         self.book_depth = depths.pop()
+        self.kline_intervals: tuple[str, ...] = tuple(sorted(intervals))
 
     @property
     def instruments(self) -> tuple[dict[str, Any], ...]:

@@ -329,11 +329,14 @@ async def test_the_venues_own_book_goes_on_where_clients_lose_an_update(client):
         await subscribed(wire)
         numbers = [(await wire.until(BOOK))["data"]["u"]]
         await add(client, action="lose_update", count=2)
-        while (number := (await wire.until(BOOK))["data"]["u"]) == numbers[-1] + 1:
-            numbers.append(number)
-        assert number == numbers[-1] + 3
-        page = await client.page("/v5/market/orderbook?category=linear&symbol=BTCUSDT")
-        assert page["result"]["u"] >= number
+        while (data := (await wire.until(BOOK))["data"])["u"] == numbers[-1] + 1:
+            numbers.append(data["u"])
+        assert data["u"] == numbers[-1] + 3
+        assert (await book_page(client))["seq"] >= data["seq"]
+
+
+async def book_page(client: Client) -> dict[str, Any]:
+    return (await client.page("/v5/market/orderbook?category=linear&symbol=BTCUSDT"))["result"]
 
 
 async def test_public_frames_are_dropped_doubled_delayed_and_out_of_order_for_whom_it_is_meant(client):
@@ -436,17 +439,35 @@ async def fewer(client: Client, than: int) -> int:
 async def test_books_begin_anew_with_one_and_count_on_for_clients_and_pages(client):
     async with client.socket("/v5/public/linear", auth=False) as wire:
         await subscribed(wire)
+        before = (await book_page(client))["u"]
+        await wire.until(BOOK)
+        await eventually(lambda: has_page(client, before + 1))
         await add(client, action="restart_books", topic="orderbook.200.*")
         while (frame := await wire.until(BOOK))["data"]["u"] != 1:
             pass
         assert (frame["type"], frame["data"]["a"]) == ("snapshot", [["65000.10", "5.000"], ["65000.20", "3.000"]])
         assert [(await wire.until(BOOK))["data"]["u"] for _ in range(5)] == [2, 3, 4, 5, 6]
-        page = await client.page("/v5/market/orderbook?category=linear&symbol=BTCUSDT")
-        assert 6 <= page["result"]["u"] < 500
+        assert (await book_page(client))["u"] == 1
     async with client.socket("/v5/public/linear", auth=False) as late:
         first = await late.ask({"op": "subscribe", "args": [BOOK]})
         assert (await late.hear())["success"]
         assert (await late.until(BOOK))["data"]["u"] == first["data"]["u"] + 1
+
+
+async def has_page(client: Client, update_id: int) -> bool:
+    return (await book_page(client))["u"] >= update_id
+
+
+async def test_every_depth_begins_anew(client):
+    topic = "orderbook.50.BTCUSDT"
+    async with client.socket("/v5/public/linear", auth=False) as wire:
+        await subscribed(wire, topic)
+        assert (await wire.until(topic))["data"]["u"] > 1
+        await add(client, action="restart_books", topic=topic)
+        while (frame := await wire.until(topic))["data"]["u"] != 1:
+            pass
+        assert frame["type"] == "snapshot"
+        assert (await wire.until(topic))["data"]["u"] == 2
 
 
 async def test_a_restart_keeps_orders_positions_and_money_and_forgets_closed_orders_in_realtime(client):
@@ -469,8 +490,7 @@ async def test_a_restart_keeps_orders_positions_and_money_and_forgets_closed_ord
     assert await open_links(client) == ["open"]
     assert not await find(client, "realtime", "filled")
     assert await find(client, "history", "filled")
-    page = await client.page("/v5/market/orderbook?category=linear&symbol=BTCUSDT")
-    assert page["result"]["u"] < 500
+    assert (await book_page(client))["u"] == 1
 
 
 async def held(client: Client) -> dict[str, Any]:

@@ -8,21 +8,9 @@ import pytest
 from aiohttp import web
 
 from services.venue import session as session_module
-from services.venue.faults.core import Faults
-from services.venue.keys import KeyRing
-from services.venue.mischief import Mischief
 from services.venue.session import Session
+from tests.services.venue.faultless import faultless
 from tests.support import eventually
-from undertow.contracts.metrics import VENUE_FAULTS
-from undertow.runtime.clock import ManualClock
-from undertow.runtime.metrics import Metrics
-
-
-def faultless() -> Mischief:
-    metrics = Metrics("venue", "paper")
-    return Mischief(
-        Faults(), ManualClock(), KeyRing(()), lambda action: metrics.counter(VENUE_FAULTS, action=action), print
-    )
 
 
 class Echo(Session):
