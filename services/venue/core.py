@@ -23,7 +23,7 @@ from services.venue.handlers import Handler
 from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
-from services.venue.orders import money, plain
+from services.venue.orders import CLOSED, money, plain
 from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
@@ -166,6 +166,16 @@ class VenueCore:
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that it answers."""
+        return (*self._posts, *self._gets)
+
+    def forget_closed(self) -> None:
+        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
+        for account in self._accounts.values():
+            account.forgotten = {o.order_id for o in account.orders.values() if o.status in CLOSED}
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)

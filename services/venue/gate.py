@@ -80,6 +80,11 @@ def check_time(timestamp: str, window: str, now_ms: int) -> None:
         )
 
 
+def window_left_ms(timestamp: str, window: str, now_ms: int) -> int:
+    """Give how long a request that passed `check_time` could still be taken."""
+    return max(0, int(timestamp) + (int(window) if window else DEFAULT_WINDOW_MS) - now_ms)
+
+
 def authenticate_http(
     ring: KeyRing, headers: Mapping[str, str], signed_text: str, now_ms: int, address: str = ""
 ) -> ApiKey:

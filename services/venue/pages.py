@@ -36,6 +36,7 @@ class MarketPages:
         instruments: items of instruments-info.
         risk_tiers: items of risk-limit, by symbol, lowest first.
         spot: the spot side; None where there is none.
+        notices: gives the maintenance that is planned, goes on or is over by a market time.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class MarketPages:
         instruments: Sequence[Mapping[str, Any]],
         risk_tiers: Sequence[Mapping[str, Any]],
         spot: SpotFloor | None = None,
+        notices: Callable[[int], list[dict[str, Any]]] = lambda _now_ns: [],
     ) -> None:
         linear = CategoryPages(LINEAR, board, instruments)
         contracts = ContractPages(linear, risk_tiers)
@@ -64,8 +66,13 @@ class MarketPages:
             self._pages["spot"] = _shared(CategoryPages(SPOT, spot.board, spot.instruments))
         self._without_category: dict[str, Page] = {
             f"{_MARKET}time": _time,
-            "/v5/system/status": _system_status,
+            "/v5/system/status": lambda _, now_ns: {"list": notices(now_ns)},
         }
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of all pages."""
+        return frozenset(self._without_category).union(*self._pages.values())
 
     def answer(self, path: str, params: Params, now_ns: int) -> dict[str, Any] | None:
         """Give the `result` of a page, or None for a path that is none.
@@ -102,8 +109,3 @@ def _shared(pages: CategoryPages) -> dict[str, Page]:
 def _time(_params: Params, now_ns: int) -> dict[str, Any]:
     """`/v5/market/time`."""
     return {"timeSecond": str(now_ns // 1_000_000_000), "timeNano": str(now_ns)}
-
-
-def _system_status(_params: Params, _now_ns: int) -> dict[str, Any]:
-    """`/v5/system/status`: no maintenance is planned."""
-    return {"list": []}

@@ -84,12 +84,13 @@ def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[st
     by_id = bool(params.get("orderId") or params.get("orderLinkId"))
     if by_id:
         found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders = [found] if found is not None and found.status != CREATED else []
+        is_shown = found is not None and found.status != CREATED and found.order_id not in account.forgotten
+        orders = [found] if found is not None and is_shown else []
     else:
         orders = [order for order in reversed(account.open.values()) if order.is_open]
         if params.get("openOnly") == "1":
             closed = [order for order in reversed(account.orders.values()) if order.status in CLOSED]
-            orders += closed[:_RECENT_CLOSED]
+            orders += [order for order in closed if order.order_id not in account.forgotten][:_RECENT_CLOSED]
     rows = (order.rest_item() for order in orders if _matches(order, markets, params))
     return {"category": "linear", **page(rows, params, most=50, default=20)}
 
