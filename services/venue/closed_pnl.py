@@ -6,7 +6,7 @@ one that the position has now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -28,14 +28,15 @@ class _Closing:
     fee: Decimal = Decimal(0)
     fills: int = 0
 
-    def add(self, item: Item) -> None:
-        """Take one execution in."""
+    def add(self, item: Item, coin: str) -> None:
+        """Take one execution in; a fee in another coin than the position's is not part of its result."""
         closed, qty = Decimal(item["closedSize"]), Decimal(item["execQty"])
         self.last = item
         self.size += closed
         self.exit_value += Decimal(item["execValue"]) * closed / qty
         self.realised += Decimal(item["execPnl"])
-        self.fee += Decimal(item["execFee"]) * closed / qty
+        if item["feeCurrency"] == coin:
+            self.fee += Decimal(item["execFee"]) * closed / qty
         self.fills += 1
 
 
@@ -49,17 +50,17 @@ def closed_pnl(account: Account, params: Mapping[str, str], now_ms: int) -> Item
     symbol = params.get("symbol", "")
     rows = (
         _row(account, closing)
-        for closing in reversed(list(_closings(account.executions)))
+        for closing in reversed(_closings(account))
         if start <= int(closing.last["execTime"]) <= end and symbol in {"", closing.last["symbol"]}
     )
     return {"category": "linear", **page(rows, params, most=100, default=50)}
 
 
-def _closings(executions: Iterable[Item]) -> Iterable[_Closing]:
+def _closings(account: Account) -> list[_Closing]:
     by_order: dict[str, _Closing] = {}
-    for item in executions:
-        if Decimal(item["closedSize"]):
-            by_order.setdefault(item["orderId"], _Closing(item)).add(item)
+    for item in account.executions:
+        if Decimal(item["closedSize"]) and item["orderId"] in account.orders:
+            by_order.setdefault(item["orderId"], _Closing(item)).add(item, account.coin)
     return sorted(by_order.values(), key=lambda closing: closing.last["seq"])
 
 
@@ -67,7 +68,7 @@ def _row(account: Account, closing: _Closing) -> Item:
     last, order = closing.last, account.orders[closing.last["orderId"]]
     is_sale = last["side"] == "Sell"
     entry_value = closing.exit_value - closing.realised if is_sale else closing.exit_value + closing.realised
-    holding = account.holdings[last["symbol"]]
+    holding = account.holdings[order.symbol, order.index]
     result = Decimal(money(order.closed_pnl))
     return {
         "symbol": last["symbol"],

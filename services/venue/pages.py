@@ -20,6 +20,8 @@ _ASSUMES_LINEAR: Final = frozenset(
     for name in ("kline", "mark-price-kline", "index-price-kline", "premium-index-price-kline", "price-limit")
 )
 """Where the category may be left out."""
+_EMPTY: Final = ("inverse", "option")
+"""Categories that this venue has no contract of, and says so to a client that loads them all."""
 _WITHHELD: Final = {
     "insurance": "this venue keeps no insurance pool",
     "adlAlert": "this venue keeps no insurance pool",
@@ -64,6 +66,8 @@ class MarketPages:
         }
         if spot is not None:
             self._pages["spot"] = _shared(CategoryPages(SPOT, spot.board, spot.instruments))
+        for category in _EMPTY:
+            self._pages[category] = {f"{_MARKET}instruments-info": _nothing_of(category)}
         self._without_category: dict[str, Page] = {
             f"{_MARKET}time": _time,
             "/v5/system/status": lambda _, now_ns: {"list": notices(now_ns)},
@@ -104,6 +108,10 @@ def _shared(pages: CategoryPages) -> dict[str, Page]:
         f"{_MARKET}kline": pages.kline,
         f"{_MARKET}recent-trade": pages.recent_trade,
     }
+
+
+def _nothing_of(category: str) -> Page:
+    return lambda _params, _now_ns: {"category": category, "list": [], "nextPageCursor": ""}
 
 
 def _time(_params: Params, now_ns: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 
 MS = 1_000_000
@@ -25,6 +26,8 @@ class ScriptedMarket:
     label = "scripted"
     symbols = tuple(TICKS)
     book_depth = DEPTH
+    instruments = instruments_for(TICKS)
+    kline_intervals = ()
 
     def __init__(self, origin_ns: int) -> None:
         self.origin_ns = origin_ns

@@ -20,7 +20,6 @@ def exchange(venue: RunningVenue, key: str) -> ccxt.bybit:
             "secret": f"{key}-secret",
             "enableRateLimit": False,
             "requests_trust_env": True,  # takes the authority from REQUESTS_CA_BUNDLE
-            "options": {"fetchMarkets": {"types": ["linear"]}},
         }
     )
 
@@ -72,6 +71,8 @@ def test_ccxt_trades_a_day(venue: RunningVenue, bot: ccxt.bybit):
     assert bot.fetch_order_book(SYMBOL)["bids"][0] == [65000.0, 50.0]
     for page in (bot.fetch_trades, bot.fetch_ohlcv, bot.fetch_funding_rate, bot.fetch_open_interest_history):
         page(SYMBOL)
+    for price in ("mark", "index", "premiumIndex"):
+        bot.fetch_ohlcv(SYMBOL, params={"price": price})
     assert bot.fetch_market_leverage_tiers(SYMBOL)[0]["maxLeverage"] == 100.0
     assert bot.fetch_trading_fee(SYMBOL)["taker"] == 0.00055
     assert bot.fetch_margin_mode(SYMBOL)["marginMode"] == "cross"

@@ -31,6 +31,8 @@ class Watcher:
                 "positions": bot.watch_positions,
                 "balances": bot.watch_balance,
                 "books": lambda: bot.watch_order_book(SYMBOL, 200),
+                "tops": lambda: bot.watch_bids_asks([SYMBOL]),
+                "candles": lambda: bot.watch_ohlcv(SYMBOL, "5m"),
                 "trades": lambda: bot.watch_trades(SYMBOL),
                 "tickers": lambda: bot.watch_ticker(SYMBOL),
                 "liquidations": lambda: bot.watch_liquidations(SYMBOL),
@@ -40,7 +42,7 @@ class Watcher:
     async def _watch(self, name: str, watch: Callable[[], Awaitable[Any]]) -> None:
         while True:
             seen = await watch()
-            self.seen.setdefault(name, []).extend([dict(seen)] if isinstance(seen, dict) else map(dict, seen))
+            self.seen.setdefault(name, []).extend([dict(seen)] if isinstance(seen, dict) else list(seen))
 
     def order(self, order_id: str) -> dict[str, Any]:
         return next((o for o in reversed(self.seen.get("orders", [])) if o["id"] == order_id), {})
@@ -57,7 +59,7 @@ class Watcher:
 @pytest.fixture
 async def bot(venue):
     settings = {"apiKey": KEY, "secret": f"{KEY}-secret", "enableRateLimit": False, "cafile": venue.ca_file}
-    bot = ccxt.pro.bybit({**settings, "options": {"fetchMarkets": {"types": ["linear"]}}})
+    bot = ccxt.pro.bybit(settings)
     yield bot
     await bot.close()
 
@@ -92,7 +94,7 @@ async def test_ccxt_pro_trades_and_watches(venue, bot):
     venue.tell(funding_in_ms=60, rate="-0.0001")
     await eventually(lambda: venue.ledger(KEY)["funding"] == "0.13")
     venue.tell(liquidation=["Buy", "64000.00", "1.500"])
-    await eventually(lambda: {"trades", "liquidations"} <= set(seen))
+    await eventually(lambda: {"trades", "liquidations", "tops", "candles"} <= set(seen))
     await bot.create_order_ws(SYMBOL, "market", "sell", 0.02, None, {"reduceOnly": True})
     await eventually(lambda: seen["positions"][-1]["contracts"] == 0)
 

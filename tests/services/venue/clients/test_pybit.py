@@ -48,7 +48,9 @@ class Bot:
     def listen(self) -> None:
         """Subscribe to the public topics."""
         public = self._kept(pybit.WebSocket(channel_type="linear", testnet=False))
-        public.orderbook_stream(200, "BTCUSDT", self.public.append)
+        for depth in (1, 50, 200, 1000):
+            public.orderbook_stream(depth, "BTCUSDT", self.public.append)
+        public.kline_stream(5, "BTCUSDT", self.public.append)
         public.trade_stream("BTCUSDT", self.public.append)
         public.ticker_stream("BTCUSDT", self.public.append)
         public.all_liquidation_stream("BTCUSDT", self.public.append)
@@ -133,7 +135,10 @@ def test_pybit_trades_a_day(bot: Bot):
     assert http.get_wallet_balance(accountType="UNIFIED")["result"]["list"][0]["totalWalletBalance"] == OPENING
     for page in (http.get_tickers, http.get_orderbook, http.get_risk_limit, http.get_public_trade_history):
         assert page(**BTC)["retCode"] == 0
-    assert http.get_kline(**BTC, interval=1)["retCode"] == 0
+    for page in (http.get_kline, http.get_mark_price_kline, http.get_index_price_kline):
+        assert page(**BTC, interval=1)["retCode"] == 0
+    assert http.get_premium_index_price_kline(**BTC, interval=1)["retCode"] == 0
+    assert http.get_price_limit(symbol="BTCUSDT")["result"]["buyLmt"] == "65650.00"
     assert http.set_leverage(**BTC, buyLeverage="20", sellLeverage="20")["retCode"] == 0
     with pytest.raises(InvalidRequestError, match="110043"):
         http.set_leverage(**BTC, buyLeverage="20", sellLeverage="20")
@@ -213,7 +218,8 @@ def test_pybit_trades_a_day(bot: Bot):
     log = http.get_transaction_log(accountType="UNIFIED", limit=50)["result"]["list"]
     assert sum(Decimal(row["change"]) for row in log) == Decimal(bot.venue.ledger(bot.key)["wallet"])
     topics = {message["topic"] for message in bot.public}
-    assert topics >= {"orderbook.200.BTCUSDT", "publicTrade.BTCUSDT", "tickers.BTCUSDT"}
+    books = {f"orderbook.{depth}.BTCUSDT" for depth in (1, 50, 200, 1000)}
+    assert topics >= books | {"publicTrade.BTCUSDT", "tickers.BTCUSDT", "kline.5.BTCUSDT"}
     venue.tell(liquidation=["Buy", "63000.00", "1.500"])
     until(lambda: any(message["topic"] == "allLiquidation.BTCUSDT" for message in bot.public))
 
