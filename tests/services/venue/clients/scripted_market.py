@@ -24,7 +24,7 @@ class ScriptedMarket:
     """Two symbols that stand still until somebody says otherwise; `tell` may be called from another thread."""
 
     label = "scripted"
-    symbols = tuple(TICKS)
+    symbols: tuple[str, ...] = tuple(TICKS)
     book_depth = DEPTH
     instruments = instruments_for(TICKS)
     kline_intervals = ()
@@ -41,7 +41,7 @@ class ScriptedMarket:
 
     def frames(self) -> Iterator[MarketFrame]:
         now_ms = self.origin_ns // MS
-        for symbol in self.symbols:
+        for symbol in TICKS:
             yield self._frame(now_ms, self._book(symbol, now_ms))
             yield self._frame(now_ms, self._ticker(symbol, now_ms, "snapshot", self._whole_ticker(symbol, now_ms)))
         while True:
