@@ -17,6 +17,7 @@ from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, CommandRefused, Item, PrivateEvent, Refusal
 from services.venue.closed_pnl import closed_pnl
+from services.venue.coins import coin_info
 from services.venue.engine import Engine
 from services.venue.handlers import Handler
 from services.venue.holdings import Holding
@@ -100,6 +101,7 @@ class VenueCore:
             "/v5/account/transaction-log": lambda a, p, now: queries.transactions(a, self._markets, p, now),
             "/v5/account/query-dcp-info": lambda _a, _p, _: {"dcpInfos": []},
             "/v5/position/closed-pnl": lambda a, p, now: closed_pnl(a, self._markets, p, now),
+            "/v5/asset/coin/query-info": lambda _a, p, _: coin_info(self._markets, p),
         }
 
     @property
@@ -176,6 +178,11 @@ class VenueCore:
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that it answers."""
+        return (*self._posts, *self._gets)
 
     def forget_closed(self) -> None:
         """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""

@@ -198,17 +198,6 @@ def test_closed_profit_and_loss_is_one_row_for_each_closing_order() -> None:
     assert row["leverage"] == "10"
 
 
-def test_an_order_that_closes_and_opens_shows_only_what_it_closed() -> None:
-    floor = Floor()
-    floor.market("Sell", "0.02")
-    floor.market("Buy", "0.05")
-    row = floor.get("position/closed-pnl").result["list"][0]
-    assert (row["qty"], row["closedSize"]) == ("0.05", "0.02")
-    assert Decimal(row["avgEntryPrice"]) == 60_000
-    assert Decimal(row["avgExitPrice"]) == Decimal("60000.1")
-    assert Decimal(row["cumExitValue"]) - Decimal(row["cumEntryValue"]) == Decimal("0.002")
-
-
 def test_the_latest_close_comes_first_even_of_an_older_order() -> None:
     floor = Floor()
     floor.market(qty="0.05")
