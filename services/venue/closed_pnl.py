@@ -14,7 +14,8 @@ from services.venue.answers import Item
 from services.venue.closing import Closing
 from services.venue.market import SIDE_NAMES, Market
 from services.venue.orders import Order, average, money, plain, price_or
-from services.venue.queries import WEEK_MS, find_market, page, span
+from services.venue.paging import WEEK_MS, page, span
+from services.venue.queries import find_market
 
 
 def closed_pnl(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:

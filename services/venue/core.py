@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from services.venue import answers as code
-from services.venue import queries, requests
+from services.venue import order_queries, queries, requests
 from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, CommandRefused, Item, PrivateEvent, Refusal
@@ -91,9 +91,9 @@ class VenueCore:
             **AccountHandlers(self._engine.books).routes(),
         }
         self._gets: dict[str, Callable[[Account, dict[str, str], int], Item]] = {
-            "/v5/order/realtime": lambda a, p, _: queries.realtime(a, self._markets, p),
-            "/v5/order/history": lambda a, p, now: queries.history(a, self._markets, p, now),
-            "/v5/execution/list": lambda a, p, now: queries.executions(a, self._markets, p, now),
+            "/v5/order/realtime": lambda a, p, _: order_queries.realtime(a, self._markets, p),
+            "/v5/order/history": lambda a, p, now: order_queries.history(a, self._markets, p, now),
+            "/v5/execution/list": lambda a, p, now: order_queries.executions(a, self._markets, p, now),
             "/v5/position/list": lambda a, p, _: queries.positions(a, self._markets, p),
             "/v5/account/wallet-balance": lambda a, p, _: queries.wallet(a, p),
             "/v5/account/info": lambda a, _p, _: queries.info(a),

@@ -15,6 +15,7 @@ from services.venue.market import Market
 from services.venue.order_checks import MOST_OPEN
 from services.venue.order_intake import Intake
 from services.venue.order_life import BY_USER, OrderLife
+from services.venue.order_queries import filters_of
 from services.venue.orders import CONDITIONAL, Order
 from services.venue.pre_check import PreCheck
 from services.venue.refusals import PERMISSION
@@ -90,7 +91,7 @@ class OrderHandlers:
         elif not base and not settle:
             raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
         order_filter = requests.text(body, "orderFilter", "")
-        selects = queries.filters_of(order_filter)
+        selects = filters_of(order_filter)
         kind = requests.one_of(body, "stopOrderType", frozenset({CONDITIONAL}), "")
         wants_own = bool(kind) and order_filter == "StopOrder"
 
