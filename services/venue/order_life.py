@@ -83,11 +83,11 @@ class OrderLife:
             self._match(account, holding, order, now_ns)
 
     def amend(self, order: Order, change: Amendment, now_ns: int) -> None:
-        """Change an open order; what has filled past its new quantity meanwhile stays as it is."""
+        """Change an open order, unless it has filled past its new quantity meanwhile, or at all when the bracket changes."""
         if not order.is_open:
             return
         account, holding = self._of(order)
-        if change.lots_of(order) <= order.filled:
+        if change.lots_of(order) <= order.filled or (change.changes_bracket and order.filled):
             self._show(account, holding, [order])
             return
         order.updated_ms = now_ns // _MS

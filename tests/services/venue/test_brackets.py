@@ -203,3 +203,14 @@ def test_a_bracket_amended_on_the_way_is_there_when_the_order_fills() -> None:
     floor.core.on_time(floor.now_ns + 10 * MS)
     floor.now_ns += 10 * MS
     assert guards(floor.trade("Sell", "59999.90", "1")) == [("StopLoss", "0.010", "Untriggered")]
+
+
+def test_a_bracket_amended_while_the_order_fills_stays_as_it_was() -> None:
+    floor = Floor(order_latency_ns=5 * MS)
+    order_id = floor.create(qty="0.1", **PARTIAL).result["orderId"]
+    floor.core.on_time(floor.now_ns + 5 * MS)
+    floor.now_ns += 5 * MS
+    assert amend(floor, order_id, stopLoss="59500").ret_code == 0
+    floor.trade("Sell", "59999.90", "0.04")
+    floor.core.on_time(floor.now_ns + 9 * MS)
+    assert floor.order(order_id)["stopLoss"] == "59000"
