@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from services.venue.app import Venue, build
+from services.venue.market_choice import Choice
 from services.venue.settings import PaperSettings, Settings
 from undertow.runtime.service import Runtime
 
@@ -75,12 +76,14 @@ def dripping(path: Path, seconds: int = 60) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(*, symbols: Sequence[str] | None = None, at_port: int = 0, **paper: Any) -> AsyncIterator[Client]:
+async def running(
+    *, symbols: Sequence[str] | None = None, at_port: int = 0, choice: Choice | None = None, **paper: Any
+) -> AsyncIterator[Client]:
     settings = Settings(paper=PaperSettings(**paper), **({} if symbols is None else {"symbols": symbols}))
     runtime = Runtime("venue", settings)
     with socket.create_server(("127.0.0.1", at_port)) as listener:
         runtime.listener = listener
-        venue = build(settings, runtime)
+        venue = build(settings, runtime) if choice is None else Venue(settings, runtime, choice)
         life = asyncio.create_task(venue.run())
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as session:
