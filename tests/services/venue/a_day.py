@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.services.venue.little_market import (
     book,
     order,
     running,
+    signature,
     ticker,
     trade,
     write_tape,
@@ -28,10 +30,12 @@ from tests.services.venue.little_market import (
 from tests.support import eventually
 
 RATE = 10.0
+WINDOW = "60000"  # at ten times the pace a busy machine is soon late
 LENGTH_MS = 600_000
 FUNDING_MS = 2_500
 SYMBOL = {"category": "linear", "symbol": "BTCUSDT"}
 LINEAR = "category=linear&symbol=BTCUSDT"
+FAR = order(qty="0.001", price="60000.00")
 LINEAR_KINDS = (
     *("orderbook.1", "orderbook.50", "orderbook.200", "orderbook.1000", "publicTrade", "tickers"),
     *("kline.1", "kline.W", "kline.M", "allLiquidation", "priceLimit"),
@@ -62,41 +66,16 @@ OWN_TICKER = {
 """What a recorded ticker snapshot has besides the little one's fields."""
 
 
-class Heard:
-    """What the venue said, by the name of the example that it should be like."""
-
-    def __init__(self) -> None:
-        self.messages: dict[str, list[Any]] = defaultdict(list)
-
-    def add(self, name: str, message: Mapping[str, Any]) -> Any:
-        body = {key: value for key, value in message.items() if key not in ("headers", "status")}
-        self.messages[name].append(body)
-        return body
-
-    async def listen(self, wire: Wire, category: str) -> None:
-        """Take topic frames until cancelled."""
-        while True:
-            frame = await wire.hear()
-            topic = str(frame.get("topic", ""))
-            kind = topic.partition(".")[0]
-            if topic in PRIVATE:
-                self.add(f"private {topic}", frame)
-            elif kind in ("orderbook", "tickers") and not (category == "spot" and kind == "tickers"):
-                self.add(f"topic {kind} {frame['type']}", frame)
-            elif kind:
-                spelt = category == "spot" and kind in ("tickers", "publicTrade")
-                self.add(f"{'spot ' if spelt else ''}topic {kind}", frame)
-
-
 async def day(folder: Path) -> dict[str, list[Any]]:
     """Live through it."""
-    heard = Heard()
+    heard: dict[str, list[Any]] = defaultdict(list)
     async with running(tape=calm_tape(folder / "calm.rawlines"), rate=RATE, ip_limit=False) as client:
-        await trading(client, heard)
-        await public_pages(client, heard)
+        trader = Trader(client, heard)
+        await trading(trader)
+        await public_pages(trader)
     async with running(tape=falling_tape(folder / "falling.rawlines"), rate=RATE, ip_limit=False) as client:
-        await liquidation(client, heard)
-    return heard.messages
+        await liquidation(Trader(client, heard))
+    return heard
 
 
 def calm_tape(path: Path) -> Path:
@@ -104,13 +83,9 @@ def calm_tape(path: Path) -> Path:
     for at_ms in range(50, LENGTH_MS, 50):
         frames.append((at_ms, trade(at_ms)))
         if at_ms % 500 == 0:
-            frames += [
-                (at_ms, _liquidations(at_ms)),
-                (at_ms, book(at_ms, kind="delta", u=2 + at_ms, asks=[["65010.00", str(at_ms)]])),
-            ]
-            frames += [
-                (at_ms, ticker(at_ms, kind="delta", nextFundingTime=_due(at_ms), indexPrice=f"{65000 + at_ms % 7}.00"))
-            ]
+            asks, index = [["65010.00", str(at_ms)]], f"{65000 + at_ms % 7}.00"
+            frames += [(at_ms, _liquidations(at_ms)), (at_ms, book(at_ms, kind="delta", u=2 + at_ms, asks=asks))]
+            frames += [(at_ms, ticker(at_ms, kind="delta", nextFundingTime=_due(at_ms), indexPrice=index))]
     return write_tape(path, frames)
 
 
@@ -122,52 +97,92 @@ def falling_tape(path: Path) -> Path:
     return write_tape(path, frames)
 
 
-async def trading(client: Client, heard: Heard) -> None:
-    """Use every private endpoint and every operation of the three sockets."""
-    await eventually(lambda: client.has_sent(2))
-    async with _ears(client, heard):
-        heard.add("GET /v5/position/list", await client.get("/v5/position/list", LINEAR))
-        await _account(client, heard)
-        await _orders(client, heard)
-        await _trade_socket(client, heard)
-        await eventually(lambda: _seen(heard, "private execution", execType="Trade", isMaker=True))
-        await eventually(lambda: _seen(heard, "private execution", execType="Funding"))
+class Trader:
+    """A client that files what it hears under the name of the example that it should be like."""
+
+    def __init__(self, client: Client, heard: dict[str, list[Any]]) -> None:
+        self.client = client
+        self.heard = heard
+
+    async def get(self, path: str, query: str = "") -> None:
+        """Ask a private page."""
+        self.file(f"GET /v5/{path}", await self.client.get(f"/v5/{path}", query, window=WINDOW))
+
+    async def post(self, path: str, body: dict[str, Any], name: str = "") -> None:
+        """Change something."""
+        self.file(name or f"POST /v5/{path}", await self.client.post(f"/v5/{path}", body, window=WINDOW))
+
+    async def page(self, path: str, query: str = "", name: str = "") -> None:
+        """Read a public page."""
+        self.file(name or f"GET /v5/{path}", await self.client.page(f"/v5/{path}?{query}"))
+
+    def file(self, name: str, message: dict[str, Any]) -> None:
+        """Keep a message without what is HTTP's."""
+        self.heard[name].append({key: value for key, value in message.items() if key not in ("headers", "status")})
+
+    async def listen(self, wire: Wire, category: str) -> None:
+        """File topic frames until the socket is closed."""
+        async for message in wire.connection:
+            frame = json.loads(message.data)
+            topic = str(frame.get("topic", ""))
+            kind = topic.partition(".")[0]
+            prefix = "spot " if category == "spot" and kind in ("tickers", "publicTrade") else ""
+            if topic in PRIVATE:
+                self.file(f"private {topic}", frame)
+            elif kind in ("orderbook", "tickers") and not prefix:
+                self.file(f"topic {kind} {frame['type']}", frame)
+            elif kind:
+                self.file(f"{prefix}topic {kind}", frame)
+
+    async def until(self, name: str, **fields: Any) -> None:
+        """Wait for a message, or for one that has an item with these fields."""
+        await eventually(lambda: self.has(name, **fields))
+
+    def has(self, name: str, **fields: Any) -> bool:
+        items = (item for message in self.heard[name] for item in (message["data"] if fields else [{}]))
+        return any(all(item[key] == value for key, value in fields.items()) for item in items)
+
+
+async def trading(trader: Trader) -> None:
+    """Use every private endpoint and every operation of the sockets."""
+    await eventually(lambda: trader.client.has_sent(2))
+    async with ears(trader):
+        await trader.get("position/list", LINEAR)
+        await account(trader)
+        await orders(trader)
+        await trade_socket(trader)
+        await trader.until("private execution", execType="Trade", isMaker=True)
+        await trader.until("private execution", execType="Funding")
         stop = {**SYMBOL, "tpslMode": "Full", "positionIdx": 0, "stopLoss": "60000.00"}
-        heard.add("POST /v5/position/trading-stop", await client.post("/v5/position/trading-stop", stop))
-        heard.add("GET /v5/position/list", await client.get("/v5/position/list", LINEAR))
-        await client.post("/v5/order/create", order(side="Sell", orderType="Market", qty="0.001", timeInForce="IOC"))
+        await trader.post("position/trading-stop", stop)
+        await trader.get("position/list", LINEAR)
+        sale = order(side="Sell", orderType="Market", qty="0.001", timeInForce="IOC")
+        await trader.post("order/create", sale)
         for path in ("order/realtime", "order/history", "execution/list"):
-            heard.add(f"GET /v5/{path}", await client.get(f"/v5/{path}", f"{LINEAR}&limit=50"))
-        log = await client.get("/v5/account/transaction-log", "accountType=UNIFIED&limit=50")
-        heard.add("GET /v5/account/transaction-log", log)
-        for name in (
-            "topic kline",
-            "topic priceLimit",
-            "topic allLiquidation",
-            "topic orderbook delta",
-            "topic tickers delta",
-        ):
-            await eventually(lambda name=name: _occurs(heard, name))
-        for name in ("spot topic tickers", "spot topic publicTrade"):
-            await eventually(lambda name=name: _occurs(heard, name))
+            await trader.get(path, f"{LINEAR}&limit=50")
+        await trader.get("account/transaction-log", "accountType=UNIFIED&limit=50")
+        for name in ("kline", "priceLimit", "allLiquidation", "orderbook delta", "tickers delta"):
+            await trader.until(f"topic {name}")
+        for name in ("tickers", "publicTrade"):
+            await trader.until(f"spot topic {name}")
 
 
-async def liquidation(client: Client, heard: Heard) -> None:
+async def liquidation(trader: Trader) -> None:
     """Hold more than the account can bear when the mark falls."""
-    async with _ears(client, heard, public=False):
-        for _ in range(200):
-            await client.post("/v5/order/create", order(orderType="Market", qty="1.000", timeInForce="IOC"))
-            if await _seen(heard, "private execution", execType="BustTrade"):
-                break
-            await asyncio.sleep(0.05)  # the next fall comes with the tape, a try between two falls is enough
-        await eventually(lambda: _seen(heard, "private execution", execType="BustTrade"))
+    bet = order(orderType="Market", qty="1.000", timeInForce="IOC")
+
+    async def is_liquidated() -> bool:
+        await trader.client.post("/v5/order/create", bet, window=WINDOW)  # nothing to buy with, or too late, is as good
+        return trader.has("private execution", execType="BustTrade")
+
+    async with ears(trader, public=False):
+        await eventually(is_liquidated)
         for path in ("order/history", "execution/list", "position/list"):
-            heard.add(f"GET /v5/{path}", await client.get(f"/v5/{path}", LINEAR))
+            await trader.get(path, LINEAR)
 
 
-async def public_pages(client: Client, heard: Heard) -> None:
+async def public_pages(trader: Trader) -> None:
     """Read every public page."""
-    market = "/v5/market/"
     for name, query in {
         "time": "",
         "instruments-info": "category=linear",
@@ -184,133 +199,115 @@ async def public_pages(client: Client, heard: Heard) -> None:
         "risk-limit": "category=linear",
         "price-limit": LINEAR,
     }.items():
-        heard.add(f"GET {market}{name}", await client.page(f"{market}{name}?{query}"))
+        await trader.page(f"market/{name}", query)
     for name in ("instruments-info", "orderbook", "tickers", "kline", "recent-trade"):
-        query = "category=spot&symbol=BTCUSDT&interval=1"
-        heard.add(f"spot GET {market}{name}", await client.page(f"{market}{name}?{query}"))
-    heard.add("GET /v5/system/status", await client.page("/v5/system/status"))
-    heard.add("refusal", await client.page(f"{market}kline?{LINEAR}&interval=2"))
-    heard.add("refusal", await client.page(f"{market}insurance"))
-    heard.add("refusal", await client.page(f"{market}nothing"))
+        await trader.page(f"market/{name}", "category=spot&symbol=BTCUSDT&interval=1", f"spot GET /v5/market/{name}")
+    await trader.page("system/status")
+    for path, query in (("kline", f"{LINEAR}&interval=2"), ("insurance", ""), ("nothing", "")):
+        await trader.page(f"market/{path}", query, "refusal")
 
 
-async def _account(client: Client, heard: Heard) -> None:
+async def account(trader: Trader) -> None:
+    """Set up the account, ask about it, and be refused."""
     leverage = {**SYMBOL, "buyLeverage": "20", "sellLeverage": "20"}
-    for path, body in {
-        "position/set-leverage": leverage,
-        "position/switch-mode": {**SYMBOL, "mode": 0},
-        "account/set-margin-mode": {"setMarginMode": "PORTFOLIO_MARGIN"},
-        "account/set-limit-px-action": {"category": "linear", "modifyEnable": True},
-        "account/demo-apply-money": {"adjustType": 0, "utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "100"}]},
-    }.items():
-        heard.add(f"POST /v5/{path}", await client.post(f"/v5/{path}", body))
     gift = {"adjustType": 0, "utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "100"}]}
-    heard.add("refusal rate limit", await client.post("/v5/account/demo-apply-money", gift))
-    heard.add("refusal", await client.post("/v5/position/set-leverage", leverage))
-    for path, query in {
-        "account/wallet-balance": "accountType=UNIFIED",
-        "account/fee-rate": LINEAR,
-        "account/info": "",
-        "user/query-api": "",
-    }.items():
-        heard.add(f"GET /v5/{path}", await client.get(f"/v5/{path}", query))
+    await trader.post("position/set-leverage", leverage)
+    await trader.post("position/set-leverage", leverage, "refusal")
+    await trader.post("position/switch-mode", {**SYMBOL, "mode": 0})
+    await trader.post("account/set-margin-mode", {"setMarginMode": "PORTFOLIO_MARGIN"})
+    await trader.post("account/set-limit-px-action", {"category": "linear", "modifyEnable": True})
+    await trader.post("account/demo-apply-money", gift)
+    await trader.post("account/demo-apply-money", gift, "refusal rate limit")
+    await trader.get("account/wallet-balance", "accountType=UNIFIED")
+    await trader.get("account/fee-rate", LINEAR)
+    await trader.get("account/info")
+    await trader.get("user/query-api")
 
 
-async def _orders(client: Client, heard: Heard) -> None:
-    async def post(path: str, body: dict[str, Any]) -> None:
-        heard.add(f"POST /v5/{path}", await client.post(f"/v5/{path}", body))
-
-    far = order(qty="0.001", price="60000.00")
-    await post("order/create", order(orderLinkId="maker", qty="0.020", stopLoss="59000.00", takeProfit="70000.00"))
-    await post("order/create", {**far, "orderLinkId": "moved"})
-    await post("order/amend", {**SYMBOL, "orderLinkId": "moved", "price": "60001.00"})
-    await post("order/cancel", {**SYMBOL, "orderLinkId": "moved"})
-    heard.add("refusal", await client.post("/v5/order/cancel", {**SYMBOL, "orderLinkId": "moved"}))
-    heard.add("refusal", await client.post("/v5/order/create", order(qty="1000.000", price="64000.00")))
-    await client.post("/v5/order/create", order(orderLinkId="crossing", price="65010.00"))
-    await client.post(
-        "/v5/order/create", {**far, "triggerPrice": "63000.00", "triggerDirection": 2, "orderLinkId": "stop"}
-    )
+async def orders(trader: Trader) -> None:
+    """Place, move and cancel, alone and in batches; one order rests for the tape to fill, one would take, one waits for its price."""
     links = [{"symbol": "BTCUSDT", "orderLinkId": link} for link in ("one", "two")]
-    await post(
-        "order/create-batch",
-        {"category": "linear", "request": [{**far, **links[0]}, {**far, **links[1], "qty": "0.0001"}]},
-    )
-    await post(
-        "order/amend-batch", {"category": "linear", "request": [{**link, "price": "60002.00"} for link in links]}
-    )
-    await post("order/cancel-batch", {"category": "linear", "request": links})
-    await post("order/create", {**far, "orderLinkId": "open"})
-    heard.add("GET /v5/order/realtime", await client.get("/v5/order/realtime", LINEAR))
-    await post("order/cancel-all", {**SYMBOL, "orderFilter": "StopOrder"})
+    moved = {**SYMBOL, "orderLinkId": "moved"}
+    protected = order(orderLinkId="maker", qty="0.020", stopLoss="59000.00", takeProfit="70000.00")
+    await trader.post("order/create", protected)
+    await trader.post("order/create", {**FAR, "orderLinkId": "moved"})
+    await trader.post("order/amend", {**moved, "price": "60001.00"})
+    await trader.post("order/cancel", moved)
+    await trader.post("order/cancel", moved, "refusal")
+    await trader.post("order/create", order(qty="1000.000", price="64000.00"), "refusal")
+    await trader.post("order/create", order(orderLinkId="crossing", price="65010.00"))
+    await trader.post("order/create", {**FAR, "triggerPrice": "63000.00", "triggerDirection": 2, "orderLinkId": "stop"})
+    batches = {
+        "create": [{**FAR, **links[0]}, {**FAR, **links[1], "qty": "0.0001"}],
+        "amend": [{**link, "price": "60002.00"} for link in links],
+        "cancel": links,
+    }
+    for name, request in batches.items():
+        await trader.post(f"order/{name}-batch", {"category": "linear", "request": request})
+    await trader.post("order/create", {**FAR, "orderLinkId": "open"})
+    await trader.get("order/realtime", LINEAR)
+    await trader.post("order/cancel-all", {**SYMBOL, "orderFilter": "StopOrder"})
 
 
-async def _trade_socket(client: Client, heard: Heard) -> None:
-    far = order(qty="0.001", price="60000.00")
-    link = {"symbol": "BTCUSDT", "orderLinkId": "t1"}
+async def trade_socket(trader: Trader) -> None:
+    """Do the same over the trade socket."""
+    client, link = trader.client, {"symbol": "BTCUSDT", "orderLinkId": "t1"}
     batch = {"symbol": "BTCUSDT", "orderLinkId": "t2"}
     operations = {
-        "order.create": {**far, **link},
+        "order.create": {**FAR, **link},
         "order.amend": {**SYMBOL, **link, "price": "60001.00"},
         "order.cancel": {**SYMBOL, **link},
-        "order.create-batch": {"category": "linear", "request": [{**far, **batch}, {**far, "qty": "0.0001"}]},
+        "order.create-batch": {"category": "linear", "request": [{**FAR, **batch}, {**FAR, "qty": "0.0001"}]},
         "order.amend-batch": {"category": "linear", "request": [{**batch, "price": "60001.00"}]},
         "order.cancel-batch": {"category": "linear", "request": [batch]},
     }
-    async with client.socket("/v5/trade", auth=False) as stranger:
-        wrong = {"reqId": "a0", "op": "auth", "args": [client.key, client.now_ms + 5000, "00"]}
-        heard.add("trade auth refused", await stranger.ask(wrong))
-    async with client.socket("/v5/trade") as wire:
-        heard.add("trade auth", {"reqId": "a1", **wire.auth_reply})  # the little client sends none, so none comes back
-        heard.add("trade ping", await wire.ask({"op": "ping"}))
+
+    def request(number: int, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        header = {"X-BAPI-TIMESTAMP": str(client.now_ms), "X-BAPI-RECV-WINDOW": WINDOW}
+        return {"reqId": f"r{number}", "header": header, "op": operation, "args": [body]}
+
+    async with client.socket("/v5/trade", auth=False) as wire:
+        expires = client.now_ms + 60_000
+        right = signature(f"{client.key}-secret", f"GET/realtime{expires}")
+        for name, signed in (("trade auth refused", "00"), ("trade auth", right)):
+            trader.file(name, await wire.ask({"reqId": "a1", "op": "auth", "args": [client.key, expires, signed]}))
+        trader.file("trade ping", await wire.ask({"op": "ping"}))
         for number, (operation, body) in enumerate(operations.items()):
-            header = {"X-BAPI-TIMESTAMP": str(client.now_ms), "X-BAPI-RECV-WINDOW": "5000"}
-            request = {"reqId": f"r{number}", "header": header, "op": operation, "args": [body]}
-            heard.add(f"trade {operation}", await wire.ask(request))
-        header = {"X-BAPI-TIMESTAMP": str(client.now_ms), "X-BAPI-RECV-WINDOW": "5000"}
-        gone = {"reqId": "gone", "header": header, "op": "order.cancel", "args": [{**SYMBOL, **link}]}
-        heard.add("trade refused", await wire.ask(gone))
+            trader.file(f"trade {operation}", await wire.ask(request(number, operation, body)))
+        trader.file("trade refused", await wire.ask(request(99, "order.cancel", {**SYMBOL, **link})))
 
 
 @contextlib.asynccontextmanager
-async def _ears(client: Client, heard: Heard, *, public: bool = True) -> AsyncIterator[None]:
+async def ears(trader: Trader, *, public: bool = True) -> AsyncIterator[None]:
+    """Listen to every topic meanwhile."""
+    client = trader.client
     async with contextlib.AsyncExitStack() as stack:
         private = await stack.enter_async_context(client.socket("/v5/private"))
-        heard.add("private auth", private.auth_reply)
-        heard.add("private ping", await private.ask({"op": "ping", "req_id": "p1"}))
-        heard.add("private subscribe", await private.ask({"op": "subscribe", "args": list(PRIVATE)}))
-        listening = [asyncio.create_task(heard.listen(private, "private"))]
+        trader.file("private auth", private.auth_reply)
+        trader.file("private ping", await private.ask({"op": "ping", "req_id": "p1"}))
+        trader.file("private subscribe", await private.ask({"op": "subscribe", "args": list(PRIVATE)}))
+        listening = [asyncio.create_task(trader.listen(private, "private"))]
         if public:
             stranger = await stack.enter_async_context(client.socket("/v5/private", auth=False))
-            heard.add("private auth refused", await stranger.ask({"op": "auth", "args": [client.key, 1, "00"]}))
+            trader.file("private auth refused", await stranger.ask({"op": "auth", "args": [client.key, 1, "00"]}))
             for category, kinds in (("linear", LINEAR_KINDS), ("spot", SPOT_KINDS)):
                 wire = await stack.enter_async_context(client.socket(f"/v5/public/{category}", auth=False))
-                await _control(wire, heard)
+                await control(trader, wire)
                 await wire.connection.send_json({"op": "subscribe", "args": [f"{kind}.BTCUSDT" for kind in kinds]})
-                listening.append(asyncio.create_task(heard.listen(wire, category)))
-        try:
-            yield
-        finally:
-            for task in listening:
-                task.cancel()
-            await asyncio.gather(*listening, return_exceptions=True)
+                listening.append(asyncio.create_task(trader.listen(wire, category)))
+        yield
+    await asyncio.gather(*listening)
 
 
-async def _control(wire: Wire, heard: Heard) -> None:
-    topics = {"args": ["kline.720.BTCUSDT"]}
-    heard.add("socket ping", await wire.ask({"op": "ping", "req_id": "p"}))
-    heard.add("socket subscribe", await wire.ask({"op": "subscribe", "req_id": "s", **topics}))
-    heard.add("socket unsubscribe", await wire.ask({"op": "unsubscribe", "req_id": "u", **topics}))
-    heard.add("socket refused", await wire.ask({"op": "subscribe", "req_id": "w", "args": ["orderbook.500.BTCUSDT"]}))
-
-
-async def _occurs(heard: Heard, name: str) -> bool:
-    return bool(heard.messages[name])
-
-
-async def _seen(heard: Heard, name: str, **fields: Any) -> bool:
-    items = (item for message in heard.messages[name] for item in message["data"])
-    return any(all(item[key] == value for key, value in fields.items()) for item in items)
+async def control(trader: Trader, wire: Wire) -> None:
+    """Speak every control frame of a public socket."""
+    for name, message in {
+        "ping": {"op": "ping"},
+        "subscribe": {"op": "subscribe", "args": ["kline.720.BTCUSDT"]},
+        "unsubscribe": {"op": "unsubscribe", "args": ["kline.720.BTCUSDT"]},
+        "refused": {"op": "subscribe", "args": ["orderbook.500.BTCUSDT"]},
+    }.items():
+        trader.file(f"socket {name}", await wire.ask({"req_id": "c", **message}))
 
 
 def _due(at_ms: int) -> str:

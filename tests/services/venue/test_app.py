@@ -22,6 +22,7 @@ from tests.services.venue.little_market import (
     write_tape,
 )
 from tests.support import eventually, recorded
+from undertow.markets.spot import spot_label
 from undertow.markets.tape import TapeSource
 
 TOPICS = ["order", "execution", "position", "wallet"]
@@ -578,7 +579,8 @@ async def test_the_process_says_where_it_listens_answers_health_and_leaves_with_
             client = Client(session, None)
             await eventually(lambda: _is_ready(client), seconds=30)
             assert await _status(client, "/healthz") == 200
-            assert (await client.page("/version"))["market"] == "recorded drip"
+            version = await client.page("/version")
+            assert (version["market"], version["spot_market"]) == ("recorded drip", spot_label(7))
             async with session.get("/metrics") as answer:
                 assert 'service="venue"' in await answer.text()
             assert await _status(client, "/nothing") == 404

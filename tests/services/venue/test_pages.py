@@ -103,6 +103,13 @@ def test_instruments_are_paged_and_filtered():
     assert chosen(status="PreLaunch") == []
 
 
+def test_a_minute_without_trades_is_closed_by_the_time_that_the_market_has_seen_not_by_the_clock():
+    page = Shown(trade(0, "100.00", "1"))
+    assert len(page.ask("kline", {"interval": "1"}, at_ms=200_000)["list"]) == 1
+    page.pass_time(61_000)
+    assert [row[5] for row in page.ask("kline", {"interval": "1"})["list"]] == ["0", "1"]
+
+
 def test_spot_shows_a_market_of_its_own_around_the_index():
     page = Shown(*(ticker(at, indexPrice="65010.00") for at in range(0, 60_000, 500)))
     spot = {"category": "spot"}
