@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 
 from bench.tapes import SYMBOLS, background
@@ -23,6 +22,7 @@ from services.venue.answers import AccountSpec, PrivateEvent
 from services.venue.board import Board
 from services.venue.clock import VenueClock
 from services.venue.core import VenueCore
+from services.venue.feed import Played
 from services.venue.keys import KeyRing
 from services.venue.offer import linear_offer
 from services.venue.private_socket import PrivateHub
@@ -37,22 +37,6 @@ ROUNDS = 5
 CLIENTS = 3
 DEPTH = 200
 FAR_NS = 10**15  # wall time by which every frame is due
-
-
-class Source:
-    """Frames that are there already."""
-
-    label = "bench"
-    symbols = SYMBOLS
-    book_depth = DEPTH
-    kline_intervals = ("1",)
-    origin_ns = ORIGIN_NS
-
-    def __init__(self, frames: list[MarketFrame]) -> None:
-        self._frames = frames
-
-    def frames(self) -> Iterator[MarketFrame]:
-        return iter(self._frames)
 
 
 class NoCore:
@@ -85,10 +69,11 @@ async def play(frames: list[MarketFrame], *, makes: bool, has_core: bool) -> tup
     if has_core:
         core = VenueCore(instruments, tiers, [AccountSpec("1", Decimal(10_000))], book_depth=DEPTH)
     board = Board(SYMBOLS, DEPTH)
-    offer = linear_offer(instruments, DEPTH, Source.kline_intervals)
+    offer = linear_offer(instruments, DEPTH, ("1",))
     hub = PublicHub(board, offer)
     spot = SpotFloor(board, instruments, 7)
-    replay = Replay(Source(frames), None, clock, core, board, hub, spot, PrivateHub(KeyRing([]), clock))
+    feed, private = Played(lambda: iter(frames), clock), PrivateHub(KeyRing([]), clock)
+    replay = Replay("bench", None, feed, clock, core, board, hub, spot, private)
     kinds = sorted(offer.own | (set(offer.made) if makes else set()))
     clients = [Counting(hub) for _ in range(CLIENTS)]
     for client in clients:
