@@ -15,6 +15,7 @@ from services.venue.desk import Desk
 from services.venue.front import AddressLimits, Front, Sockets
 from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
 from services.venue.market_choice import Choice, choose_market
+from services.venue.money_control import MoneyControl
 from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
@@ -97,7 +98,8 @@ class Venue:
         )
         self._tls = open_tls(paper)
         control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts)
-        self._application = front.application(control, runtime.asgi)
+        money_control = MoneyControl(core, ring, self.clock, private.publish)
+        self._application = front.application([*control.routes(), *money_control.routes()], runtime.asgi)
         self._runtime = runtime
         self._paper = paper
         self._host = settings.http.host

@@ -56,16 +56,16 @@ class Control:
 
     async def clock(self, _request: web.Request) -> web.Response:
         """Give origin, wall origin (null until the market starts) and rate."""
-        return _json(msgspec.to_builtins(self._clock.reading))
+        return as_json(msgspec.to_builtins(self._clock.reading))
 
     async def start(self, _request: web.Request) -> web.Response:
         """Start the market half a second ahead; a second call changes nothing."""
-        return _json(msgspec.to_builtins(self._clock.start()))
+        return as_json(msgspec.to_builtins(self._clock.start()))
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Give counts and what the market is."""
         replay, tally = self._replay, self._tally
-        return _json(
+        return as_json(
             {
                 "market_label": replay.label,
                 "started": self._clock.started,
@@ -86,18 +86,19 @@ class Control:
         name = request.query.get("key", "")
         key = self._ring.find(name)
         if not name:
-            return _json({"error": "query parameter key is missing"}, status=400)
+            return as_json({"error": "query parameter key is missing"}, status=400)
         if key is None:
-            return _json({"error": f"key {name} is not known"}, status=404)
-        return _json(self._core.ledger(key.uid))
+            return as_json({"error": f"key {name} is not known"}, status=404)
+        return as_json(self._core.ledger(key.uid))
 
     async def tls(self, _request: web.Request) -> web.Response:
         """Give port, file of the authority and names of the certificate."""
         facts = self._tls()
         if facts is None:
-            return _json({"error": f"TLS is off; set {PREFIX}PAPER__TLS_FOLDER"}, status=404)
-        return _json(facts)
+            return as_json({"error": f"TLS is off; set {PREFIX}PAPER__TLS_FOLDER"}, status=404)
+        return as_json(facts)
 
 
-def _json(value: Any, status: int = 200) -> web.Response:
+def as_json(value: Any, status: int = 200) -> web.Response:
+    """Answer with JSON."""
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

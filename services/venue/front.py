@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +13,6 @@ from aiohttp import web
 
 from services.venue.answers import NO_ROUTE, Refusal
 from services.venue.clock import VenueClock
-from services.venue.control import Control
 from services.venue.desk import Desk, Reply
 from services.venue.gate import authenticate_http
 from services.venue.keys import KeyRing
@@ -87,10 +86,10 @@ class Front:
         self._addresses = addresses
         self._survived = survived
 
-    def application(self, control: Control, health: Callable[..., Awaitable[None]]) -> web.Application:
-        """Give the whole face; what is neither the venue's nor control's goes to `health`, an ASGI application."""
+    def application(self, control: Sequence[web.RouteDef], health: Callable[..., Awaitable[None]]) -> web.Application:
+        """Give the whole face; what is neither the venue's nor `control`'s goes to `health`, an ASGI application."""
         application = web.Application(client_max_size=LARGEST_BODY)
-        application.add_routes(control.routes())
+        application.add_routes(control)
         application.add_routes(
             [
                 web.get("/v5/public/linear", self._socket(self._sockets.public.join)),

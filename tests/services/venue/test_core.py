@@ -470,7 +470,8 @@ def test_leverage_mode_and_margin_mode_answer_with_the_documented_codes() -> Non
     assert floor.post("position/switch-mode", coin="USDT", mode=1).ret_code == 10001
     assert floor.post("position/switch-mode", mode=0).ret_code == 10001
     assert floor.post("account/set-margin-mode", setMarginMode="REGULAR_MARGIN").ret_code == 110026
-    refused = floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN")
+    assert floor.post("account/set-margin-mode", setMarginMode="CROSS").ret_code == 10001
+    refused = floor.post("account/set-margin-mode", setMarginMode="PORTFOLIO_MARGIN")
     assert (refused.ret_code, list(refused.result)) == (3400045, ["reasons"])
 
 
