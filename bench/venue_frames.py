@@ -22,8 +22,11 @@ from services.venue.answers import AccountSpec, PrivateEvent
 from services.venue.board import Board
 from services.venue.clock import VenueClock
 from services.venue.core import VenueCore
+from services.venue.faults.core import Faults
+from services.venue.faults.renumber import Renumbering
 from services.venue.feed import Played
 from services.venue.keys import KeyRing
+from services.venue.mischief import Mischief
 from services.venue.offer import linear_offer
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub, PublicSession
@@ -32,10 +35,12 @@ from services.venue.spot_floor import SpotFloor
 from undertow.markets.generated import ORIGIN_NS
 from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.markets.ports import MarketFrame
+from undertow.runtime.metrics import Metrics
 
 ROUNDS = 5
 CLIENTS = 3
 DEPTH = 200
+KLINE_INTERVALS = ("1",)
 FAR_NS = 10**15  # wall time by which every frame is due
 
 
@@ -69,11 +74,13 @@ async def play(frames: list[MarketFrame], *, makes: bool, has_core: bool) -> tup
     if has_core:
         core = VenueCore(instruments, tiers, [AccountSpec("1", Decimal(10_000))], book_depth=DEPTH)
     board = Board(SYMBOLS, DEPTH)
-    offer = linear_offer(instruments, DEPTH, ("1",))
-    hub = PublicHub(board, offer)
-    spot = SpotFloor(board, instruments, 7)
-    feed, private = Played(lambda: iter(frames), clock), PrivateHub(KeyRing([]), clock)
-    replay = Replay("bench", None, feed, clock, core, board, hub, spot, private)
+    offer = linear_offer(instruments, DEPTH, KLINE_INTERVALS)
+    mischief = Mischief(Faults(), clock, KeyRing(()), Metrics("venue", "paper"), print)
+    hub = PublicHub(board, offer, mischief)
+    spot = SpotFloor(board, instruments, 7, mischief)
+    private = PrivateHub(KeyRing(()), clock, mischief)
+    feed = Played(lambda: iter(frames), clock)
+    replay = Replay("bench", None, feed, clock, core, board, hub, spot, private, Renumbering(), mischief.tick)
     kinds = sorted(offer.own | (set(offer.made) if makes else set()))
     clients = [Counting(hub) for _ in range(CLIENTS)]
     for client in clients:

@@ -64,6 +64,7 @@ class Account:
         self.sequence = 0
         self.reprices_limits = True
         self.opened_ms = now_ms
+        self.forgotten: set[str] = set()
 
     def holding(self, market: Market, index: int) -> Holding:
         """Give a position in a market, flat at first."""

@@ -12,9 +12,16 @@ from services.venue.clock import VenueClock
 from services.venue.control import Control
 from services.venue.core import VenueCore
 from services.venue.desk import Desk
+from services.venue.fault_control import FaultControl
+from services.venue.faults.catalogue import PRIVATE, PUBLIC, TRADE
+from services.venue.faults.core import Faults
+from services.venue.faults.renumber import Renumbering
 from services.venue.front import AddressLimits, Front, Sockets
 from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
+from services.venue.maintenance import notice
 from services.venue.market_choice import Choice, choose_market
+from services.venue.misbehaviour import begin, vocabulary
+from services.venue.mischief import Mischief
 from services.venue.money_control import MoneyControl
 from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
@@ -24,8 +31,10 @@ from services.venue.replay import Replay
 from services.venue.roster import read_roster
 from services.venue.settings import Settings
 from services.venue.spot_floor import SpotFloor
+from services.venue.status_socket import StatusHub
 from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
+from services.venue.upheaval import Hubs, Upheaval
 from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -68,14 +77,22 @@ class Venue:
             order_latency_ns=paper.order_latency_ms * 1_000_000,
             opened_ns=self.clock.now_ns(),
         )
+        faults, numbers = Faults(paper.seed), Renumbering()
+        mischief = Mischief(faults, self.clock, ring, runtime.metrics, runtime.survived)
         board = Board(source.symbols, source.book_depth)
-        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals))
-        spot = SpotFloor(board, instruments, paper.seed)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals), mischief)
+        spot = SpotFloor(board, instruments, paper.seed, mischief)
         runtime.facts["spot_market"] = spot.label
-        private = PrivateHub(ring, self.clock)
+        private = PrivateHub(ring, self.clock, mischief)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
-        self._sockets = Sockets(public, spot.hub, private, TradeHub(desk, ring, self.clock, trade_limit))
+        trade, status = TradeHub(desk, ring, self.clock, trade_limit, mischief), StatusHub(self.clock, mischief)
+        self._sockets = Sockets(public, spot.hub, private, trade, status)
+        hubs: Hubs = {PUBLIC: (public, spot.hub), PRIVATE: (private,), TRADE: (trade,)}
+        upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)
+        pages = MarketPages(
+            board, instruments, tiers, spot, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]
+        )
         self.replay = Replay(
             source.label,
             choice.frames_total,
@@ -86,20 +103,26 @@ class Venue:
             public,
             spot,
             private,
+            numbers,
+            upheaval.tick,
         )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers, spot),
+            pages,
             desk,
             ring,
             self._sockets,
             AddressLimits(AddressLimit(REQUESTS), AddressLimit(CONNECTIONS)) if paper.ip_limit else None,
+            mischief,
             runtime.survived,
         )
         self._tls = open_tls(paper)
-        control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts)
+        control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts, faults)
+        fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)
+        begin(fault_control, paper)
         money_control = MoneyControl(core, ring, self.clock, private.publish)
-        self._application = front.application([*control.routes(), *money_control.routes()], runtime.asgi)
+        routes = [*control.routes(), *fault_control.routes(), *money_control.routes()]
+        self._application = front.application(routes, runtime.asgi)
         self._runtime = runtime
         self._paper = paper
         self._host = settings.http.host
@@ -113,7 +136,11 @@ class Venue:
             ConfigurationError: the TLS port is in use, or the upstream cannot be followed.
         """
         runner = web.AppRunner(
-            self._application, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
+            self._application,
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,  # an answer that never comes is held only while somebody waits for it
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await runner.setup()
         try:

@@ -23,6 +23,9 @@ class VenueClock(MarketClock):
         rate: market seconds per wall second.
         wall: the wall clock, ns.
         steady: a clock that never jumps, ns.
+
+    Attributes:
+        skew_ns: by how much what the venue states as its time differs from market time; a fault sets it.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class VenueClock(MarketClock):
         self._steady = steady
         self._starts_at_wall = origin_ns is None
         self.reading = ClockReading(wall() if origin_ns is None else origin_ns, None, rate)
+        self.skew_ns = 0
         super().__init__(self.reading, wall)
 
     def start(self) -> ClockReading:
@@ -56,6 +60,14 @@ class VenueClock(MarketClock):
     def now_ms(self) -> int:
         """Give market time in ms, as envelopes carry it."""
         return self.now_ns() // 1_000_000
+
+    def stated_ns(self) -> int:
+        """Give what the venue says when it is asked for its time, and what it measures requests against."""
+        return self.now_ns() + self.skew_ns
+
+    def stated_ms(self) -> int:
+        """Give the same in ms."""
+        return self.stated_ns() // 1_000_000
 
     def pace_ns(self) -> int:
         """Give a time that runs at the market's rate but never stands still, for limits per second."""

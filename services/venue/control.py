@@ -11,6 +11,7 @@ from aiohttp import web
 from services.venue.clock import VenueClock
 from services.venue.core import VenueCore
 from services.venue.desk import Tally
+from services.venue.faults.core import Faults
 from services.venue.keys import KeyRing
 from services.venue.replay import Replay
 from undertow.runtime.settings import PREFIX
@@ -26,6 +27,7 @@ class Control:
         ring: all keys.
         tally: what clients asked for.
         tls: says where TLS is spoken; None where it is not.
+        faults: what goes wrong.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Control:
         ring: KeyRing,
         tally: Tally,
         tls: Callable[[], dict[str, Any] | None],
+        faults: Faults,
     ) -> None:
         self._clock = clock
         self._replay = replay
@@ -43,6 +46,7 @@ class Control:
         self._ring = ring
         self._tally = tally
         self._tls = tls
+        self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -77,6 +81,7 @@ class Control:
                 "rate_limited": tally.rate_limited,
                 "orders_accepted": self._core.orders_accepted,
                 "duplicate_link_ids_refused": self._core.duplicate_link_ids_refused,
+                "faults_struck": self._faults.hits,
                 "now_ns": self._clock.now_ns(),
             }
         )

@@ -16,13 +16,15 @@ from services.venue import queries, requests
 from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, CommandRefused, Item, PrivateEvent, Refusal
+from services.venue.closed_pnl import closed_pnl
+from services.venue.coins import coin_info
 from services.venue.engine import Engine
 from services.venue.handlers import Handler
 from services.venue.holdings import Holding
 from services.venue.margin_handlers import MarginHandlers
 from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
-from services.venue.orders import money, plain
+from services.venue.orders import CLOSED, money, plain
 from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
@@ -97,6 +99,8 @@ class VenueCore:
             "/v5/account/info": lambda a, _p, _: queries.info(a),
             "/v5/account/fee-rate": lambda a, p, _: queries.fee_rates(a, self._markets, p),
             "/v5/account/transaction-log": queries.transactions,
+            "/v5/position/closed-pnl": closed_pnl,
+            "/v5/asset/coin/query-info": lambda _a, p, _: coin_info(self._markets, p),
         }
 
     @property
@@ -232,6 +236,16 @@ class VenueCore:
     def _drained(self, now_ns: int) -> list[PrivateEvent]:
         self._engine.liquidation.check_filled(now_ns)
         return self._engine.books.drain()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that it answers."""
+        return (*self._posts, *self._gets)
+
+    def forget_closed(self) -> None:
+        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
+        for account in self._accounts.values():
+            account.forgotten = {o.order_id for o in account.orders.values() if o.status in CLOSED}
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)

@@ -16,6 +16,9 @@ from services.venue.keys import ApiKey
 from services.venue.limits import EndpointLimits, Grant
 from services.venue.refusals import TOO_MANY, TOO_MANY_TEXT, RateRefusal, bad_parameter
 
+_LISTS: Final = frozenset({"order/realtime", "order/history", "execution/list", "position/list", "position/closed-pnl"})
+_OTHER_CATEGORIES: Final = frozenset({"spot", "inverse", "option"})
+"""An account here has nothing in them, and whoever asks is told so."""
 _BATCH: Final = "-batch"
 _CREATE: Final = "order/create-batch"
 
@@ -79,6 +82,8 @@ class Desk:
         if endpoint == "user/query-api":
             origin_ms = self.clock.reading.origin_ns // 1_000_000
             return Reply(Answer(result=key.describe(origin_ms, self.clock.now_ms())), grant)
+        if endpoint in _LISTS and params.get("category") in _OTHER_CATEGORIES:
+            return Reply(Answer(result={"category": params["category"], "nextPageCursor": "", "list": []}), grant)
         return Reply(self.core.get(key.uid, path, dict(params), self.clock.now_ns()), grant)
 
     def perform(self, key: ApiKey | None, path: str, body: object) -> Reply:

@@ -2,7 +2,7 @@
 
 What the protocol does not state and is inferred here: the order of the checks; HTTP 401 when a header that authenticates is missing; that
 a banned account and one of a barred region may not even ask, while one under compliance or barred from trading may not change anything;
-that a classic account may still ask what it is.
+that a classic account may still ask what it is; that the expiry of a socket's login may be text, as ccxt sends it, as well as a number.
 """
 
 from __future__ import annotations
@@ -80,6 +80,11 @@ def check_time(timestamp: str, window: str, now_ms: int) -> None:
         )
 
 
+def window_left_ms(timestamp: str, window: str, now_ms: int) -> int:
+    """Give how long a request that passed `check_time` could still be taken."""
+    return max(0, int(timestamp) + (int(window) if window else DEFAULT_WINDOW_MS) - now_ms)
+
+
 def authenticate_http(
     ring: KeyRing, headers: Mapping[str, str], signed_text: str, now_ms: int, address: str = ""
 ) -> ApiKey:
@@ -119,10 +124,11 @@ def authenticate_socket(ring: KeyRing, args: object, now_ms: int, address: str =
         Refusal: 10001 for a malformed or expired request, 10003, 10004, 10008, 10009, 10010 or 33004.
     """
     match args:
-        case [str() as name, int() as expires, str() as signature] if not isinstance(expires, bool):
+        case [str() as name, int() | str() as stated, str() as signature] if not isinstance(stated, bool):
             pass
         case _:
             raise bad_parameter("Params Error")
+    expires = _number("expires", str(stated))
     key = _key(ring, name, now_ms, address)
     if expires <= now_ms:
         raise bad_parameter(f"Params Error: expires[{expires}] is not after server_timestamp[{now_ms}]")
@@ -214,5 +220,5 @@ def _public_key(pem: str) -> RSAPublicKey:
 
 def _number(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 19:  # noqa: PLR2004 - digits of an int64
-        raise bad_parameter(f"params error: {name} is not a number of milliseconds")
+        raise bad_parameter(f"Params Error: {name} is not a number of milliseconds")
     return int(text)

@@ -123,6 +123,11 @@ class KeyRing:
         """Give a key, or None."""
         return self._keys.get(key)
 
+    @property
+    def uids(self) -> frozenset[str]:
+        """Every account that some key signs for."""
+        return frozenset(key.uid for key in self._keys.values())
+
 
 PAPER_KEYS: Final = tuple(
     ApiKey(

@@ -20,6 +20,8 @@ _ASSUMES_LINEAR: Final = frozenset(
     for name in ("kline", "mark-price-kline", "index-price-kline", "premium-index-price-kline", "price-limit")
 )
 """Where the category may be left out."""
+_EMPTY: Final = ("inverse", "option")
+"""Categories that this venue has no contract of, and says so to a client that loads them all."""
 _WITHHELD: Final = {
     "insurance": "this venue keeps no insurance pool",
     "adlAlert": "this venue keeps no insurance pool",
@@ -36,6 +38,7 @@ class MarketPages:
         instruments: items of instruments-info.
         risk_tiers: items of risk-limit, by symbol, lowest first.
         spot: the spot side; None where there is none.
+        notices: gives the maintenance that is planned, goes on or is over by a market time.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class MarketPages:
         instruments: Sequence[Mapping[str, Any]],
         risk_tiers: Sequence[Mapping[str, Any]],
         spot: SpotFloor | None = None,
+        notices: Callable[[int], list[dict[str, Any]]] = lambda _now_ns: [],
     ) -> None:
         linear = CategoryPages(LINEAR, board, instruments)
         contracts = ContractPages(linear, risk_tiers)
@@ -62,10 +66,17 @@ class MarketPages:
         }
         if spot is not None:
             self._pages["spot"] = _shared(CategoryPages(SPOT, spot.board, spot.instruments))
+        for category in _EMPTY:
+            self._pages[category] = {f"{_MARKET}instruments-info": _nothing_of(category)}
         self._without_category: dict[str, Page] = {
             f"{_MARKET}time": _time,
-            "/v5/system/status": _system_status,
+            "/v5/system/status": lambda _, now_ns: {"list": notices(now_ns)},
         }
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Of all pages."""
+        return frozenset(self._without_category).union(*self._pages.values())
 
     def answer(self, path: str, params: Params, now_ns: int) -> dict[str, Any] | None:
         """Give the `result` of a page, or None for a path that is none.
@@ -99,11 +110,10 @@ def _shared(pages: CategoryPages) -> dict[str, Page]:
     }
 
 
+def _nothing_of(category: str) -> Page:
+    return lambda _params, _now_ns: {"category": category, "list": [], "nextPageCursor": ""}
+
+
 def _time(_params: Params, now_ns: int) -> dict[str, Any]:
     """`/v5/market/time`."""
     return {"timeSecond": str(now_ns // 1_000_000_000), "timeNano": str(now_ns)}
-
-
-def _system_status(_params: Params, _now_ns: int) -> dict[str, Any]:
-    """`/v5/system/status`: no maintenance is planned."""
-    return {"list": []}

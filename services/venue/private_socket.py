@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from services.venue.answers import PrivateEvent, Refusal
 from services.venue.clock import VenueClock
+from services.venue.faults.catalogue import EVENT, PRIVATE
 from services.venue.gate import authenticate_socket
-from services.venue.keys import ApiKey, KeyRing
+from services.venue.keys import KeyRing
+from services.venue.mischief import Mischief
 from services.venue.session import Session
 
 IDLE_SECONDS: Final = 600.0
@@ -27,9 +29,11 @@ class PrivateHub:
     Args:
         ring: all keys.
         clock: market time.
+        mischief: what goes wrong.
     """
 
-    def __init__(self, ring: KeyRing, clock: VenueClock) -> None:
+    def __init__(self, ring: KeyRing, clock: VenueClock, mischief: Mischief) -> None:
+        self.mischief = mischief
         self.ring = ring
         self.clock = clock
         self.sessions: dict[PrivateSession, None] = {}
@@ -47,7 +51,7 @@ class PrivateHub:
                 if topic not in frames:
                     head = {"id": f"{event.uid}_{self._sequence}", "topic": topic, "creationTime": self.clock.now_ms()}
                     frames[topic] = _ENCODE({**head, "data": event.data})
-                session.send(frames[topic])
+                session.pass_on(topic, frames[topic], EVENT)
 
     def join(self, address: str) -> PrivateSession:
         """Open a session for a client of that address."""
@@ -59,16 +63,17 @@ class PrivateHub:
 class PrivateSession(Session):
     """One client of the private socket."""
 
+    where: ClassVar[str] = PRIVATE
+
     def __init__(self, hub: PrivateHub, address: str) -> None:
-        super().__init__(IDLE_SECONDS)
+        super().__init__(IDLE_SECONDS, hub.mischief)
         self._hub = hub
         self._address = address
-        self._key: ApiKey | None = None
         self._topics: dict[str, None] = {}
 
     def wants(self, event: PrivateEvent) -> str | None:
         """Give the topic under which the client wants an event, or None."""
-        if self._key is None or self._key.uid != event.uid:
+        if self.key is None or self.key.uid != event.uid:
             return None
         return next((topic for topic in (event.topic, event.topic + _CATEGORY) if topic in self._topics), None)
 
@@ -82,7 +87,7 @@ class PrivateSession(Session):
             self._authenticate(message)
         elif operation not in ("subscribe", "unsubscribe"):
             self._reply(message, success=False, text=f"error:unknown op {operation!r}")
-        elif self._key is None:
+        elif self.key is None:
             self._reply(message, success=False, text="Request not authorized")
         else:
             self._choose(message, is_subscribing=operation == "subscribe")
@@ -96,9 +101,12 @@ class PrivateSession(Session):
         self._hub.sessions.pop(self, None)
 
     def _authenticate(self, message: dict[str, Any]) -> None:
+        args = message.get("args")
         try:
-            now_ms = self._hub.clock.now_ms()
-            self._key = authenticate_socket(self._hub.ring, message.get("args"), now_ms, self._address)
+            if not self._hub.mischief.admits(PRIVATE, args):
+                return
+            now_ms = self._hub.clock.stated_ms()
+            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, success=False, text=refusal.message)
             self.close(_REFUSED, "authentication failed")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from services.venue.board import Board
 from services.venue.channels import Channel
+from services.venue.faults.catalogue import EVENT, PUBLIC
+from services.venue.mischief import Mischief
 from services.venue.offer import MOST_ARGUMENT_CHARACTERS, Offer
 from services.venue.session import Session
 
 _MS_NS: Final = 1_000_000
+_BOOK: Final = "orderbook."
 
 
 class PublicHub:
@@ -20,12 +24,14 @@ class PublicHub:
     Args:
         board: what the market has shown, for those who join in the middle.
         offer: the topics.
+        mischief: what goes wrong.
 
     Attributes:
         sessions: the clients.
     """
 
-    def __init__(self, board: Board, offer: Offer) -> None:
+    def __init__(self, board: Board, offer: Offer, mischief: Mischief) -> None:
+        self.mischief = mischief
         self.sessions: dict[PublicSession, None] = {}
         self._board = board
         self._offer = offer
@@ -51,8 +57,29 @@ class PublicHub:
 
     def broadcast(self, topic: str, raw: bytes) -> None:
         """Send one frame to everybody who wants its topic."""
-        for session in self._subscribers.get(topic, ()):
-            session.send(raw)
+        subscribers = self._subscribers.get(topic, ())
+        if self.mischief.lets_frames_be:
+            for session in subscribers:
+                session.send(raw)
+        elif subscribers and not self.mischief.loses(topic, raw):
+            for session in subscribers:
+                session.pass_on(topic, raw, EVENT)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """First words of all topics."""
+        return frozenset(kind.partition(".")[0] for kind in (*self._offer.own, *self._offer.made))
+
+    def books(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the market's own book topic and its snapshot for each symbol of which some book topic matches."""
+        own = next(kind for kind in self._offer.own if kind.startswith(_BOOK))
+        kinds = [own, *(kind for kind in self._offer.made if kind.startswith(_BOOK))]
+        for symbol in self._board.symbols:
+            topic = f"{own}.{symbol}"
+            is_meant = any(fnmatchcase(f"{kind}.{symbol}", pattern) for kind in kinds)
+            snapshot = self._board.of(symbol).snapshot(topic) if is_meant else None
+            if snapshot is not None:
+                yield topic, snapshot
 
     def pass_time(self, now_ns: int) -> None:
         """Push what is due at this moment of the market, or has been before."""
@@ -88,7 +115,7 @@ class PublicHub:
             snapshot = self._joined(topic, is_first=not subscribers)
             subscribers[session] = None
             if snapshot is not None:
-                session.send(snapshot)
+                session.pass_on(topic, snapshot, EVENT)
 
     def remove(self, session: PublicSession, topics: Iterable[str]) -> None:
         """Unsubscribe."""
@@ -138,11 +165,44 @@ class PublicHub:
             heappush(self._timetable, (due_ms, channel.topic, channel))
 
 
+class Topics(Protocol):
+    """What a session asks of the hub that has its topics."""
+
+    @property
+    def mischief(self) -> Mischief:
+        """What goes wrong."""
+        ...
+
+    @property
+    def sessions(self) -> dict[PublicSession, None]:
+        """All clients."""
+        ...
+
+    @property
+    def most_arguments(self) -> int | None:
+        """How many topics one request may name; None for any number."""
+        ...
+
+    def why_not(self, topic: str) -> str | None:
+        """Say why a topic cannot be had, or None."""
+        ...
+
+    def add(self, session: PublicSession, topics: Iterable[str]) -> None:
+        """Subscribe."""
+        ...
+
+    def remove(self, session: PublicSession, topics: Iterable[str]) -> None:
+        """Unsubscribe."""
+        ...
+
+
 class PublicSession(Session):
     """One client of a public socket."""
 
-    def __init__(self, hub: PublicHub) -> None:
-        super().__init__(idle_seconds=None)
+    where: ClassVar[str] = PUBLIC
+
+    def __init__(self, hub: Topics) -> None:
+        super().__init__(None, hub.mischief)
         self._hub = hub
         self._topics: dict[str, None] = {}
 

@@ -84,12 +84,13 @@ def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[st
     by_id = bool(params.get("orderId") or params.get("orderLinkId"))
     if by_id:
         found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders = [found] if found is not None and found.status != CREATED else []
+        is_shown = found is not None and found.status != CREATED and found.order_id not in account.forgotten
+        orders = [found] if found is not None and is_shown else []
     else:
         orders = [order for order in reversed(account.open.values()) if order.is_open]
         if params.get("openOnly") == "1":
             closed = [order for order in reversed(account.orders.values()) if order.status in CLOSED]
-            orders += closed[:_RECENT_CLOSED]
+            orders += [order for order in closed if order.order_id not in account.forgotten][:_RECENT_CLOSED]
     rows = (order.rest_item() for order in orders if _matches(order, markets, params))
     return {"category": "linear", **page(rows, params, most=50, default=20)}
 
@@ -100,7 +101,7 @@ def history(account: Account, markets: Mapping[str, Market], params: Mapping[str
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     wanted = params.get("orderStatus", "")
     if params.get("orderId") or params.get("orderLinkId"):
         found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
@@ -124,7 +125,7 @@ def executions(account: Account, markets: Mapping[str, Market], params: Mapping[
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     keys = {"orderId": "orderId", "orderLinkId": "orderLinkId", "execType": "execType"}
     if params.get("orderId"):
         keys.pop("orderLinkId")
@@ -144,7 +145,7 @@ def transactions(account: Account, params: Mapping[str, str], now_ms: int) -> It
     Raises:
         Refusal: 10001.
     """
-    start, end = _span(params, now_ms)
+    start, end = span(params, now_ms)
     keys = ("category", "currency", "type")
     rows = (
         row
@@ -264,7 +265,12 @@ def _is_of(market: Market, params: Mapping[str, str]) -> bool:
     return not params.get("settleCoin") or params["settleCoin"] == market.settle_coin
 
 
-def _span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+def span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+    """Read startTime and endTime, the last seven days by default.
+
+    Raises:
+        Refusal: 10001, they lie further apart.
+    """
     start, end = _integer(params, "startTime", -1), _integer(params, "endTime", -1)
     if end < 0:
         end = max(now_ms, start) if start < 0 else start + _WEEK_MS

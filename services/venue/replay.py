@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from services.venue.answers import PrivateEvent
 from services.venue.board import Board
 from services.venue.clock import VenueClock
+from services.venue.faults.renumber import Renumbering
 from services.venue.feed import Feed
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
@@ -46,6 +47,8 @@ class Replay:
         public: gets the frames.
         spot: moves with them.
         private: gets what happened to accounts.
+        numbers: counts book updates after a restart.
+        upkeep: called with market time before each frame and at each pulse.
 
     Attributes:
         frames_sent: of all frames, planted ones included.
@@ -64,6 +67,8 @@ class Replay:
         public: PublicHub,
         spot: SpotFloor,
         private: PrivateHub,
+        numbers: Renumbering,
+        upkeep: Callable[[int], None],
     ) -> None:
         self.label = label
         self.frames_total = frames_total
@@ -77,6 +82,8 @@ class Replay:
         self._public = public
         self._spot = spot
         self._private = private
+        self._numbers = numbers
+        self._upkeep = upkeep
 
     async def run(self) -> None:
         """Play until cancelled.
@@ -103,7 +110,9 @@ class Replay:
                 stretch = 0
                 self._pass_time(now_ns)  # the next frame is later than this
                 await self._feed.wait(PULSE_SECONDS)
-                self._tell(self._core.on_time(self._clock.now_ns()))
+                now_ns = self._clock.now_ns()
+                self._upkeep(now_ns)
+                self._tell(self._core.on_time(now_ns))
                 continue
             if stretch >= _FRAMES_AT_A_STRETCH:
                 await asyncio.sleep(0)
@@ -114,9 +123,11 @@ class Replay:
     def _send_out(self, frame: MarketFrame) -> None:
         now_ns = self._clock.now_ns()
         self._pass_time(frame.at_ns)
-        topic = self._board.saw(frame.raw)
+        self._upkeep(now_ns)
+        shown = self._numbers.apply(frame.raw)
+        topic = self._board.saw(shown)
         events = self._core.on_frame(frame.raw, now_ns)
-        self._public.on_frame(topic, frame.raw, frame.at_ns)
+        self._public.on_frame(topic, shown, frame.at_ns)
         self._spot.follow(topic, frame.at_ns)
         self._tell(events)
         self.frames_sent += 1

@@ -1,6 +1,6 @@
 """One WebSocket connection: a queue in front of the socket, so that a slow client holds up nobody.
 
-`send` is the one way out and `hear` the one way in.
+`send` is the one way out and `hear` the one way in; `pass_on` is `send` by way of the faults.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import uuid4
 
 import msgspec
 from aiohttp import WSMessage, WSMsgType, web
+
+from services.venue.faults.catalogue import REPLY
+from services.venue.keys import ApiKey
+from services.venue.mischief import Mischief
 
 _ENCODE: Final = msgspec.json.encode
 _DECODE: Final = msgspec.json.decode
@@ -27,15 +31,22 @@ class Session(ABC):
 
     Args:
         idle_seconds: cut after so long without a word either way; None for never.
+        mischief: what goes wrong with its frames.
 
     Attributes:
+        where: which kind of socket it is.
         conn_id: as the replies name it.
+        key: who has authenticated.
         sent: frames sent.
     """
 
-    def __init__(self, idle_seconds: float | None) -> None:
+    where: ClassVar[str]
+
+    def __init__(self, idle_seconds: float | None, mischief: Mischief) -> None:
         self.conn_id = str(uuid4())
+        self.key: ApiKey | None = None
         self.sent = 0
+        self._mischief = mischief
         self._idle_seconds = idle_seconds
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
@@ -60,20 +71,31 @@ class Session(ABC):
         self._queue.append(raw)
         self._queued_bytes += len(raw)
         if self._queued_bytes > _MOST_QUEUED_BYTES:
-            self._queue.clear()
-            self._queued_bytes = 0
-            if self._transport is not None:
-                self._transport.abort()
+            self.cut()
         self._wake.set()
 
+    def pass_on(self, topic: str, raw: bytes, kind: str) -> None:
+        """Queue one frame, or what the faults make of it."""
+        if self._mischief.lets_frames_be:
+            self.send(raw)
+        else:
+            self._mischief.pass_on(self, topic, raw, kind)
+
     def say(self, message: dict[str, Any]) -> None:
-        """Queue one JSON object."""
-        self.send(_ENCODE(message))
+        """Queue one JSON object, a reply."""
+        self.pass_on(str(message.get("op", "")), _ENCODE(message), REPLY)
 
     def close(self, code: int = _GOING_AWAY, reason: str = "") -> None:
         """Close after what is queued."""
         self._closing = self._closing or (code, reason.encode())
         self._wake.set()
+
+    def cut(self) -> None:
+        """Drop what is queued and the connection with it."""
+        self._queue.clear()
+        self._queued_bytes = 0
+        if self._transport is not None:
+            self._transport.abort()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Live until one side closes."""

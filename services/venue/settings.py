@@ -32,6 +32,9 @@ class PaperSettings(Section):
         order_latency_ms: market time between an order's arrival and its effect.
         rate_limits: requests (orders, for batches) per market second, by endpoint such as `order/create`.
         ip_limit: whether more than 600 requests in 5 s from one address are answered with HTTP 403 for ten minutes.
+        faults: with which the venue begins, as JSON like the control API's, or a file of it.
+        chaos_seed: with whose schedule of faults the venue begins; None for none.
+        chaos_intensity: of that schedule.
         tls_port: where TLS is spoken besides the plain port; 0 is any. Needs a certificate and its key, or a folder.
         tls_folder: where the venue puts a test authority (`ca.pem`) and a certificate of its own making.
         accounts: further accounts and their keys, beside the paper account.
@@ -51,6 +54,9 @@ class PaperSettings(Section):
         default_factory=dict, description='JSON such as {"order/create": 400, "order/cancel": 400}'
     )
     ip_limit: bool = Field(default=True, description="true or false")
+    faults: str = Field(default="", description='JSON such as [{"action": "lose_update", "count": 1}], or a file of it')
+    chaos_seed: int | None = Field(default=None, ge=0, le=2**31, description="a whole number")
+    chaos_intensity: float = Field(default=0.5, ge=0, le=1, description="a number from 0 to 1")
     tls_certificate: Path | None = Field(default=None, description="a PEM file")
     tls_key: Path | None = Field(default=None, description="a PEM file")
     tls_folder: Path | None = Field(default=None, description="a folder that can be written")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from services.venue.board import Board
+from services.venue.mischief import Mischief
 from services.venue.offer import spot_offer
 from services.venue.public_socket import PublicHub
 from undertow.markets.spot import SPOT_DEPTH, DerivedSpot, spot_instrument, spot_label
@@ -21,6 +22,7 @@ class SpotFloor:
         linear: the perpetuals' board.
         instruments: their items of instruments-info.
         seed: of what is invented.
+        mischief: what goes wrong.
 
     Attributes:
         label: what these markets are.
@@ -29,11 +31,11 @@ class SpotFloor:
         instruments: items of instruments-info.
     """
 
-    def __init__(self, linear: Board, instruments: Sequence[Mapping[str, Any]], seed: int) -> None:
+    def __init__(self, linear: Board, instruments: Sequence[Mapping[str, Any]], seed: int, mischief: Mischief) -> None:
         self.label = spot_label(seed)
         self.instruments = [spot_instrument(item) for item in instruments]
         self.board = Board(linear.symbols, SPOT_DEPTH)
-        self.hub = PublicHub(self.board, spot_offer(SPOT_DEPTH))
+        self.hub = PublicHub(self.board, spot_offer(SPOT_DEPTH), mischief)
         self._linear = linear
         self._markets = {item["symbol"]: DerivedSpot(item, seed) for item in self.instruments}
 

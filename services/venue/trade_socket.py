@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 from uuid import uuid4
 
 from services.venue.answers import Refusal
 from services.venue.clock import VenueClock
-from services.venue.desk import Desk
-from services.venue.gate import authenticate_socket, check_time, require_write
-from services.venue.keys import ApiKey, KeyRing
+from services.venue.desk import Desk, Reply
+from services.venue.faults.catalogue import TRADE
+from services.venue.faults.verdicts import Performed, RequestFault, Silence
+from services.venue.gate import authenticate_socket, check_time, require_write, window_left_ms
+from services.venue.keys import KeyRing
 from services.venue.limits import AddressLimit, Grant
+from services.venue.mischief import Mischief, refusal_of
 from services.venue.private_socket import IDLE_SECONDS
 from services.venue.refusals import (
     ALREADY_AUTHENTICATED,
@@ -42,9 +46,13 @@ class TradeHub:
         ring: all keys.
         clock: market time.
         addresses: the limit per address; None switches it off.
+        mischief: what goes wrong.
     """
 
-    def __init__(self, desk: Desk, ring: KeyRing, clock: VenueClock, addresses: AddressLimit | None) -> None:
+    def __init__(
+        self, desk: Desk, ring: KeyRing, clock: VenueClock, addresses: AddressLimit | None, mischief: Mischief
+    ) -> None:
+        self.mischief = mischief
         self.addresses = addresses
         self.desk = desk
         self.ring = ring
@@ -61,11 +69,13 @@ class TradeHub:
 class TradeSession(Session):
     """One client of the trade socket."""
 
+    where: ClassVar[str] = TRADE
+
     def __init__(self, hub: TradeHub, address: str) -> None:
-        super().__init__(IDLE_SECONDS)
+        super().__init__(IDLE_SECONDS, hub.mischief)
         self._hub = hub
         self._address = address
-        self._key: ApiKey | None = None
+        self._joined_ns = hub.clock.now_ns()
         self._request_ids: dict[str, None] = {}
 
     def hear(self, message: dict[str, Any]) -> None:
@@ -88,34 +98,69 @@ class TradeSession(Session):
         self._hub.sessions.pop(self, None)
 
     def _authenticate(self, message: dict[str, Any]) -> None:
+        args = message.get("args")
         try:
-            if self._key is not None:
+            if self.key is not None:
                 raise Refusal(ALREADY_AUTHENTICATED, "already authenticated")  # noqa: TRY301 - one way to say no
-            now_ms = self._hub.clock.now_ms()
-            self._key = authenticate_socket(self._hub.ring, message.get("args"), now_ms, self._address)
+            if not self._hub.mischief.admits(TRADE, args):
+                return
+            now_ms = self._hub.clock.stated_ms()
+            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, code=refusal.code, text=refusal.message)
         else:
             self._reply(message)
 
     def _order(self, message: dict[str, Any], operation: str) -> None:
-        grant: Grant | None = None
-        data: dict[str, Any] = {}
-        extra: dict[str, Any] = {}
-        code, text = 0, "OK"
+        key = self.key.key if self.key else ""
+        fault = self._hub.mischief.on_request(TRADE, operation, key, joined_ns=self._joined_ns)
         try:
-            body = self._checked(message, operation)
-            reply = self._hub.desk.perform(self._key, PATHS[operation], body)
-        except RateRefusal as refusal:
-            code, text, grant = refusal.code, refusal.message, refusal.grant
+            work = self._admitted(message, operation) if fault is None else self._spoilt(fault, message, operation)
+            if work is not None:
+                self._tell(message, work())
         except Refusal as refusal:
-            code, text = refusal.code, refusal.message
+            self._tell(message, refusal)
+
+    def _admitted(self, message: dict[str, Any], operation: str) -> Callable[[], Reply]:
+        body = self._checked(message, operation)
+        return lambda: self._hub.desk.perform(self.key, PATHS[operation], body)
+
+    def _spoilt(self, fault: RequestFault, message: dict[str, Any], operation: str) -> Callable[[], Reply] | None:
+        """Let a request meet its fault; give what is left to do and to tell."""
+        mischief = self._hub.mischief
+        if fault.performed is not Performed.NEVER:
+            work = self._admitted(message, operation)
+            if fault.performed is Performed.LATE:
+                mischief.put_off(min(fault.late_ns, self._left_ns(message)), work)
+            elif fault.answer is not None:
+                mischief.hide(work)
+            else:
+                answer = work()
+                mischief.put_off(fault.wait_ns, lambda: self._tell(message, answer))
+        if fault.answer is None:
+            return None
+        if isinstance(fault.answer, Silence):
+            if fault.answer.hangs_up:
+                self.cut()
+            return None
+        raise refusal_of(fault.answer)
+
+    def _tell(self, message: dict[str, Any], outcome: Reply | Refusal) -> None:
+        grant: Grant | None = None
+        if isinstance(outcome, Refusal):
+            code, text, data, extra = outcome.code, outcome.message, {}, {}
+            if isinstance(outcome, RateRefusal):
+                grant = outcome.grant
         else:
-            answer, grant = reply.answer, reply.grant
+            answer, grant = outcome.answer, outcome.grant
             code, text, data, extra = answer.ret_code, answer.ret_msg, answer.result, answer.ret_ext
-        now_ms = self._hub.clock.now_ms()
+        now_ms = self._hub.clock.stated_ms()
         header = {**(grant.headers(now_ms) if grant else {}), "Traceid": uuid4().hex, "Timenow": str(now_ms)}
         self._reply(message, code=code, text=text, more={"data": data, "retExtInfo": extra, "header": header})
+
+    def _left_ns(self, message: dict[str, Any]) -> int:
+        stamp, window = _stamps(message)
+        return window_left_ms(stamp, window, self._hub.clock.stated_ms()) * 1_000_000
 
     def _checked(self, message: dict[str, Any], operation: str) -> object:
         limit = self._hub.addresses
@@ -123,13 +168,10 @@ class TradeSession(Session):
             raise Refusal(TOO_MANY_FROM_ADDRESS, "Exceed IP Rate Limit.")
         if operation not in PATHS:
             raise Refusal(UNKNOWN_OPERATION, f"op {operation!r} is not known")
-        require_write(self._key)
+        require_write(self.key)
         self._remember(message.get("reqId"))
-        header = message.get("header")
-        if not isinstance(header, dict):
-            raise bad_parameter("params error: header is missing")
-        stamp = str(header.get("X-BAPI-TIMESTAMP", ""))
-        check_time(stamp, str(header.get("X-BAPI-RECV-WINDOW", "")), self._hub.clock.now_ms())
+        stamp, window = _stamps(message)
+        check_time(stamp, window, self._hub.clock.stated_ms())
         match message.get("args"):
             case [body]:
                 return body
@@ -153,3 +195,10 @@ class TradeSession(Session):
         echo = {"reqId": message["reqId"]} if "reqId" in message else {}
         head = {**echo, "retCode": code, "retMsg": text, "op": str(message.get("op", ""))}
         self.say({**head, **(more or {}), "connId": self.conn_id})
+
+
+def _stamps(message: dict[str, Any]) -> tuple[str, str]:
+    header = message.get("header")
+    if not isinstance(header, dict):
+        raise bad_parameter("params error: header is missing")
+    return str(header.get("X-BAPI-TIMESTAMP", "")), str(header.get("X-BAPI-RECV-WINDOW", ""))

@@ -123,6 +123,11 @@ SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wa
 # guardian
 GUARDIAN_ORDERS: Final = Counter("undertow_guardian_orders_total", "Closing orders the guardian has sent.")
 
+# venue
+VENUE_FAULTS: Final = Counter(
+    "undertow_venue_faults_total", "Times the paper venue misbehaved on demand.", labels=("action",)
+)
+
 
 def declared() -> tuple[Metric, ...]:
     """Give every metric declared here, in the order of declaration."""

@@ -10,6 +10,7 @@ from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.public_socket import PublicHub, PublicSession
 from services.venue.spot_floor import SpotFloor
+from tests.services.venue.faultless import faultless
 from tests.services.venue.little_market import MS, ORIGIN_NS
 from undertow.markets.instruments import instruments_for, risk_tiers_for
 
@@ -29,9 +30,9 @@ class Shown:
     ) -> None:
         instruments = instruments_for(symbols)
         self.board = Board(symbols, depth)
-        self.spot = SpotFloor(self.board, instruments, seed=7)
+        self.spot = SpotFloor(self.board, instruments, 7, faultless())
         self.pages = MarketPages(self.board, instruments, risk_tiers_for(symbols), self.spot)
-        self.hub = PublicHub(self.board, linear_offer(instruments, depth, kline_intervals))
+        self.hub = PublicHub(self.board, linear_offer(instruments, depth, kline_intervals), faultless())
         self.show(*frames)
 
     def show(self, *frames: dict[str, Any]) -> None:

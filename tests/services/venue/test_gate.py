@@ -85,7 +85,9 @@ def test_a_socket_login_signs_get_realtime_and_its_expiry():
     ("args", "code"),
     [
         (["KEY", NOW, sign("secret", f"GET/realtime{NOW}")], 10001),
-        (["KEY", str(NOW + 1), "00"], 10001),
+        (["KEY", str(NOW + 1), "00"], 10004),
+        (["KEY", "soon", "00"], 10001),
+        (["KEY", None, "00"], 10001),
         (["KEY", True, "00"], 10001),
         (["KEY", NOW + 1], 10001),
         (["WHO", NOW + 1, "00"], 10003),

@@ -9,14 +9,17 @@ from aiohttp import web
 
 from services.venue import session as session_module
 from services.venue.session import Session
+from tests.services.venue.faultless import faultless
 from tests.support import eventually
 
 
 class Echo(Session):
     """Says back what it hears."""
 
+    where = "public"
+
     def __init__(self, idle_seconds: float | None = None) -> None:
-        super().__init__(idle_seconds)
+        super().__init__(idle_seconds, faultless())
         self.has_left = False
 
     def hear(self, message):

@@ -1,0 +1,184 @@
+"""From JSON to faults: everything is checked before anything is applied, and what is wrong is said with field, rule and remedy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from services.venue.faults.catalogue import ACTIONS, FRAME_KINDS, SOCKETS, Action, Seam
+from services.venue.faults.kinds import REQUIRED, BadFaultError, Choice, Fraction, Kind, Text, Whole, alternatives
+
+MOST_AT_ONCE: Final = 10_000
+_LATEST_MS: Final = 7 * 86_400_000
+_ACTION: Final = "action"
+_FROM: Final[Mapping[str, Kind]] = {"from_ms": Whole(0, _LATEST_MS, default=0), "seed": Whole(0, 2**53, default=None)}
+_FOR: Final[Mapping[str, Kind]] = {"for_ms": Whole(1, _LATEST_MS, default=None)}
+_CHANCE: Final[Mapping[str, Kind]] = {
+    **_FROM,
+    **_FOR,
+    "probability": Fraction(default=1.0),
+    "count": Whole(1, 2**53, default=None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What this venue has, so that a fault that could never strike is refused.
+
+    Attributes:
+        endpoints: by place: paths without `/v5/` for rest, operations for the sockets.
+        topics: by place: first words of the topics there.
+        has_key: whether there is such an API key.
+        has_uid: whether there is such an account.
+    """
+
+    endpoints: Mapping[str, Collection[str]]
+    topics: Mapping[str, Collection[str]]
+    has_key: Callable[[str], bool]
+    has_uid: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A fault as it was asked for; None matches everything.
+
+    Attributes:
+        endpoint: pattern of a path without `/v5/` or of a socket's operation.
+        topic: pattern of a topic, or of the operation that a reply answers.
+        kind: of a frame.
+        probability: of a hit, drawn anew for each candidate.
+        count: of hits, after which it is over.
+        from_ms: market ms after it was added.
+        for_ms: how long it lasts.
+        seed: of its draws; None means the venue's own.
+        values: the action's own.
+    """
+
+    action: str
+    where: str | None = None
+    endpoint: str | None = None
+    topic: str | None = None
+    kind: str | None = None
+    key: str | None = None
+    uid: str | None = None
+    probability: float = 1.0
+    count: int | None = None
+    from_ms: int = 0
+    for_ms: int | None = None
+    seed: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        """Give it as it is asked for, without what was left open."""
+        own = {name: list(value) if isinstance(value, tuple) else value for name, value in self.values.items()}
+        common = {name: getattr(self, name) for name in _COMMON}
+        return {name: value for name, value in {**common, **own}.items() if value is not None}
+
+
+_COMMON: Final = tuple(name for name in Spec.__dataclass_fields__ if name != "values")
+
+
+def read_specs(sent: Any, vocabulary: Vocabulary) -> list[Spec]:
+    """Read one fault or a list of them.
+
+    Raises:
+        BadFaultError: the first thing that is wrong.
+    """
+    several = isinstance(sent, list)
+    items = sent if isinstance(sent, list) else [sent]
+    if not 1 <= len(items) <= MOST_AT_ONCE:
+        raise BadFaultError("faults", f"{len(items)} were given", f"give one fault, or a list of 1 to {MOST_AT_ONCE}")
+    return [_spec(f"faults[{number}]" if several else "fault", item, vocabulary) for number, item in enumerate(items)]
+
+
+def _spec(name: str, item: Any, vocabulary: Vocabulary) -> Spec:
+    if not isinstance(item, dict):
+        raise BadFaultError(name, "is not a JSON object", 'give one such as {"action": "drop", "topic": "order"}')
+    word = item.get(_ACTION)
+    action = ACTIONS.get(word) if isinstance(word, str) else None
+    if action is None:
+        rule = f"{word!r} is not an action" if _ACTION in item else "is missing"
+        raise BadFaultError(f"{name}.{_ACTION}", rule, f"give one of {alternatives(tuple(ACTIONS))}")
+    fields = {**_shared(str(word), action, vocabulary), **action.values}
+    for given in item:
+        if given not in fields and given != _ACTION:
+            raise BadFaultError(
+                f"{name}.{given}",
+                f"is not a field of {word}",
+                f"leave it out or use one of {alternatives(tuple(fields))}",
+            )
+    read: dict[str, Any] = {}
+    for field_name, kind in fields.items():
+        if item.get(field_name) is not None:
+            read[field_name] = kind.read(f"{name}.{field_name}", item[field_name])
+        elif kind.default is REQUIRED:
+            raise BadFaultError(f"{name}.{field_name}", "is missing", f"give {kind.words}")
+        else:
+            read[field_name] = kind.default
+    own = {field_name: read.pop(field_name) for field_name in action.values}
+    spec = Spec(action=str(word), **read, values=own)
+    _check_reach(name, spec, action, vocabulary)
+    return spec
+
+
+def _shared(word: str, action: Action, vocabulary: Vocabulary) -> dict[str, Kind]:
+    who = {
+        "key": Text(knows=vocabulary.has_key, what="an API key of this venue"),
+        "uid": Text(knows=vocabulary.has_uid, what="an account (uid) of this venue"),
+    }
+    where = {"where": Choice(tuple(action.places), default=None)}
+    match action.seam:
+        case Seam.REQUEST:
+            return {**where, "endpoint": Text(what="an endpoint or a pattern with *"), **who, **_CHANCE}
+        case Seam.FRAME:
+            kind = Choice(FRAME_KINDS, default=None)
+            return {**where, "topic": Text(what="a topic or a pattern with *"), "kind": kind, **who, **_CHANCE}
+        case Seam.BROADCAST:
+            return {**where, "topic": Text(what="a topic or a pattern with *"), **_CHANCE}
+        case Seam.TIME:
+            return _timed(word, where, who)
+
+
+def _timed(word: str, where: Mapping[str, Kind], who: Mapping[str, Kind]) -> dict[str, Kind]:
+    match word:
+        case "close_sockets":
+            return {**where, **who, **_FROM}
+        case "restart_books":
+            return {"topic": Text(what="a topic or a pattern with *"), **_FROM}
+        case "maintenance":
+            return {**_FROM, "for_ms": Whole(1, _LATEST_MS)}
+        case "clock_skew":
+            return {**_FROM, **_FOR}
+        case _:
+            return dict(_FROM)
+
+
+def _check_reach(name: str, spec: Spec, action: Action, vocabulary: Vocabulary) -> None:
+    """Refuse a pattern that matches nothing that this venue has."""
+    places = [place for place in action.places if spec.where in {None, place}]
+    if spec.endpoint is not None:
+        reached = {
+            endpoint
+            for place in places
+            for endpoint in vocabulary.endpoints[place]
+            if any(fnmatchcase(endpoint, pattern) for pattern in action.places[place])
+        }
+        if not any(fnmatchcase(endpoint, spec.endpoint) for endpoint in reached):
+            raise BadFaultError(
+                f"{name}.endpoint",
+                f"{spec.endpoint!r} is nothing that {spec.action} can strike",
+                f"give one of {alternatives(sorted(reached))}, or a pattern with * that matches some",
+            )
+    if spec.topic is not None:
+        words = {word for place in places or [SOCKETS[-1]] for word in vocabulary.topics[place]}
+        if action.seam is not Seam.FRAME:
+            words = {"orderbook"}
+        first = spec.topic.partition(".")[0]
+        if not any(fnmatchcase(word, first) or fnmatchcase(f"{word}.", spec.topic) for word in words):
+            raise BadFaultError(
+                f"{name}.topic",
+                f"{spec.topic!r} begins with no topic that {spec.action} can strike",
+                f"begin with one of {alternatives(sorted(words))}, or with *",
+            )
