@@ -31,6 +31,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from bench import tapes
 
 FRAMES_PER_S = 5_000
+RATE = 2.5  # market seconds per wall second: the generator knows four symbols and whole milliseconds
 SUBSCRIBERS = 3
 ACCOUNTS = 20
 ORDERS_PER_S = 10  # of each account
@@ -185,6 +186,7 @@ async def venue(home: Path, tape: Path) -> AsyncIterator[tuple[int, asyncio.subp
         "UNDERTOW_HTTP__HOST": "127.0.0.1",
         "UNDERTOW_HTTP__PORT": "0",
         "UNDERTOW_PAPER__TAPE": str(tape),
+        "UNDERTOW_PAPER__RATE": str(RATE),
         "UNDERTOW_PAPER__START": "on_command",
         "UNDERTOW_PAPER__ACCOUNTS": json.dumps(accounts),
         "UNDERTOW_PAPER__RATE_LIMITS": '{"order/create": 20, "order/cancel-batch": 40}',
@@ -235,7 +237,7 @@ async def measure(seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = Path(folder)
         tape = home / "load.rawlines"
-        frames = tapes.background(seconds + LEAD_S + 2, FRAMES_PER_S / len(tapes.SYMBOLS) * 0.93)
+        frames = tapes.background((seconds + LEAD_S + 2) * RATE, FRAMES_PER_S / len(tapes.SYMBOLS) / RATE)
         tapes.write(tape, frames, ())
         count = len(frames)
         del frames
