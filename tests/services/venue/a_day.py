@@ -1,7 +1,7 @@
 """A trading day on the whole venue, in process, in which every shape occurs; what the venue said, by the name of its example.
 
 Two markets at ten times the pace: in the first a resting buy is filled by the tape and funding is due every two and a half seconds; in the
-second the mark price falls by a fifth again and again, until the account is liquidated.
+second, in hedge mode, the mark price falls by a fifth again and again, until the account is liquidated.
 """
 
 from __future__ import annotations
@@ -116,6 +116,11 @@ class Trader:
         """Read a public page."""
         self.file(name or f"GET /v5/{path}", await self.client.page(f"/v5/{path}?{query}"))
 
+    async def control(self, path: str, body: dict[str, Any]) -> None:
+        """Use the control API."""
+        async with self.client.session.post(f"/control/{path}", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+
     def file(self, name: str, message: dict[str, Any]) -> None:
         """Keep a message without what is HTTP's."""
         self.heard[name].append({key: value for key, value in message.items() if key not in ("headers", "status")})
@@ -161,30 +166,66 @@ async def trading(trader: Trader) -> None:
         for path in ("order/realtime", "order/history", "execution/list"):
             await trader.get(path, f"{LINEAR}&limit=50")
         await trader.get("account/transaction-log", "accountType=UNIFIED&limit=50")
+        await trader.get("position/closed-pnl", LINEAR)
+        await isolated_margin(trader)
         for name in ("kline", "priceLimit", "allLiquidation", "orderbook delta", "tickers delta"):
             await trader.until(f"topic {name}")
         for name in ("tickers", "publicTrade"):
             await trader.until(f"spot topic {name}")
 
 
+async def isolated_margin(trader: Trader) -> None:
+    """Add margin to the position alone, then lose a part of it to deleveraging."""
+    await trader.post("account/set-margin-mode", {"setMarginMode": "ISOLATED_MARGIN"})
+    await trader.post("position/set-auto-add-margin", {**SYMBOL, "autoAddMargin": 1, "positionIdx": 0})
+    await trader.post("position/add-margin", {**SYMBOL, "margin": "10", "positionIdx": 0})
+    await trader.get("position/list", LINEAR)
+    await trader.get("account/wallet-balance", "accountType=UNIFIED")
+    await trader.control("adl", {"key": trader.client.key, "symbol": "BTCUSDT", "qty": "0.001"})
+    await trader.until("private execution", execType="AdlTrade")
+
+
+async def hedge(trader: Trader) -> None:
+    """Hold both sides."""
+    await eventually(lambda: trader.client.has_sent(2))
+    await trader.post("position/switch-mode", {"category": "linear", "coin": "USDT", "mode": 3})
+    for index, side in ((1, "Buy"), (2, "Sell")):
+        taking = order(side=side, positionIdx=index, orderType="Market", qty="0.010", timeInForce="IOC")
+        await trader.post("order/create", taking)
+        await trader.until("private position", positionIdx=index, size="0.01")
+    await trader.get("position/list", LINEAR)
+
+
+async def maintenance(trader: Trader) -> None:
+    """Be told of it on the socket and on the page."""
+    async with trader.client.socket("/v5/public/misc/status", auth=False) as wire:
+        await wire.ask({"op": "subscribe", "args": ["system.status"]})
+        await trader.control("faults", {"action": "maintenance", "from_ms": 60_000, "for_ms": 1_000})
+        trader.file("topic system.status", await wire.hear())
+    await trader.page("system/status")
+
+
 async def liquidation(trader: Trader) -> None:
     """Hold more than the account can bear when the mark falls."""
-    bet = order(orderType="Market", qty="1.000", timeInForce="IOC")
+    bet = order(orderType="Market", qty="1.000", timeInForce="IOC", positionIdx=1)
 
     async def is_liquidated() -> bool:
         await trader.client.post("/v5/order/create", bet, window=WINDOW)  # nothing to buy with, or too late, is as good
         return trader.has("private execution", execType="BustTrade")
 
     async with ears(trader, public=False):
+        await hedge(trader)
         await eventually(is_liquidated)
         for path in ("order/history", "execution/list", "position/list"):
             await trader.get(path, LINEAR)
+    await maintenance(trader)
 
 
 async def public_pages(trader: Trader) -> None:
     """Read every public page."""
     for name, query in {
         "time": "",
+        "insurance": "",
         "instruments-info": "category=linear",
         "orderbook": LINEAR,
         "tickers": LINEAR,
@@ -203,7 +244,7 @@ async def public_pages(trader: Trader) -> None:
     for name in ("instruments-info", "orderbook", "tickers", "kline", "recent-trade"):
         await trader.page(f"market/{name}", "category=spot&symbol=BTCUSDT&interval=1", f"spot GET /v5/market/{name}")
     await trader.page("system/status")
-    for path, query in (("kline", f"{LINEAR}&interval=2"), ("insurance", ""), ("nothing", "")):
+    for path, query in (("kline", f"{LINEAR}&interval=2"), ("adlAlert", ""), ("nothing", "")):
         await trader.page(f"market/{path}", query, "refusal")
 
 
@@ -222,6 +263,7 @@ async def account(trader: Trader) -> None:
     await trader.get("account/fee-rate", LINEAR)
     await trader.get("account/info")
     await trader.get("user/query-api")
+    await trader.get("asset/coin/query-info")
 
 
 async def orders(trader: Trader) -> None:

@@ -296,7 +296,7 @@ async def test_whoever_joins_in_the_middle_starts_with_snapshots_before_the_ackn
     [
         ("orderbook.500.BTCUSDT", "depth 500 was removed on 11 September 2025; there are allLiquidation, kline.1,"),
         ("orderbook.rpi.BTCUSDT", "does not tell which sizes are RPI"),
-        ("insurance.USDT", "keeps no insurance pool"),
+        ("insurance.USDT", "one fund for all contracts"),
         ("publicTrade.NOPEUSDT", "this market has BTCUSDT"),
         ("nonsense", "handler not found"),
         ("kline.2.BTCUSDT", "handler not found"),
