@@ -1,4 +1,4 @@
-"""Requests about an account: margin mode, price limits, money for tests."""
+"""Requests about an account: price limits, money for tests."""
 
 from __future__ import annotations
 
@@ -26,17 +26,9 @@ class AccountHandlers:
     def routes(self) -> dict[str, Handler]:
         """Give what answers which path."""
         return {
-            "/v5/account/set-margin-mode": self._set_margin_mode,
             "/v5/account/set-limit-px-action": self._set_limit_price_action,
             "/v5/account/demo-apply-money": self._apply_money,
         }
-
-    def _set_margin_mode(self, _account: Account, body: Item, _now_ns: int) -> Answer:
-        mode = requests.text(body, "setMarginMode")
-        if mode == "REGULAR_MARGIN":
-            raise Refusal(code.MARGIN_MODE_UNCHANGED, "Cross/isolated margin mode is not modified")
-        reason = {"reasonCode": str(code.MARGIN_MODE_REFUSED), "reasonMsg": f"{mode} is not offered here"}
-        raise Refusal(code.MARGIN_MODE_REFUSED, "Set margin mode failed", {"reasons": [reason]})
 
     def _set_limit_price_action(self, account: Account, body: Item, _now_ns: int) -> Answer:
         requests.check_category(body)
@@ -53,7 +45,7 @@ class AccountHandlers:
             if amount is None or not 0 < amount <= _GIFT_LIMITS.get(item.get("coin", ""), Decimal(0)):
                 raise Refusal(code.PARAMETER, "params error: only USDT, up to 100000 per request")
             total += int(to_units(amount))
-        if adjust and total > account.available:
+        if adjust and total > (account.removable_of(account.coin) or 0):
             raise Refusal(code.PARAMETER, "params error: more than the available balance")
         self._books.transfer(account, -total if adjust else total, now_ns // _MS)
         self._books.publish_wallet(account)

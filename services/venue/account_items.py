@@ -1,4 +1,8 @@
-"""How an account's balance and positions are spelt; account totals count one USDT as one USD (our inference)."""
+"""How an account's balance and positions are spelt.
+
+What the protocol page does not say (our inference): account totals count one USDT as one USD; the fee coin counts at its price in the
+totals of equity and wallet, and is no collateral.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from services.venue.accounts import Account
+from services.venue.adl import lights
 from services.venue.answers import Item
 from services.venue.holdings import Holding
 from services.venue.margin import liquidation_price
@@ -16,21 +21,34 @@ from undertow.matching.scale import from_units
 _BREAK_EVEN_RATE: Final = Decimal("0.00055")
 _RATE_STEP: Final = Decimal("0.0001")
 _PRICE_STEP: Final = Decimal("0.00000001")
+_CROSS_ONLY: Final = (
+    "accountIMRate",
+    "accountMMRate",
+    "totalMarginBalance",
+    "totalAvailableBalance",
+    "totalInitialMargin",
+    "totalMaintenanceMargin",
+    "accountIMRateByMp",
+    "accountMMRateByMp",
+    "totalInitialMarginByMp",
+    "totalMaintenanceMarginByMp",
+)
 
 
 def wallet_item(account: Account) -> Item:
-    """Give it as account/wallet-balance and the wallet topic show it."""
+    """Give it as account/wallet-balance and the wallet topic show it; in isolated mode what only cross margin has is empty."""
     unrealised, balance = account.unrealised, account.balance
     positions, orders, maintenance = account.position_margin, account.order_margin(), account.maintenance
     initial = positions + orders
-    cumulative = sum(h.result for h in account.holdings.values())
+    purse = account.purse
+    worth = purse.worth if purse else 0
     rates = (_rate(initial, balance), _rate(maintenance, balance))
-    return {
+    item = {
         "accountType": "UNIFIED",
         "accountIMRate": rates[0],
         "accountMMRate": rates[1],
-        "totalEquity": money(balance),
-        "totalWalletBalance": money(account.wallet),
+        "totalEquity": money(balance + worth),
+        "totalWalletBalance": money(account.wallet + worth),
         "totalMarginBalance": money(balance),
         "totalAvailableBalance": money(max(0, balance - initial)),
         "totalPerpUPL": money(unrealised),
@@ -41,30 +59,46 @@ def wallet_item(account: Account) -> Item:
         "totalInitialMarginByMp": money(initial),
         "totalMaintenanceMarginByMp": money(maintenance),
         "accountLTV": "0",
-        "coin": [
-            {
-                "coin": account.coin,
-                "equity": money(balance),
-                "usdValue": money(balance),
-                "walletBalance": money(account.wallet),
-                "locked": "0",
-                "spotHedgingQty": "0",
-                "borrowAmount": "0",
-                "accruedInterest": "0",
-                "totalOrderIM": money(orders),
-                "totalPositionIM": money(positions),
-                "totalPositionMM": money(maintenance),
-                "unrealisedPnl": money(unrealised),
-                "cumRealisedPnl": money(cumulative),
-                "bonus": "0",
-                "marginCollateral": True,
-                "collateralSwitch": True,
-                "colRes": "0",
-                "spotBorrow": "0",
-                "availableToWithdraw": "",
-                "availableToBorrow": "",
-            }
-        ],
+        "coin": [_settle_coin(account, orders), *([_coin(purse.coin, purse.units, worth)] if purse else [])],
+    }
+    return item | dict.fromkeys(_CROSS_ONLY, "") if account.isolated else item
+
+
+def _settle_coin(account: Account, orders: int) -> Item:
+    return _coin(account.coin, account.wallet, account.balance) | {
+        "equity": money(account.balance),
+        "totalOrderIM": money(orders),
+        "totalPositionIM": money(account.position_margin),
+        "totalPositionMM": money(account.maintenance),
+        "unrealisedPnl": money(account.unrealised),
+        "cumRealisedPnl": money(sum(h.result for h in account.holdings.values())),
+        "marginCollateral": True,
+        "collateralSwitch": True,
+    }
+
+
+def _coin(coin: str, wallet: int, worth: int) -> Item:
+    return {
+        "coin": coin,
+        "equity": money(wallet),
+        "usdValue": money(worth),
+        "walletBalance": money(wallet),
+        "locked": "0",
+        "spotHedgingQty": "0",
+        "borrowAmount": "0",
+        "accruedInterest": "0",
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "marginCollateral": False,
+        "collateralSwitch": False,
+        "colRes": "0",
+        "spotBorrow": "0",
+        "availableToWithdraw": "",
+        "availableToBorrow": "",
     }
 
 
@@ -83,7 +117,7 @@ def stream_position(account: Account, holding: Holding) -> Item:
 def _position(account: Account, holding: Holding, nothing: str) -> Item:
     market, lots, scale = holding.market, holding.lots, holding.market.scale
     row = int(kernel.tier_of(holding.value, market.tiers))
-    initial, maintenance = holding.initial(account.taker_rate), holding.maintenance(account.taker_rate)
+    initial, maintenance = account.margin_of(holding), account.maintenance_of(holding)
     liquidation = liquidation_price(account, holding)
     session = holding.result - holding.session_base
     return {
@@ -95,7 +129,7 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "size": plain(scale.qty(abs(lots))),
         "entryPrice": average(abs(holding.cost), abs(lots), scale) or "0",
         "positionValue": money(abs(holding.cost)),
-        "autoAddMargin": 0,
+        "autoAddMargin": int(holding.adds_margin),
         "positionStatus": "Normal",
         "leverage": plain(Decimal(holding.leverage) / 100),
         "breakEvenPrice": _break_even(holding, session, from_units(account.taker_rate)),
@@ -112,7 +146,7 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "unrealisedPnl": money(holding.unrealised),
         "curRealisedPnl": money(session),
         "cumRealisedPnl": money(holding.result),
-        "adlRankIndicator": 2 if lots else 0,
+        "adlRankIndicator": lights(account, holding),
         "createdTime": str(holding.created_ms),
         "updatedTime": str(holding.updated_ms),
         "openTime": holding.opened_ms,
@@ -122,7 +156,7 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "leverageSysUpdatedTime": "",
         "tpslMode": "Full",
         "bustPrice": "",
-        "positionBalance": "0",
+        "positionBalance": money(initial) if account.isolated else "0",
         "tradeMode": 0,
     }
 

@@ -1,12 +1,15 @@
-"""An account: wallet, holdings, orders, executions and the transaction log, with cross margin over all its positions.
+"""An account: wallet, holdings, orders, executions and the transaction log; one margin over all positions (cross), or one each (isolated).
 
 Where the protocol page does not say (our inference): open orders hold value / leverage plus the taker fee of opening and closing, only for
-the part that would increase the position, reduce-only and untriggered orders hold nothing.
+the part that would increase the position, reduce-only and untriggered orders hold nothing. In isolated mode losses, fees and funding are
+paid from the wallet; what the wallet then lacks of the positions' margins is drawn from the margin of the position that paid, and from
+the others, the largest margin first, when that is not enough.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from services.venue.answers import AccountSpec, Item
@@ -14,10 +17,30 @@ from services.venue.holdings import HEDGE_INDEXES, ONE_WAY, Holding
 from services.venue.market import Market
 from services.venue.orders import UNTRIGGERED, Order
 from undertow.matching import money as kernel
+from undertow.matching.ladder import BUY
 from undertow.matching.scale import to_units
 
 HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
+
+
+@dataclass(slots=True)
+class Purse:
+    """The fee coin's wallet; money and price in units of 1e-8.
+
+    Attributes:
+        fees: paid out of it so far.
+    """
+
+    coin: str
+    price: int
+    units: int = 0
+    fees: int = 0
+
+    @property
+    def worth(self) -> int:
+        """In quote coin."""
+        return int(kernel.share_even(self.units, self.price))
 
 
 class Account:
@@ -28,8 +51,11 @@ class Account:
         self.coin = "USDT"
         self.maker_rate, self.taker_rate = to_units(spec.maker_rate), to_units(spec.taker_rate)
         self.wallet = 0
+        self.moved: set[str] = set()  # coins, since the last wallet message
+        self.purse = Purse(spec.fee_coin.coin, to_units(spec.fee_coin.price)) if spec.fee_coin else None
         self.holdings: dict[tuple[str, int], Holding] = {}
         self.hedged: set[str] = set()
+        self.isolated = False
         self.orders: dict[str, Order] = {}
         self.links: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
@@ -102,12 +128,12 @@ class Account:
     @property
     def maintenance(self) -> int:
         """Over all positions."""
-        return sum(h.maintenance(self.taker_rate) for h in self.holdings.values())
+        return sum(self.maintenance_of(h) for h in self.holdings.values())
 
     @property
     def position_margin(self) -> int:
-        """Initial margin of the positions."""
-        return sum(h.initial(self.taker_rate) for h in self.holdings.values())
+        """Margin of the positions."""
+        return sum(self.margin_of(h) for h in self.holdings.values())
 
     def order_margin(self, extra: Order | None = None, price_tick: int = 0) -> int:
         """Initial margin of the open orders, and of one more at a price."""
@@ -128,10 +154,81 @@ class Account:
             grows = max(0, lots - max(0, held))
             exposed = value * grows // lots if lots else 0
             if exposed:
-                total += int(kernel.initial(exposed, holding.leverage, 2 * self.taker_rate))
+                total += self._order_margin(exposed if side == BUY else -exposed, holding.leverage)
         return total
+
+    def _order_margin(self, value: int, leverage: int) -> int:
+        if not self.isolated:
+            return int(kernel.initial(abs(value), leverage, 2 * self.taker_rate))
+        opening_fee = int(kernel.share_up(abs(value), self.taker_rate))
+        return int(kernel.isolated_initial(value, leverage, self.taker_rate)) + opening_fee
+
+    @property
+    def funds(self) -> int:
+        """What margins are taken from: profit that is not realised counts in cross mode only."""
+        return self.wallet if self.isolated else self.balance
 
     @property
     def available(self) -> int:
         """What new risk may use."""
-        return self.balance - self.position_margin - self.order_margin()
+        return self.funds - self.position_margin - self.order_margin()
+
+    def removable_of(self, coin: str) -> int | None:
+        """Give what may leave of a coin, no profit that is not realised; None for a coin that the account does not have."""
+        if self.purse is not None and coin == self.purse.coin:
+            return self.purse.units
+        return min(self.wallet, self.available) if coin == self.coin else None
+
+    def charge(self, fee: int) -> tuple[str, int]:
+        """Choose the coin of a fee and take it if it is the purse's; give coin and amount."""
+        if self.purse is not None:
+            amount = int(kernel.in_coin(fee, self.purse.price))
+            if amount <= self.purse.units:
+                self.purse.units -= amount
+                self.purse.fees += amount
+                self.moved.add(self.purse.coin)
+                return self.purse.coin, amount
+        return self.coin, fee
+
+    def margin_of(self, holding: Holding) -> int:
+        """Give the margin that a position holds."""
+        if not holding.lots:
+            return 0
+        if self.isolated:
+            return int(kernel.isolated_initial(holding.cost, holding.leverage, self.taker_rate)) + holding.extra
+        return int(kernel.initial(holding.value, holding.leverage, self.taker_rate))
+
+    def maintenance_of(self, holding: Holding) -> int:
+        """Give the maintenance margin of a position."""
+        if not holding.lots:
+            return 0
+        value, tiers, rate = holding.value, holding.market.tiers, self.taker_rate
+        if self.isolated:
+            return int(kernel.isolated_maintenance(value, tiers, holding.cost, holding.leverage, rate))
+        return int(kernel.maintenance(value, tiers, rate))
+
+    def stake_of(self, holding: Holding) -> int:
+        """Give what can be lost with a position: the margin balance, or its own margin and unrealised result."""
+        return self.margin_of(holding) + holding.unrealised if self.isolated else self.balance
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether every position has a mark price."""
+        return all(h.market.lot_value for h in self.holdings.values() if h.lots)
+
+    def is_doomed(self, holding: Holding) -> bool:
+        """Tell whether a position must be liquidated: maintenance has eaten what can be lost."""
+        if not holding.lots:
+            return False
+        return self.stake_of(holding) <= (self.maintenance_of(holding) if self.isolated else self.maintenance)
+
+    def settle_margins(self, payer: Holding) -> None:
+        """After money was taken: draw what the wallet lacks of the isolated margins from those margins, the payer's first."""
+        if not self.isolated:
+            return
+        others = sorted((h for h in self.holdings.values() if h is not payer), key=lambda h: -self.margin_of(h))
+        for holding in (payer, *others):
+            lacking = self.position_margin - self.wallet
+            if lacking <= 0:
+                return
+            holding.extra -= min(lacking, self.margin_of(holding))

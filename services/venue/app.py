@@ -22,6 +22,7 @@ from services.venue.maintenance import notice
 from services.venue.market_choice import Choice, choose_market
 from services.venue.misbehaviour import begin, vocabulary
 from services.venue.mischief import Mischief
+from services.venue.money_control import MoneyControl
 from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
@@ -90,7 +91,12 @@ class Venue:
         hubs: Hubs = {PUBLIC: (public, spot.hub), PRIVATE: (private,), TRADE: (trade,)}
         upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)
         pages = MarketPages(
-            board, instruments, tiers, spot, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]
+            board,
+            instruments,
+            tiers,
+            spot,
+            lambda now_ns: [notice(each) for each in faults.notices(now_ns)],
+            lambda: core.insurance_fund,
         )
         self.replay = Replay(
             source.label,
@@ -119,7 +125,9 @@ class Venue:
         control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts, faults)
         fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)
         begin(fault_control, paper)
-        self._application = front.application([*control.routes(), *fault_control.routes()], runtime.asgi)
+        money_control = MoneyControl(core, ring, self.clock, private.publish)
+        routes = [*control.routes(), *fault_control.routes(), *money_control.routes()]
+        self._application = front.application(routes, runtime.asgi)
         self._runtime = runtime
         self._paper = paper
         self._host = settings.http.host

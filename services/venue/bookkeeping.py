@@ -1,6 +1,7 @@
 """What fills, funding and transfers do to the money, and how the accounts hear of it. Private events, in order.
 
-For one fill: execution, then order (with the stops it changed), position, wallet.
+For one fill: execution, then order (with the stops it changed), position, wallet. A fee in another coin is a log row of its own, and is no
+part of a position's or an order's result, which count the settle coin alone (our inference).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from undertow.matching.scale import from_units
 NAMESPACE: Final = UUID("6f1d1a52-5a3b-5c0e-9f0e-6d0f6c1b7a11")
 """Of all ids that the venue makes."""
 _MS: Final = 1_000_000
+_LOG_KINDS: Final = {"Trade": "TRADE", "BustTrade": "LIQUIDATION", "AdlTrade": "ADL"}
+"""Kinds of log rows by kind of execution; the protocol page names none but the change of money (our inference)."""
 
 
 class Books:
@@ -47,13 +50,20 @@ class Books:
             self.publish_wallet(account)
 
     def publish_wallet(self, account: Account) -> None:
-        """Tell an account its balance."""
-        self._emit(account, "wallet", [wallet_item(account)])
+        """Tell an account its balance in the coins that moved."""
+        item = wallet_item(account)
+        item["coin"] = [coin for coin in item["coin"] if coin["coin"] in account.moved]
+        account.moved.clear()
+        self._emit(account, "wallet", [item])
 
-    def transfer(self, account: Account, units: int, now_ms: int) -> None:
-        """Book money that came in (or, negative, went out)."""
-        account.wallet += units
-        row = self._log_row(account, now_ms, "TRANSFER_IN" if units >= 0 else "TRANSFER_OUT")
+    def transfer(self, account: Account, units: int, now_ms: int, coin: str = "") -> None:
+        """Book money that came in (or, negative, went out), of the settle coin unless another is named."""
+        if account.purse is not None and coin == account.purse.coin:
+            account.purse.units += units
+        else:
+            account.wallet += units
+        account.moved.add(coin or account.coin)
+        row = self._log_row(account, now_ms, "TRANSFER_IN" if units >= 0 else "TRANSFER_OUT", coin or account.coin)
         account.log.append(row | {"cashFlow": money(units), "change": money(units)})
 
     def fill(
@@ -72,14 +82,19 @@ class Books:
         scale = holding.market.scale
         rate = account.maker_rate if is_maker else account.taker_rate
         value = scale.value(tick, lots)
-        fee = int(kernel.share_up(value, rate))
+        coin, paid = account.charge(int(kernel.share_up(value, rate)))
+        fee = paid if coin == account.coin else 0
         before, result_before = holding.lots, holding.result
         closed = min(lots, holding.closable(order.side))
         realised = int(kernel.book_fill(holding.numbers, order.side, lots, value, fee))
+        if closed:
+            holding.extra -= int(kernel.portion_even(holding.extra, closed, abs(before)))
         account.wallet += realised - fee
+        account.moved.add(account.coin)
+        account.settle_margins(holding)
         order.filled += lots
         order.filled_value += value
-        order.fee += fee
+        order.fees[coin] = order.fees.get(coin, 0) + paid
         order.updated_ms = now_ns // _MS
         closing_fee = fee * closed // lots
         if closed:
@@ -96,14 +111,18 @@ class Books:
             price=scale.price(tick),
             lots=lots,
             value=value,
-            fee=fee,
+            fee=paid,
+            coin=coin,
             rate=rate,
             closed=closed,
             is_maker=is_maker,
             realised=realised,
         )
         item = self._execution(account, holding, order, event, now_ns)
-        self._log(account, holding, item, "TRADE", cash_flow=realised, funding=0, fee=fee)
+        self._log(account, holding, item, _LOG_KINDS[kind], cash_flow=realised, fee=fee)
+        if coin != account.coin:
+            self._log(account, holding, item, _LOG_KINDS[kind], fee=paid, coin=coin)
+        account.executions.append(item)
         return item
 
     def funding(self, account: Account, holding: Holding, paper: Order, now_ns: int) -> None:
@@ -111,16 +130,20 @@ class Books:
         market, rate = holding.market, holding.market.funding_rate
         received = int(kernel.book_funding(holding.numbers, market.lot_value, rate))
         account.wallet += received
+        account.moved.add(account.coin)
+        account.settle_margins(holding)
         event = Event(
             kind="Funding",
             price=from_units(market.lot_value) / market.scale.qty(1),
             lots=paper.lots,
             value=holding.value,
             fee=-received,
+            coin=account.coin,
             rate=rate,
         )
         item = self._execution(account, holding, paper, event, now_ns)
-        self._log(account, holding, item, "SETTLEMENT", cash_flow=0, funding=received, fee=0)
+        self._log(account, holding, item, "SETTLEMENT", funding=received)
+        account.executions.append(item)
         self.publish(account, holding, [item], [], wallet=True)
 
     def _execution(self, account: Account, holding: Holding, order: Order, event: Event, now_ns: int) -> Item:
@@ -130,9 +153,18 @@ class Books:
         return execution_row(event, order, holding.market, exec_id=exec_id, sequence=self._sequence)
 
     def _log(
-        self, account: Account, holding: Holding, item: Item, kind: str, *, cash_flow: int, funding: int, fee: int
+        self,
+        account: Account,
+        holding: Holding,
+        item: Item,
+        kind: str,
+        *,
+        cash_flow: int = 0,
+        funding: int = 0,
+        fee: int = 0,
+        coin: str = "",
     ) -> None:
-        row = self._log_row(account, int(item["execTime"]), kind)
+        row = self._log_row(account, int(item["execTime"]), kind, coin or account.coin)
         row |= of_execution(item, plain(holding.market.scale.qty(holding.lots)))
         row |= {
             "cashFlow": money(cash_flow),
@@ -141,12 +173,12 @@ class Books:
             "change": money(cash_flow + funding - fee),
         }
         account.log.append(row)
-        account.executions.append(item)
 
     @staticmethod
-    def _log_row(account: Account, now_ms: int, kind: str) -> Item:
-        row_id = f"{account.uid}_{account.coin}_{account.next_number()}"
-        return log_row(row_id, account.coin, now_ms, kind, account.wallet)
+    def _log_row(account: Account, now_ms: int, kind: str, coin: str) -> Item:
+        row_id = f"{account.uid}_{coin}_{account.next_number()}"
+        balance = account.wallet if account.purse is None or coin != account.purse.coin else account.purse.units
+        return log_row(row_id, coin, now_ms, kind, balance)
 
     def _emit(self, account: Account, topic: PrivateTopic, data: list[Item]) -> None:
         self._events.append(PrivateEvent(account.uid, topic, data))

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from services.venue import answers as code
 from services.venue import queries, requests
 from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
-from services.venue.answers import AccountSpec, Answer, Item, PrivateEvent, Refusal
+from services.venue.answers import AccountSpec, Answer, CommandRefused, Item, PrivateEvent, Refusal
 from services.venue.closed_pnl import closed_pnl
 from services.venue.coins import coin_info
 from services.venue.engine import Engine
 from services.venue.handlers import Handler
 from services.venue.holdings import Holding
+from services.venue.margin_handlers import MarginHandlers
 from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
 from services.venue.orders import CLOSED, money, plain
@@ -28,11 +29,13 @@ from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
 from undertow.matching.ladder import BUY, SELL
-from undertow.matching.scale import to_units
+from undertow.matching.scale import UNITS, OffGridError, from_units, to_units
 
 __all__ = ["AccountSpec", "Answer", "PrivateEvent", "VenueCore"]
 
 _MS: Final = 1_000_000
+_LARGEST_TRANSFER: Final = 1_000_000_000
+_INSURANCE_FUND: Final = Decimal(1_000_000)
 
 
 class VenueCore:
@@ -46,6 +49,7 @@ class VenueCore:
         order_latency_ns: market time between an order's arrival and its effect.
         queue_model: `undertow.matching.fills.PESSIMISTIC` or `PROBABILISTIC`.
         opened_ns: market time of the opening deposits.
+        insurance_fund: USDT with which the fund begins.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class VenueCore:
         order_latency_ns: int = 0,
         queue_model: int = PESSIMISTIC,
         opened_ns: int = 0,
+        insurance_fund: Decimal = _INSURANCE_FUND,
     ) -> None:
         self._markets = {
             item["symbol"]: Market(
@@ -66,18 +71,23 @@ class VenueCore:
             for item in instruments
         }
         self._accounts = {spec.uid: Account(spec, opened_ns // _MS) for spec in accounts}
-        self._engine = Engine(self._markets, self._accounts)
+        self._engine = Engine(self._markets, self._accounts, to_units(insurance_fund))
         for spec in accounts:
             account = self._accounts[spec.uid]
             for market in self._markets.values():
                 account.holdings_in(market)
             self._engine.books.transfer(account, to_units(spec.opening_balance), opened_ns // _MS)
+            if spec.fee_coin:
+                self._engine.books.transfer(
+                    account, to_units(spec.fee_coin.balance), opened_ns // _MS, spec.fee_coin.coin
+                )
         self._latency_ns = order_latency_ns
         self._waiting: deque[tuple[int, Callable[[int], None]]] = deque()
         self._orders = OrderHandlers(self._markets, self._engine.life, self._schedule)
         self._posts: dict[str, Handler] = {
             **self._orders.routes(),
             **PositionHandlers(self._markets, self._engine.books, self._engine.protection).routes(),
+            **MarginHandlers(self._markets, self._engine.books).routes(),
             **AccountHandlers(self._engine.books).routes(),
         }
         self._gets: dict[str, Callable[[Account, dict[str, str], int], Item]] = {
@@ -113,12 +123,12 @@ class VenueCore:
         """
         self._advance(now_ns)
         self._engine.on_frame(raw, now_ns)
-        return self._engine.books.drain()
+        return self._drained(now_ns)
 
     def on_time(self, now_ns: int) -> list[PrivateEvent]:
         """Let waiting orders take effect and funding stamps pass."""
         self._advance(now_ns)
-        return self._engine.books.drain()
+        return self._drained(now_ns)
 
     def post(self, uid: str, path: str, body: Item, now_ns: int) -> Answer:
         """Answer a signed POST (or trade-socket request) of an account."""
@@ -163,9 +173,69 @@ class VenueCore:
             "funding": money(sums[2]),
             "transfers": money(account.wallet - sums[0] + sums[1] - sums[2]),
             "positions": {_name(h): plain(h.market.scale.qty(h.lots)) for h in held if h.lots},
+            "other_coins": _other_coins(account),
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    @property
+    def insurance_fund(self) -> Decimal:
+        """USDT in the insurance fund."""
+        return from_units(self._engine.liquidation.fund)
+
+    def deleverage(self, uid: str, symbol: str, index: int, qty: Decimal, now_ns: int) -> list[PrivateEvent]:
+        """Close a part of a position by automatic deleveraging, at the mark (our inference: no bankrupt position names a price).
+
+        Raises:
+            CommandRefused: a symbol, index or quantity that the account does not have.
+        """
+        self._advance(now_ns)
+        if symbol not in self._markets:
+            raise CommandRefused("symbol", f"{symbol!r} is not traded here", f"use one of {', '.join(self._markets)}")
+        account, market = self._accounts[uid], self._markets[symbol]
+        held = {holding.index: holding for holding in account.holdings_in(market) if holding.lots}
+        if index not in held:
+            there = ", ".join(map(str, held)) or "none"
+            raise CommandRefused("positionIdx", f"{index} holds nothing", f"name a position that is held: {there}")
+        try:
+            lots = market.scale.lots(qty)
+        except OffGridError as error:
+            raise CommandRefused("qty", str(error), f"use a multiple of {market.scale.qty_step}") from None
+        if not 0 < lots <= abs(held[index].lots):
+            largest = plain(market.scale.qty(abs(held[index].lots)))
+            raise CommandRefused("qty", f"{qty} is not above 0 and at most the position", f"use at most {largest}")
+        tick = int((market.mark / market.scale.tick_size).to_integral_value(ROUND_HALF_EVEN))
+        self._engine.liquidation.deleverage(account, held[index], lots, tick, now_ns)
+        return self._drained(now_ns)
+
+    def transfer(self, uid: str, coin: str, amount: Decimal, now_ns: int) -> list[PrivateEvent]:
+        """Bring a coin in or (negative) take it out.
+
+        Raises:
+            CommandRefused: a coin that the account does not have; an amount that is 0, finer than 1e-8, too large, or more than may leave.
+        """
+        self._advance(now_ns)
+        account = self._accounts[uid]
+        try:
+            units = to_units(amount)
+        except OffGridError as error:
+            raise CommandRefused("amount", str(error), "use at most 8 decimals") from None
+        if not units or abs(units) > _LARGEST_TRANSFER * UNITS:
+            raise CommandRefused("amount", f"{amount} is 0 or beyond {_LARGEST_TRANSFER}", "use an amount between them")
+        removable = account.removable_of(coin)
+        if removable is None:
+            raise CommandRefused("coin", f"{coin!r} is not in the account", f"use {account.coin}")
+        if -units > removable:
+            raise CommandRefused(
+                "amount", f"{-amount} is more than may leave the account", f"use at most {money(max(0, removable))}"
+            )
+        self._engine.books.transfer(account, units, now_ns // _MS, coin)
+        self._engine.books.publish_wallet(account)
+        return self._drained(now_ns)
+
+    def _drained(self, now_ns: int) -> list[PrivateEvent]:
+        self._engine.liquidation.check_filled(now_ns)
+        return self._engine.books.drain()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -180,17 +250,18 @@ class VenueCore:
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)
         if handler is None:
-            return Answer(code.NO_ROUTE, "Route not found", events=self._engine.books.drain())
+            return Answer(code.NO_ROUTE, "Route not found", events=self._drained(now_ns))
         try:
             answer = serve(self._accounts[uid], handler)
         except Refusal as refusal:
             answer = refusal.answer()
-        return Answer(answer.ret_code, answer.ret_msg, answer.result, answer.ret_ext, self._engine.books.drain())
+        return Answer(answer.ret_code, answer.ret_msg, answer.result, answer.ret_ext, self._drained(now_ns))
 
     def _advance(self, now_ns: int) -> None:
         while self._waiting and self._waiting[0][0] <= now_ns:
             at_ns, effect = self._waiting.popleft()
             effect(at_ns)
+            self._engine.liquidation.check_filled(at_ns)
         self._engine.settle_funding(now_ns)
 
     def _schedule(self, now_ns: int, effect: Callable[[int], None]) -> None:
@@ -202,3 +273,11 @@ class VenueCore:
 
 def _name(holding: Holding) -> str:
     return f"{holding.market.symbol}/{holding.index}" if holding.index else holding.market.symbol
+
+
+def _other_coins(account: Account) -> Item:
+    purse = account.purse
+    if purse is None:
+        return {}
+    sums = {"wallet": purse.units, "fees": purse.fees, "transfers": purse.units + purse.fees}
+    return {purse.coin: {name: money(units) for name, units in sums.items()}}

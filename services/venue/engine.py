@@ -24,16 +24,17 @@ class Engine:
         books: executions, transaction logs, private events.
         life: of orders.
         protection: stops and targets of positions.
+        liquidation: margin, takeover, the insurance fund.
     """
 
-    def __init__(self, markets: dict[str, Market], accounts: dict[str, Account]) -> None:
+    def __init__(self, markets: dict[str, Market], accounts: dict[str, Account], fund: int) -> None:
         self._markets = markets
         self._accounts = accounts
         self._live = LiveOrders(markets, accounts)
         self.books = Books()
         self.protection = Protection(self._live)
         self.life = OrderLife(markets, accounts, self.books, self._live, self.protection)
-        self._liquidation = Liquidation(accounts, self.books, self._live, self.life)
+        self.liquidation = Liquidation(accounts, self.books, self._live, self.life, fund)
 
     def on_frame(self, raw: bytes, now_ns: int) -> None:
         """Let one market frame work.
@@ -57,14 +58,14 @@ class Engine:
             marked = market.on_ticker(frame.data, now_ns)
             self.life.check_triggers(market, now_ns)
             if marked:
-                self._liquidation.check(market, now_ns)
+                self.liquidation.check(market, now_ns)
 
     def settle_funding(self, now_ns: int) -> None:
         """Pay funding on the positions held at each stamp that has come."""
         for market in self._markets.values():
             while market.lot_value and 0 < market.funding_due_ns <= now_ns:
                 self._settle(market, now_ns)
-                self._liquidation.check(market, now_ns)
+                self.liquidation.check(market, now_ns)
 
     def _settle(self, market: Market, now_ns: int) -> None:
         stamp_ms = market.funding_due_ns // _MS

@@ -21,12 +21,19 @@ _DEFAULT_LEVERAGE: Final = 10 * 100
 
 @dataclass(slots=True)
 class Holding:
-    """The kernel's five numbers, leverage in 1/100, stops and times; in a hedged market there is one for each `index`."""
+    """The kernel's five numbers, leverage in 1/100, stops and times; in a hedged market there is one for each `index`.
+
+    Attributes:
+        extra: isolated: margin added to (or, negative, drawn from) what the leverage asks for.
+        adds_margin: isolated: whether free balance is added before the position would be liquidated.
+    """
 
     market: Market
     index: int = ONE_WAY
     numbers: Ints = field(default_factory=lambda: np.zeros(5, np.int64))
     leverage: int = _DEFAULT_LEVERAGE
+    extra: int = 0
+    adds_margin: bool = False
     stop: Order | None = None
     target: Order | None = None
     created_ms: int = 0
@@ -44,6 +51,11 @@ class Holding:
     def closable(self, side: int) -> int:
         """Give the lots that an order of a side would close."""
         return abs(self.lots) if self.lots and (self.lots > 0) == (side == SELL) else 0
+
+    @property
+    def side(self) -> int:
+        """Side that opened what is held."""
+        return BUY if self.lots > 0 else SELL
 
     @property
     def cost(self) -> int:
@@ -64,11 +76,3 @@ class Holding:
     def value(self) -> int:
         """Value at the mark."""
         return abs(self.lots) * self.market.lot_value
-
-    def maintenance(self, taker_rate: int) -> int:
-        """Maintenance margin."""
-        return int(kernel.maintenance(self.value, self.market.tiers, taker_rate)) if self.lots else 0
-
-    def initial(self, taker_rate: int) -> int:
-        """Initial margin."""
-        return int(kernel.initial(self.value, self.leverage, taker_rate)) if self.lots else 0

@@ -51,7 +51,7 @@ class LiveOrders:
             created_ms=now_ns // _MS,
             updated_ms=now_ns // _MS,
             last_price=market.last,
-            fee_coin=market.settle_coin,
+            settle_coin=market.settle_coin,
         )
 
     @staticmethod

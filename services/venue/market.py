@@ -17,6 +17,7 @@ from services.venue.answers import Item
 from undertow.exchange.bybit.frames import BookFrame, TickerData, TradeData
 from undertow.matching.ladder import BUY, SELL, Ints
 from undertow.matching.matcher import Fill, Matcher
+from undertow.matching.money import tier_of
 from undertow.matching.scale import LARGEST_VALUE, UNITS, Scale, to_units
 
 _MEMORY: Final = 65_536
@@ -162,6 +163,10 @@ class Market:
             limit = best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)
         ticks = limit / self.scale.tick_size
         return int(ticks.to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
+
+    def tier_row(self, value: int) -> int:
+        """Give the row of the risk tier that a position of a value falls in."""
+        return int(tier_of(value, self.tiers))
 
     def snapshot(self, depth: int) -> Item:
         """Give the displayed book as `/v5/market/orderbook` shows it."""

@@ -96,7 +96,7 @@ def check_funds(account: Account, market: Market, order: Order) -> None:
     before = account.order_margin()
     after = account.order_margin(order, tick)
     account.open[order.order_id] = order
-    if after > before and account.position_margin + after > account.balance:
+    if after > before and account.position_margin + after > account.funds:
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
     value = holding.value + order.scale.value(tick, order.lots)
     row = int(kernel.tier_of(value, market.tiers))
@@ -117,5 +117,5 @@ def check_amended_funds(account: Account, order: Order, tick: int, lots: int) ->
     order.tick, order.lots = tick, lots
     after = account.order_margin()
     order.tick, order.lots = was
-    if after > before and account.position_margin + after > account.balance:
+    if after > before and account.position_margin + after > account.funds:
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")

@@ -37,6 +37,7 @@ class OrderLife:
         self._books = books
         self._live = live
         self._protection = protection
+        self._filled: list[tuple[Account, Holding]] = []
 
     def make(self, account: Account, market: Market, wanted: Wanted, now_ns: int) -> Order:
         """Take a checked request in: acknowledged, not yet in effect."""
@@ -126,8 +127,14 @@ class OrderLife:
             self._show(account, holding, order)
             self._match(account, holding, order, now_ns)
 
+    def drain_filled(self) -> list[tuple[Account, Holding]]:
+        """Give the positions that changed since the last call."""
+        filled, self._filled = self._filled, []
+        return filled
+
     def after_fill(self, account: Account, holding: Holding, order: Order, executions: list[Item], now_ns: int) -> None:
         """Let stops and reduce-only orders follow the position, and publish all that changed."""
+        self._filled.append((account, holding))
         changed = [order, *self._protection.follow(account, holding, order, now_ns)]
         changed += self._fit_reduce_only(account, holding, order, now_ns)
         self._books.publish(account, holding, executions, changed, wallet=True)

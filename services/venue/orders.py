@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -66,7 +66,7 @@ class Order:
     status: str = CREATED
     filled: int = 0
     filled_value: int = 0
-    fee: int = 0
+    fees: dict[str, int] = field(default_factory=dict)
     closed_pnl: int = 0
     reject_reason: str = NO_REASON
     cancel_type: str = NO_CANCEL
@@ -81,7 +81,7 @@ class Order:
     sl_trigger_by: str = ""
     last_price: Decimal = Decimal(0)
     is_protection_set: bool = False
-    fee_coin: str = "USDT"
+    settle_coin: str = "USDT"
     smp_type: str = "None"
 
     @property
@@ -133,8 +133,8 @@ class Order:
             "leavesValue": money(scale.value(self.tick, leaves)),
             "cumExecQty": plain(scale.qty(self.filled)),
             "cumExecValue": money(self.filled_value),
-            "cumExecFee": money(self.fee),
-            "cumFeeDetail": {self.fee_coin: money(self.fee)} if self.filled else {},
+            "cumExecFee": money(self.fees.get(self.settle_coin, 0)),
+            "cumFeeDetail": {coin: money(fee) for coin, fee in self.fees.items()},
             "timeInForce": self.time_in_force,
             "orderType": self.order_type,
             "stopOrderType": self.stop_order_type,

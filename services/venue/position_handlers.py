@@ -1,8 +1,7 @@
-"""Requests about positions: leverage, mode, stops."""
+"""Requests about positions: mode and stops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -12,11 +11,9 @@ from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
-from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.orders import Order
 from services.venue.protection import Protection
-from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY, SELL
 
 _MODES: Final = {0: False, 3: True}
@@ -34,32 +31,9 @@ class PositionHandlers:
     def routes(self) -> dict[str, Handler]:
         """Give what answers which path."""
         return {
-            "/v5/position/set-leverage": self._set_leverage,
             "/v5/position/switch-mode": self._switch_mode,
             "/v5/position/trading-stop": self._trading_stop,
         }
-
-    def _set_leverage(self, account: Account, body: Item, _now_ns: int) -> Answer:
-        market = queries.market_of(self._markets, body)
-        buy, sell = requests.number(body, "buyLeverage"), requests.number(body, "sellLeverage")
-        if buy is None or sell is None or buy != sell:
-            raise Refusal(code.PARAMETER, "params error: buy leverage must equal sell leverage")
-        if not market.min_leverage <= buy or buy % market.leverage_step:
-            raise Refusal(code.PARAMETER, "params error: leverage invalid")
-        holdings = account.holdings_in(market)
-        if buy > market.tier_leverages[int(kernel.tier_of(max(each.value for each in holdings), market.tiers))]:
-            raise Refusal(code.LEVERAGE_ABOVE_TIER, "cannot set leverage gt maxLeverage by risk limit")
-        before, after = [each.leverage for each in holdings], [int(buy * 100)] * len(holdings)
-        if after == before:
-            raise Refusal(code.LEVERAGE_UNCHANGED, "leverage not modified")
-        margin = account.position_margin + account.order_margin()
-        _set_leverages(holdings, after)
-        if account.position_margin + account.order_margin() > max(margin, account.balance):
-            _set_leverages(holdings, before)
-            raise Refusal(code.BALANCE_SHORT, "ab not enough for new leverage")
-        for each in holdings:
-            self._books.publish(account, each, [], [], wallet=False)
-        return Answer()
 
     def _switch_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:
         meant = self._markets_meant(body)
@@ -127,8 +101,3 @@ class PositionHandlers:
             raise Refusal(code.PROTECTION_UNCHANGED, "not modified")
         self._books.publish(account, holding, [], changed, wallet=False)
         return Answer()
-
-
-def _set_leverages(holdings: Sequence[Holding], leverages: Sequence[int]) -> None:
-    for holding, leverage in zip(holdings, leverages, strict=True):
-        holding.leverage = leverage

@@ -192,7 +192,7 @@ def wallet(account: Account, params: Mapping[str, str]) -> Item:
 def info(account: Account) -> Item:
     """Give margin mode and kind of account."""
     return {
-        "marginMode": "REGULAR_MARGIN",
+        "marginMode": "ISOLATED_MARGIN" if account.isolated else "REGULAR_MARGIN",
         "unifiedMarginStatus": 5,
         "isMasterTrader": False,
         "spotHedgingStatus": "OFF",

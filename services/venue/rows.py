@@ -12,13 +12,14 @@ from services.venue.orders import Order, money, plain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What happened to a position: a fill of `kind`, or funding, at a price; money in units of 1e-8, `rate` in 1e-8."""
+    """What happened to a position: a fill of `kind`, or funding, at a price; the fee in `coin`; units and rate of 1e-8."""
 
     kind: str
     price: Decimal
     lots: int
     value: int
     fee: int
+    coin: str
     rate: int
     closed: int = 0
     is_maker: bool = False
@@ -40,7 +41,7 @@ def execution_row(event: Event, order: Order, market: Market, *, exec_id: str, s
         "execType": event.kind,
         "execValue": money(event.value),
         "feeRate": money(event.rate),
-        "feeCurrency": market.settle_coin,
+        "feeCurrency": event.coin,
         "tradeIv": "",
         "markIv": "",
         "blockTradeId": "",

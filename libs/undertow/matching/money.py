@@ -3,9 +3,13 @@
 | event | rule |
 |---|---|
 | fee | value · rate, rounded up (against the payer; a rebate towards zero) |
+| fee in another coin | fee / price of the coin, rounded up (against the payer; a rebate towards zero) |
 | funding | −signed value · rate, half-even |
 | cost that a partial close takes along | cost · closed / held, half-even; the remainder stays in the position |
 | initial and maintenance margin | value · rate, rounded up, less the tier's deduction |
+| bankruptcy value of an isolated position | entry value less (a short's: plus) entry value / leverage, that rounded up |
+| isolated margin | entry value / leverage, rounded up, plus the fee of closing at the bankruptcy value, rounded up |
+| isolated maintenance | that of the value at mark, plus the fee of closing at the bankruptcy value, rounded up |
 
 A product of a value and a rate is formed in two parts, so that it fits 64 bits wherever `Scale.load` accepted the instrument.
 `holding` is int64[5], columns below. `tiers` is int64[n, 4] of (largest value, initial rate, maintenance rate, deduction), ascending.
@@ -35,6 +39,13 @@ def share_up(value: int, rate: int) -> int:
     """Give value · rate, rounded up."""
     whole, part = value // UNITS, value % UNITS
     return whole * rate - (-(part * rate) // UNITS)
+
+
+@njit(cache=True)
+def in_coin(amount: int, price: int) -> int:
+    """Give amount / price, rounded up; the price in 1e-8 quote coin, below 9e10, so that its product with 1e8 fits."""
+    whole, part = amount // price, amount % price
+    return whole * UNITS - (-(part * UNITS) // price)
 
 
 @njit(cache=True)
@@ -109,14 +120,45 @@ def tier_of(value: int, tiers: Ints) -> int:
 
 
 @njit(cache=True)
+def maintenance_before_fee(value: int, tiers: Ints) -> int:
+    """Give the maintenance margin of a position of `value` at mark without the fee of closing it."""
+    row = tier_of(value, tiers)
+    return int(max(0, share_up(value, tiers[row, 2]) - tiers[row, 3]))
+
+
+@njit(cache=True)
 def maintenance(value: int, tiers: Ints, taker_rate: int) -> int:
     """Give the maintenance margin of a position of `value` at mark, the estimated fee of closing it included."""
-    row = tier_of(value, tiers)
-    return int(max(0, share_up(value, tiers[row, 2]) - tiers[row, 3]) + share_up(value, taker_rate))
+    return maintenance_before_fee(value, tiers) + share_up(value, taker_rate)
+
+
+@njit(cache=True)
+def by_leverage(value: int, leverage: int) -> int:
+    """Give value / leverage (in 1/100), rounded up."""
+    whole, part = value // leverage, value % leverage
+    return whole * 100 - (-(part * 100) // leverage)
 
 
 @njit(cache=True)
 def initial(value: int, leverage: int, taker_rate: int) -> int:
     """Give the initial margin at a leverage (in 1/100), the estimated fee of closing included."""
-    whole, part = value // leverage, value % leverage
-    return whole * 100 - (-(part * 100) // leverage) + share_up(value, taker_rate)
+    return by_leverage(value, leverage) + share_up(value, taker_rate)
+
+
+@njit(cache=True)
+def bankruptcy_value(cost: int, leverage: int) -> int:
+    """Give what a position of a signed entry value is worth when its own margin is lost."""
+    margin = by_leverage(abs(cost), leverage)
+    return abs(cost) - margin if cost > 0 else abs(cost) + margin
+
+
+@njit(cache=True)
+def isolated_initial(cost: int, leverage: int, taker_rate: int) -> int:
+    """Give the isolated margin of a position of a signed entry value, the fee of closing it at bankruptcy included."""
+    return by_leverage(abs(cost), leverage) + share_up(bankruptcy_value(cost, leverage), taker_rate)
+
+
+@njit(cache=True)
+def isolated_maintenance(value: int, tiers: Ints, cost: int, leverage: int, taker_rate: int) -> int:
+    """Give the maintenance margin of an isolated position of `value` at mark and a signed entry value."""
+    return maintenance_before_fee(value, tiers) + share_up(bankruptcy_value(cost, leverage), taker_rate)

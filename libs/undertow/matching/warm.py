@@ -28,5 +28,8 @@ def warm() -> None:
     money.unrealised(holding, 100)
     money.maintenance(100, tiers, 55_000)
     money.initial(100, 1_000, 55_000)
+    money.isolated_initial(100, 1_000, 55_000)
+    money.isolated_maintenance(100, tiers, 100, 1_000, 55_000)
     money.share_up(100, 55_000)
     money.share_even(100, 55_000)
+    money.in_coin(100, 55_000)

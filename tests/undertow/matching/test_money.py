@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -32,10 +32,20 @@ FILLS = st.lists(
 )
 
 
+def up(amount: Decimal) -> int:
+    return int(amount.to_integral_value(ROUND_CEILING))
+
+
 @given(LOTS, TICKS, RATES)
 def test_a_fee_equals_the_domains_fee(lots: int, ticks: int, rate: int) -> None:
     fee = money.share_up(SCALE.value(ticks, lots), rate)
     assert from_units(fee) == fee_for(SCALE.qty(lots), SCALE.price(ticks), from_units(rate))
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(10**6, 9 * 10**10))
+def test_a_fee_in_another_coin_is_fee_by_price_rounded_up_a_rebate_towards_zero(fee: int, price: int) -> None:
+    with localcontext(prec=60):
+        assert money.in_coin(fee, price) == up(Decimal(fee) / from_units(price))
 
 
 @given(st.integers(-1_500_000, 1_500_000), st.integers(1, 10**11), RATES)
@@ -84,6 +94,46 @@ def test_maintenance_follows_the_tier_of_the_value(value: int, row: int, margin:
     tiers = np.array([[100_000, 2_000_000, 1_000_000, 0], [200_000, 4_000_000, 2_000_000, 1_000]], np.int64)
     assert money.tier_of(value, tiers) == row
     assert money.maintenance(value, tiers, 0) == margin
+
+
+COSTS = st.one_of(st.integers(1, 2**61), st.integers(-(2**61), -1), st.integers(-(10**12), 10**12).filter(bool))
+LEVERAGES = st.integers(100, 12_500)
+TAKER_RATES = st.integers(0, 100_000)
+
+
+def worth_at_bankruptcy(cost: int, leverage: int) -> int:
+    """In Decimal: what is left of a long, what a short has to pay, when entry value / leverage is lost."""
+    margin = up(Decimal(abs(cost)) / (Decimal(leverage) / 100))
+    return cost - margin if cost > 0 else -cost + margin
+
+
+@given(COSTS, LEVERAGES)
+def test_the_bankruptcy_value_is_the_entry_value_less_or_for_a_short_plus_entry_value_by_leverage_rounded_up(
+    cost: int, leverage: int
+) -> None:
+    with localcontext(prec=60):
+        assert money.bankruptcy_value(cost, leverage) == worth_at_bankruptcy(cost, leverage)
+
+
+@given(COSTS, LEVERAGES, TAKER_RATES)
+def test_isolated_margin_is_entry_value_by_leverage_plus_the_fee_of_closing_at_bankruptcy_both_rounded_up(
+    cost: int, leverage: int, rate: int
+) -> None:
+    with localcontext(prec=60):
+        worth = worth_at_bankruptcy(cost, leverage)
+        fee = up(worth * from_units(rate))
+        assert money.isolated_initial(cost, leverage, rate) == abs(abs(cost) - worth) + fee
+
+
+@given(st.integers(0, 2**61), COSTS, LEVERAGES, TAKER_RATES, st.integers(0, 10**15))
+def test_isolated_maintenance_is_that_of_the_value_at_mark_plus_the_fee_of_closing_at_bankruptcy(
+    value: int, cost: int, leverage: int, rate: int, deduction: int
+) -> None:
+    tiers = np.array([[10**10, 2_000_000, 1_000_000, 0], [2**61, 4_000_000, 2_000_000, deduction]], np.int64)
+    with localcontext(prec=60):
+        tier = (Decimal("0.01"), 0) if value <= 10**10 else (Decimal("0.02"), deduction)
+        expected = max(0, up(value * tier[0]) - tier[1]) + up(worth_at_bankruptcy(cost, leverage) * from_units(rate))
+        assert money.isolated_maintenance(value, tiers, cost, leverage, rate) == expected
 
 
 @given(st.integers(-(2**61), 2**61), st.integers(1, 2**31 - 1), st.data())
