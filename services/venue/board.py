@@ -241,10 +241,14 @@ class Board:
     Args:
         symbols: which.
         depth: levels a side of the market's own book.
+
+    Attributes:
+        now_ms: market time up to which it has seen everything; a market that cannot keep up is behind the clock.
     """
 
     def __init__(self, symbols: Iterable[str], depth: int) -> None:
         self.depth = depth
+        self.now_ms = 0
         self._symbols = {symbol: SymbolBoard(symbol, depth) for symbol in symbols}
 
     def saw(self, raw: bytes) -> str:

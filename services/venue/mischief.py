@@ -17,7 +17,8 @@ import msgspec
 
 from services.venue.answers import Refusal
 from services.venue.faults.catalogue import AUTH, DELTA, EVENT, PUBLIC
-from services.venue.faults.core import Faults, Frame, Request
+from services.venue.faults.core import Faults
+from services.venue.faults.fault import Frame, Request
 from services.venue.faults.lanes import Lane
 from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault, Silence
 from services.venue.keys import ApiKey, KeyRing

@@ -260,6 +260,8 @@ class GeneratedSymbol:
             "indexPrice": f"{index * tick:.{scale}f}",
             "openInterest": f"{interest:.{contract.size_scale}f}",
             "openInterestValue": f"{interest * self.mark * tick:.2f}",
+            "singleOpenInterest": f"{interest / 2:.{contract.size_scale}f}",
+            "singleOpenInterestValue": f"{interest * self.mark * tick / 2:.2f}",
             "nextFundingTime": str(next_funding),
             "fundingRate": f"{contract.funding_rate:.8f}",
             "bid1Price": contract.price(self.bid),

@@ -517,6 +517,20 @@ async def test_before_a_restart_the_trade_socket_drains_and_meanwhile_the_port_a
     assert await eventually(lambda: answers(client))
 
 
+async def test_a_restarting_venue_can_leave_requests_unanswered(client):
+    await add(client, action="restart", down_ms=60_000, down_answer="nothing")
+    async with rest(client, timeout_s=0.2) as victim:
+        with pytest.raises(OutcomeUnknownError):
+            await victim._once("GET", TIME, {}, signed=False)
+        await clear(client)
+        assert await victim.server_time_ns()
+
+
+async def clear(client: Client) -> None:
+    async with client.session.delete("/control/faults") as answer:
+        assert answer.status == 200
+
+
 async def answers(client: Client) -> bool:
     async with client.session.get(TIME) as answer:
         return answer.status == 200
@@ -633,6 +647,18 @@ async def test_a_venue_can_begin_with_faults_of_its_settings(tape, tmp_path):
         assert (await client.post(CREATE, order(price="64000.00")))["retCode"] == 10016
     async with running(tape=tape, chaos_seed=3, chaos_intensity=0.4) as client:
         assert len((await client.page("/control/faults"))["faults"]) > 15
+
+
+async def test_the_same_seed_and_requests_meet_the_same_faults_in_another_venue(tape):
+    async def codes(seed: int) -> list[int]:
+        fault = f'{{"action": "refuse", "endpoint": "account/info", "code": 10016, "probability": 0.5, "seed": {seed}}}'
+        async with running(tape=tape, faults=fault) as client:
+            return [(await client.get("/v5/account/info", ""))["retCode"] for _ in range(16)]
+
+    first, again, other = await codes(1), await codes(1), await codes(2)
+    assert first == again
+    assert first != other
+    assert set(first) == {0, 10016}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.services.venue.clients.running_venue import PRICE, point_at, running_venue
 
-KEYS = ("pybit-day", "pybit-fall", "ccxt-day", "ccxt-fall", "ccxt-pro", "docs")
+KEYS = ("pybit-day", "pybit-fall", "pybit-alone", "ccxt-day", "ccxt-fall", "ccxt-hedge", "ccxt-pro")
 
 
 @pytest.fixture(scope="session")

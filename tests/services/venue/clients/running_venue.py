@@ -27,13 +27,14 @@ class RunningVenue:
     Attributes:
         port: of plain HTTP.
         tls_port: of TLS, at some distance.
+        plain_port: of plain HTTP, at some distance.
         ca_file: what a client must trust.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.port: int = json.loads(process.stdout.readline())["port"]
-        self.tls_port: int = json.loads(process.stdout.readline())["relay"]
+        self.tls_port, self.plain_port = json.loads(process.stdout.readline())["relays"]
         self.ca_file: str = self.control("tls")["ca_file"]
         until(lambda: self.control("stats")["frames_sent"] > 10)
 

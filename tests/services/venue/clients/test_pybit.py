@@ -239,3 +239,28 @@ def test_pybit_is_liquidated(bot: Bot):
     assert bot.orders[busted["orderId"]]["createType"].startswith("CreateByTakeOver")
     assert (bot.status(resting), bot.orders[resting]["cancelType"]) == ("Cancelled", "CancelByPrepareLiq")
     until(bot.agrees)
+
+
+@pytest.mark.parametrize("bot", ["pybit-alone"], indirect=True)
+def test_pybit_trades_with_isolated_margin(bot: Bot):
+    http = bot.http
+    http.set_margin_mode(setMarginMode="ISOLATED_MARGIN")
+    assert http.get_account_info()["result"]["marginMode"] == "ISOLATED_MARGIN"
+    http.place_order(**BTC, side="Sell", orderType="Market", qty="0.010")
+    until(lambda: bot.size() == "0.01")
+    before = Decimal(http.get_positions(**BTC)["result"]["list"][0]["liqPrice"])
+    http.add_or_reduce_margin(**BTC, margin="10", positionIdx=0)
+    after = Decimal(http.get_positions(**BTC)["result"]["list"][0]["liqPrice"])
+    assert 65_000 < before < after
+    http.place_order(**BTC, side="Buy", orderType="Market", qty="0.010", reduceOnly=True)
+    until(lambda: bot.size() == "0")
+    http.set_margin_mode(setMarginMode="REGULAR_MARGIN")
+    until(bot.agrees)
+
+
+@pytest.mark.parametrize("where", [{"testnet": True}, {"testnet": False, "demo": True}, {"testnet": False}])
+def test_pybit_finds_the_venue_under_the_names_of_every_environment(venue: RunningVenue, where: dict[str, bool]):
+    http = pybit.HTTP(**where, api_key="pybit-day", api_secret="pybit-day-secret")
+    http.client.verify = venue.ca_file
+    assert http.get_account_info()["retCode"] == 0
+    http.client.close()

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.faults.core import Faults, Frame, Request
+from services.venue.faults.core import Faults
+from services.venue.faults.fault import Frame, Request
 from services.venue.faults.specs import read_specs
 from services.venue.faults.steps import AnnounceStatus, CloseSockets, ForgetClosedOrders, RestartBooks, SkewClock
 from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault, Silence

@@ -64,7 +64,7 @@ def refused(sent: object) -> BadFaultError:
         ({"action": "lose_update", "topic": "tickers.*"}, "fault.topic", "begins with no topic", "orderbook"),
         ({"action": "maintenance"}, "fault.for_ms", "is missing", "give a whole number from 1"),
         ({"action": "restart", "for_ms": 5}, "fault.for_ms", "is not a field of restart", "drain_ms"),
-        ({"action": "restart", "down_answer": 404}, "fault.down_answer", "404 is not one of nothing", "502, 503"),
+        ({"action": "restart", "down_answer": 404}, "fault.down_answer", "404 is not one of cut", "502, 503"),
         ({"action": "close_sockets", "share": 2}, "fault.share", "2 is not a number from 0 to 1", "give a number"),
         ({"action": "clock_skew", "skew_ms": 0}, "fault.skew_ms", "0 is not a whole number", "but not 0"),
     ],
