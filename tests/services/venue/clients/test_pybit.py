@@ -264,3 +264,11 @@ def test_pybit_finds_the_venue_under_the_names_of_every_environment(venue: Runni
     http.client.verify = venue.ca_file
     assert http.get_account_info()["retCode"] == 0
     http.client.close()
+
+
+def test_pybit_signs_with_rsa(venue: RunningVenue, rsa_pair: tuple[str, str]):
+    http = pybit.HTTP(testnet=False, api_key="rsa", api_secret=rsa_pair[0], rsa_authentication=True)
+    http.client.verify = venue.ca_file
+    assert http.place_order(**limit("64000.00"))["retCode"] == 0
+    assert http.cancel_all_orders(**BTC)["result"]["success"] == "1"
+    http.client.close()
