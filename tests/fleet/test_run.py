@@ -125,6 +125,16 @@ def test_an_interrupt_during_start_up_leaves_nothing(start, newest):
     assert not report.exists() or fleet.report()["errors"] == 0, fleet.report()
 
 
+@pytest.mark.parametrize("gap", [0.1, 0.4, 1.0])
+def test_a_second_interrupt_changes_nothing(start, gap):
+    fleet = start()
+    until(lambda: fleet.pids("admin"))
+    for _ in range(4):
+        fleet.interrupt()
+        sleep(gap)
+    assert_clean(fleet, fleet.wait(60))
+
+
 def test_an_interrupt_while_the_launcher_still_imports_leaves_nothing(start):
     fleet = start()
     maps = Path(f"/proc/{fleet.launcher.pid}/maps")

@@ -12,6 +12,7 @@ from undertow.exchange.bybit.frames import BadFrameError, decode_frame
 from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 from undertow.markets.rawlines import TapeError, read_lines, stem
+from undertow.markets.tape_check import TapeCheck
 
 
 class _Head(msgspec.Struct):
@@ -50,6 +51,7 @@ class TapeSource:
         symbols: set[str] = set()
         depths: set[int] = set()
         intervals: set[str] = set()
+        check = TapeCheck()
         for number, frame, topic in self._read():
             if not self.frame_count:
                 self.origin_ns = frame.at_ns
@@ -62,9 +64,11 @@ class TapeSource:
             elif kind == "kline":
                 intervals.add(rest.partition(".")[0])
             try:
-                decode_frame(frame.raw)
+                fault = check.fault(decode_frame(frame.raw))
             except BadFrameError as error:
                 raise TapeError(path, number, f"is not a frame of Bybit: {error.reason}") from None
+            if fault:
+                raise TapeError(path, number, fault)
         if not self.frame_count:
             raise TapeError(path, 0, "holds no market frame")
         if len(depths) != 1:
