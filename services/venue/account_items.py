@@ -14,7 +14,7 @@ from services.venue.adl import lights
 from services.venue.answers import Item
 from services.venue.holdings import Holding
 from services.venue.margin import liquidation_price
-from services.venue.orders import average, money, plain
+from services.venue.orders import average, money, plain, price_or
 from undertow.matching import money as kernel
 from undertow.matching.scale import from_units
 
@@ -139,9 +139,9 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "positionIMByMp": money(initial),
         "positionMM": money(maintenance),
         "positionMMByMp": money(maintenance),
-        "takeProfit": str(holding.target.trigger) if holding.target else nothing,
-        "stopLoss": str(holding.stop.trigger) if holding.stop else nothing,
-        "trailingStop": "0",
+        "takeProfit": price_or(holding.guards.trigger("TakeProfit"), nothing),
+        "stopLoss": price_or(holding.guards.trigger("StopLoss"), nothing),
+        "trailingStop": price_or(holding.guards.distance, "0"),
         "sessionAvgPrice": nothing,
         "unrealisedPnl": money(holding.unrealised),
         "curRealisedPnl": money(session),

@@ -15,13 +15,16 @@ from typing import Final
 from services.venue.answers import AccountSpec, Item
 from services.venue.holdings import HEDGE_INDEXES, ONE_WAY, Holding
 from services.venue.market import Market
-from services.venue.orders import UNTRIGGERED, Order
+from services.venue.order_states import Status
+from services.venue.orders import Order
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import to_units
 
 HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
+RECENT: Final = 500
+"""Closed orders that order/realtime still knows."""
 
 
 @dataclass(slots=True)
@@ -61,10 +64,11 @@ class Account:
         self.open: dict[str, Order] = {}
         self.executions: deque[Item] = deque(maxlen=HISTORY)
         self.log: deque[Item] = deque(maxlen=HISTORY)
+        self.recent: dict[str, Order] = {}
+        self.closers: dict[str, Order] = {}
         self.sequence = 0
         self.reprices_limits = True
         self.opened_ms = now_ms
-        self.forgotten: set[str] = set()
 
     def holding(self, market: Market, index: int) -> Holding:
         """Give a position in a market, flat at first."""
@@ -111,6 +115,20 @@ class Account:
         self.orders.pop(order.order_id, None)
         self.links.pop(order.link_id, None)
 
+    def close(self, order: Order) -> None:
+        """Take an order from the open ones to the recently closed ones, of which the last 500 are kept."""
+        self.open.pop(order.order_id, None)
+        self.recent[order.order_id] = order
+        if len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
+
+    def closes(self, order: Order) -> None:
+        """Note that an order has closed something: the latest stands last, the oldest beyond `HISTORY` is forgotten."""
+        self.closers.pop(order.order_id, None)
+        self.closers[order.order_id] = order
+        if len(self.closers) > HISTORY:
+            del self.closers[next(iter(self.closers))]
+
     def find(self, order_id: str, link_id: str) -> Order | None:
         """Find an order; the venue's id wins."""
         return self.orders.get(order_id) if order_id else self.links.get(link_id)
@@ -139,7 +157,7 @@ class Account:
         """Initial margin of the open orders, and of one more at a price."""
         buckets: dict[tuple[str, int, int], list[int]] = {}
         for order in self.open.values():
-            if not order.reduce_only and order.status != UNTRIGGERED:
+            if not order.reduce_only and order.status is not Status.UNTRIGGERED:
                 bucket = buckets.setdefault((order.symbol, order.index, order.side), [0, 0])
                 bucket[0] += order.leaves
                 bucket[1] += order.scale.value(order.tick, order.leaves)

@@ -123,10 +123,10 @@ class Venue:
         )
         self._tls = open_tls(paper)
         control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts, faults)
+        money_control = MoneyControl(core, ring, self.clock, private.publish)
         fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)
         begin(fault_control, paper)
-        money_control = MoneyControl(core, ring, self.clock, private.publish)
-        routes = [*control.routes(), *fault_control.routes(), *money_control.routes()]
+        routes = [*control.routes(), *money_control.routes(), *fault_control.routes()]
         self._application = front.application(routes, runtime.asgi)
         self._runtime = runtime
         self._paper = paper

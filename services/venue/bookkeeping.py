@@ -12,10 +12,12 @@ from uuid import UUID, uuid5
 from services.venue.account_items import stream_position, wallet_item
 from services.venue.accounts import Account
 from services.venue.answers import Item, PrivateEvent, PrivateTopic
+from services.venue.closing import Closing
 from services.venue.holdings import Holding
 from services.venue.orders import Order, money, plain
 from services.venue.rows import Event, execution_row, log_row, of_execution
 from undertow.matching import money as kernel
+from undertow.matching.ladder import SELL
 from undertow.matching.scale import from_units
 
 NAMESPACE: Final = UUID("6f1d1a52-5a3b-5c0e-9f0e-6d0f6c1b7a11")
@@ -93,6 +95,7 @@ class Books:
         account.moved.add(account.coin)
         account.settle_margins(holding)
         order.filled += lots
+        order.unprotected += lots - closed
         order.filled_value += value
         order.fees[coin] = order.fees.get(coin, 0) + paid
         order.updated_ms = now_ns // _MS
@@ -100,7 +103,17 @@ class Books:
         if closed:
             opening_fee = holding.open_fees * closed // abs(before)
             holding.open_fees -= opening_fee
-            order.closed_pnl += realised - opening_fee - closing_fee
+            order.closing = order.closing or Closing()
+            order.closing.add(
+                lots=closed,
+                exit_value=scale.value(tick, closed),
+                gain=realised,
+                is_long=order.side == SELL,
+                opening_fee=opening_fee,
+                closing_fee=closing_fee,
+            )
+            order.closing.leverage, order.closing.kind = holding.leverage, kind
+            account.closes(order)
         holding.open_fees += fee - closing_fee
         if holding.lots and lots > closed and closed == abs(before):
             holding.opened_ms = now_ns // _MS
@@ -119,6 +132,8 @@ class Books:
             realised=realised,
         )
         item = self._execution(account, holding, order, event, now_ns)
+        if order.closing and closed:
+            order.closing.sequence = item["seq"]
         self._log(account, holding, item, _LOG_KINDS[kind], cash_flow=realised, fee=fee)
         if coin != account.coin:
             self._log(account, holding, item, _LOG_KINDS[kind], fee=paid, coin=coin)

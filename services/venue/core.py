@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
 from services.venue import answers as code
-from services.venue import queries, requests
+from services.venue import order_queries, queries, requests
 from services.venue.account_handlers import AccountHandlers
 from services.venue.accounts import Account
 from services.venue.answers import AccountSpec, Answer, CommandRefused, Item, PrivateEvent, Refusal
@@ -24,7 +24,7 @@ from services.venue.holdings import Holding
 from services.venue.margin_handlers import MarginHandlers
 from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
-from services.venue.orders import CLOSED, money, plain
+from services.venue.orders import money, plain
 from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
@@ -91,15 +91,16 @@ class VenueCore:
             **AccountHandlers(self._engine.books).routes(),
         }
         self._gets: dict[str, Callable[[Account, dict[str, str], int], Item]] = {
-            "/v5/order/realtime": lambda a, p, _: queries.realtime(a, self._markets, p),
-            "/v5/order/history": lambda a, p, now: queries.history(a, self._markets, p, now),
-            "/v5/execution/list": lambda a, p, now: queries.executions(a, self._markets, p, now),
+            "/v5/order/realtime": lambda a, p, _: order_queries.realtime(a, self._markets, p),
+            "/v5/order/history": lambda a, p, now: order_queries.history(a, self._markets, p, now),
+            "/v5/execution/list": lambda a, p, now: order_queries.executions(a, self._markets, p, now),
             "/v5/position/list": lambda a, p, _: queries.positions(a, self._markets, p),
             "/v5/account/wallet-balance": lambda a, p, _: queries.wallet(a, p),
             "/v5/account/info": lambda a, _p, _: queries.info(a),
             "/v5/account/fee-rate": lambda a, p, _: queries.fee_rates(a, self._markets, p),
-            "/v5/account/transaction-log": queries.transactions,
-            "/v5/position/closed-pnl": closed_pnl,
+            "/v5/account/transaction-log": lambda a, p, now: queries.transactions(a, self._markets, p, now),
+            "/v5/account/query-dcp-info": lambda _a, _p, _: {"dcpInfos": []},
+            "/v5/position/closed-pnl": lambda a, p, now: closed_pnl(a, self._markets, p, now),
             "/v5/asset/coin/query-info": lambda _a, p, _: coin_info(self._markets, p),
         }
 
@@ -179,6 +180,16 @@ class VenueCore:
         }
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """All paths that it answers."""
+        return (*self._posts, *self._gets)
+
+    def forget_closed(self) -> None:
+        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
+        for account in self._accounts.values():
+            account.recent.clear()
+
+    @property
     def insurance_fund(self) -> Decimal:
         """USDT in the insurance fund."""
         return from_units(self._engine.liquidation.fund)
@@ -236,16 +247,6 @@ class VenueCore:
     def _drained(self, now_ns: int) -> list[PrivateEvent]:
         self._engine.liquidation.check_filled(now_ns)
         return self._engine.books.drain()
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """All paths that it answers."""
-        return (*self._posts, *self._gets)
-
-    def forget_closed(self) -> None:
-        """Let order/realtime forget the orders that are closed by now, as a restart of the service does."""
-        for account in self._accounts.values():
-            account.forgotten = {o.order_id for o in account.orders.values() if o.status in CLOSED}
 
     def _answer(self, uid: str, now_ns: int, handler: Any, serve: Callable[[Account, Any], Answer]) -> Answer:
         self._advance(now_ns)

@@ -52,7 +52,7 @@ class Engine:
             market = self._markets[frame.symbol]
             for trade in frame.data:
                 self.life.on_fills(market, market.on_trade(trade), now_ns)
-            self.life.check_triggers(market, now_ns)
+                self.life.check_triggers(market, now_ns)  # after each trade: a trailing stop follows every one
         elif isinstance(frame, TickerFrame):
             market = self._markets[frame.symbol]
             marked = market.on_ticker(frame.data, now_ns)

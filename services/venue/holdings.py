@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from services.venue.guards import Guards
 from services.venue.market import Market
-from services.venue.orders import Order
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY, SELL, Ints
 
@@ -34,8 +34,7 @@ class Holding:
     leverage: int = _DEFAULT_LEVERAGE
     extra: int = 0
     adds_margin: bool = False
-    stop: Order | None = None
-    target: Order | None = None
+    guards: Guards = field(default_factory=Guards)
     created_ms: int = 0
     updated_ms: int = 0
     opened_ms: int = 0

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.venue import orders as status
 from services.venue.accounts import Account
 from services.venue.adl import score
 from services.venue.bookkeeping import Books
@@ -24,6 +23,7 @@ from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.order_life import OrderLife
+from services.venue.order_states import Event
 from services.venue.orders import Order
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import UNITS
@@ -144,7 +144,7 @@ class Liquidation:
         order.create_type, order.reduce_only, order.tick = create_type, True, tick
         self._live.keep(account, order)
         item = self._books.fill(account, holding, order, tick, lots, now_ns, is_maker=False, kind=kind)
-        self._live.finish(order, status.FILLED)
+        self._live.finish(order, Event.FILLED)
         self._life.after_fill(account, holding, order, [item], now_ns)
 
     @staticmethod

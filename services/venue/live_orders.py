@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 from uuid import uuid5
 
-from services.venue import orders as status
 from services.venue.accounts import Account
 from services.venue.bookkeeping import NAMESPACE
 from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.orders import Order
+from services.venue.order_states import Event
+from services.venue.orders import SYSTEM_STOPS, Order
 
-_STOP_KINDS: Final = frozenset({"StopLoss", "TakeProfit"})
 _MS: Final = 1_000_000
 
 
@@ -62,29 +61,26 @@ class LiveOrders:
 
     def wait(self, order: Order) -> None:
         """Let an order wait for its trigger."""
-        order.status = status.UNTRIGGERED
+        order.move(Event.WAITED)
         self.conditional[order.symbol][order.number] = order
 
     def rest(self, order: Order) -> None:
         """Put what is left of an order into the book."""
-        order.status = status.PARTIALLY_FILLED if order.filled else status.NEW
+        order.move(Event.RESTED)
         self._markets[order.symbol].matcher.rest(order.number, order.side, order.tick, order.leaves)
         self.working[order.number] = order
 
     def close(self, order: Order, cancel_type: str, now_ns: int) -> None:
-        """End an order that was not filled whole; a stop is taken from its position."""
-        waited = order.status == status.UNTRIGGERED
+        """End an order that was not filled whole; a guard is taken from its position."""
         order.cancel_type, order.updated_ms = cancel_type, now_ns // _MS
-        self.finish(order, status.DEACTIVATED if waited else status.CANCELLED)
-        if order.stop_order_type in _STOP_KINDS:
-            holding = self._accounts[order.uid].holding(self._markets[order.symbol], order.index)
-            holding.stop = None if holding.stop is order else holding.stop
-            holding.target = None if holding.target is order else holding.target
+        self.finish(order, Event.ENDED)
+        if order.stop_order_type in SYSTEM_STOPS:
+            self._accounts[order.uid].holding(self._markets[order.symbol], order.index).guards.drop(order)
 
-    def finish(self, order: Order, final: str) -> None:
+    def finish(self, order: Order, event: Event) -> None:
         """Take an order out of everything that could still move it."""
-        order.status = final
-        self._accounts[order.uid].open.pop(order.order_id, None)
+        order.move(event)
+        self._accounts[order.uid].close(order)
         self.conditional[order.symbol].pop(order.number, None)
         if self.working.pop(order.number, None) is not None:
             self._markets[order.symbol].matcher.set_leaves(order.number, 0)

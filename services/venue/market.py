@@ -133,6 +133,10 @@ class Market:
         """Go to the next stamp, until the ticker says otherwise."""
         self.funding_due_ns += self.funding_interval_ns
 
+    def price_of(self, kind: str) -> Decimal:
+        """Give the last, mark or index price by its name in requests; 0 before it is known."""
+        return {"LastPrice": self.last, "MarkPrice": self.mark, "IndexPrice": self.index}[kind]
+
     def best(self, side: int) -> Decimal | None:
         """Give the best displayed price of a side."""
         tick = self.matcher.best(side)
@@ -153,16 +157,28 @@ class Market:
             return min(mark * (1 + self.ratio_y), max(index, mark * (1 + self.ratio_x) + max(Decimal(0), premium)))
         return max(mark * (1 - self.ratio_y), min(index, mark * (1 - self.ratio_x) + min(Decimal(0), premium)))
 
+    def limit_tick(self, side: int) -> int | None:
+        """Give the limit price as the last tick within it; None before the first mark."""
+        limit = self.limit_price(side)
+        return None if limit is None else self._within(side, limit)
+
     def protective_tick(self, side: int) -> int | None:
         """Give the price behind which a market order does not fill; None when there is nothing to take."""
         best = self.best(1 - side)
         if best is None:
             return None
-        limit = self.limit_price(side)
-        if limit is None:
-            limit = best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)
-        ticks = limit / self.scale.tick_size
-        return int(ticks.to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
+        tick = self.limit_tick(side)
+        return (
+            self._within(side, best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)) if tick is None else tick
+        )
+
+    def tolerant_tick(self, side: int, distance: Decimal) -> int | None:
+        """Give the price so far behind the best opposite one; None when there is nothing to take."""
+        best = self.best(1 - side)
+        return None if best is None else self._within(side, best + distance if side == BUY else best - distance)
+
+    def _within(self, side: int, limit: Decimal) -> int:
+        return int((limit / self.scale.tick_size).to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
 
     def tier_row(self, value: int) -> int:
         """Give the row of the risk tier that a position of a value falls in."""

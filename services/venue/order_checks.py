@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from services.venue import answers as code
 from services.venue import requests
 from services.venue.accounts import Account
 from services.venue.answers import Refusal
+from services.venue.create_request import FALLS, RISES, Wanted
 from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.orders import UNTRIGGERED, Order
+from services.venue.order_states import Status
+from services.venue.orders import CONDITIONAL, Order
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import LARGEST_VALUE, from_units
@@ -20,17 +23,17 @@ MOST_OPEN: Final = 500
 _MOST_CONDITIONAL: Final = 10
 
 
-def check_count(account: Account, market: Market, *, conditional: bool) -> None:
-    """Check that one more order is allowed.
+def check_count(account: Account, market: Market, more: int, *, conditional: bool) -> None:
+    """Check that so many more orders are allowed.
 
     Raises:
         Refusal: 110009, 110020.
     """
     mine = account.orders_in(market)
-    waiting = sum(1 for o in mine if o.status == UNTRIGGERED and o.stop_order_type == "Stop")
-    if conditional and waiting >= _MOST_CONDITIONAL:
+    waiting = sum(1 for o in mine if o.status is Status.UNTRIGGERED and o.stop_order_type == CONDITIONAL)
+    if conditional and waiting + more > _MOST_CONDITIONAL:
         raise Refusal(code.TOO_MANY_STOPS, "You have too many conditional orders")
-    if not conditional and sum(1 for o in mine if o.status != UNTRIGGERED) >= MOST_OPEN:
+    if not conditional and sum(1 for o in mine if o.status is not Status.UNTRIGGERED) + more > MOST_OPEN:
         raise Refusal(code.TOO_MANY_ORDERS, "You have more than 500 active orders")
 
 
@@ -49,7 +52,7 @@ def reprice(account: Account, market: Market, order: Order) -> None:
     if not account.reprices_limits:
         refusal = code.ABOVE_LIMIT_PRICE if order.side == BUY else code.BELOW_LIMIT_PRICE
         raise Refusal(refusal, f"Order price {price} is beyond the price limit {limit}")
-    order.tick = market.protective_tick(order.side) or order.tick
+    order.tick = market.limit_tick(order.side) or order.tick
 
 
 def check_reduces(holding: Holding, side: int) -> None:
@@ -64,24 +67,17 @@ def check_reduces(holding: Holding, side: int) -> None:
         raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "Reduce-only rule not satisfied")
 
 
-def check_trigger_side(market: Market, wanted: requests.Wanted) -> None:
-    """Check that the trigger price has not come already.
+def check_trigger_side(market: Market, trigger: Decimal, by: str, direction: int) -> None:
+    """Check that a trigger price has not come already.
 
     Raises:
         Refusal: 110092, 110093.
     """
-    prices = {"MarkPrice": market.mark, "LastPrice": market.last, "IndexPrice": market.index}
-    current = prices.get(wanted.trigger_by)
-    if not wanted.trigger or not current:
-        return
-    if wanted.trigger_direction == requests.RISES and wanted.trigger <= current:
-        raise Refusal(
-            code.TRIGGER_NOT_ABOVE, f"expect Rising, but trigger_price[{wanted.trigger}] <= current[{current}]"
-        )
-    if wanted.trigger_direction == requests.FALLS and wanted.trigger >= current:
-        raise Refusal(
-            code.TRIGGER_NOT_BELOW, f"expect Falling, but trigger_price[{wanted.trigger}] >= current[{current}]"
-        )
+    current = market.price_of(by)
+    if direction == RISES and current and trigger <= current:
+        raise Refusal(code.TRIGGER_NOT_ABOVE, f"expect Rising, but trigger_price[{trigger}] <= current[{current}]")
+    if direction == FALLS and current and trigger >= current:
+        raise Refusal(code.TRIGGER_NOT_BELOW, f"expect Falling, but trigger_price[{trigger}] >= current[{current}]")
 
 
 def check_funds(account: Account, market: Market, order: Order) -> None:
@@ -119,3 +115,14 @@ def check_amended_funds(account: Account, order: Order, tick: int, lots: int) ->
     order.tick, order.lots = was
     if after > before and account.position_margin + after > account.funds:
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
+
+
+def split(holding: Holding, wanted: Wanted) -> list[int]:
+    """Cut a reduce-only order beyond the largest order into pieces; an unconditional one is cut to the position first."""
+    market = holding.market
+    largest = int(requests.largest_qty(market, is_market=wanted.is_market) / market.scale.qty_step)
+    if wanted.lots <= largest:
+        return [wanted.lots]
+    lots = wanted.lots if wanted.trigger else min(wanted.lots, abs(holding.lots))
+    whole, rest = divmod(lots, largest)
+    return [largest] * whole + ([rest] if rest else [])

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from services.venue import answers as code
 from services.venue import queries, requests
 from services.venue.accounts import Account
+from services.venue.amendment import read_amendment
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.handlers import Handler, Schedule
 from services.venue.market import Market
-from services.venue.order_checks import (
-    MOST_OPEN,
-    check_amended_funds,
-    check_count,
-    check_funds,
-    check_reduces,
-    check_trigger_side,
-    reprice,
-)
-from services.venue.order_life import OrderLife
-from services.venue.orders import Order
+from services.venue.order_checks import MOST_OPEN
+from services.venue.order_intake import Intake
+from services.venue.order_life import BY_USER, OrderLife
+from services.venue.order_queries import filters_of
+from services.venue.orders import CONDITIONAL, Order
+from services.venue.pre_check import PreCheck
+from services.venue.refusals import PERMISSION
 
 _MS: Final = 1_000_000
 _LARGEST_BATCH: Final = 20
+_DCP_PRODUCTS: Final = frozenset({"OPTIONS", "DERIVATIVES", "SPOT"})
+_DCP_SECONDS: Final = range(3, 301)
 
 
 class OrderHandlers:
@@ -39,6 +38,7 @@ class OrderHandlers:
         self._markets = markets
         self._life = life
         self._schedule = schedule
+        self._intake = Intake(markets, life)
         self.accepted = 0
         self.duplicates_refused = 0
 
@@ -52,72 +52,35 @@ class OrderHandlers:
             "/v5/order/create-batch": self._batch(self._create, is_create=True),
             "/v5/order/amend-batch": self._batch(self._amend),
             "/v5/order/cancel-batch": self._batch(self._cancel),
+            "/v5/order/pre-check": PreCheck(self._markets, self._intake).serve,
+            "/v5/order/disconnected-cancel-all": self._disconnected_cancel_all,
         }
 
     def _create(self, account: Account, body: Item, now_ns: int) -> Answer:
-        market = queries.market_of(self._markets, body)
-        wanted = requests.read_create(body, market, hedged=market.symbol in account.hedged)
-        if wanted.link_id and wanted.link_id in account.links:
-            self.duplicates_refused += 1
-            raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
-        check_count(account, market, conditional=bool(wanted.trigger))
-        check_trigger_side(market, wanted)
-        if wanted.reduce_only and not wanted.trigger:
-            check_reduces(account.holding(market, wanted.index), wanted.side)
-        if wanted.order_type == "Market" and not wanted.trigger and market.best(1 - wanted.side) is None:
-            raise Refusal(code.NO_MARKET_PRICE, "No price for the market order: the book is empty")
-        order = self._life.make(account, market, wanted, now_ns)
         try:
-            if not order.reduce_only and not order.trigger:
-                reprice(account, market, order)
-                check_funds(account, market, order)
-        except Refusal:
-            account.forget(order)
+            orders = self._intake.take(account, body, now_ns)
+        except Refusal as refusal:
+            self.duplicates_refused += refusal.code == code.LINK_ID_DUPLICATE
             raise
         self.accepted += 1
-        self._schedule(now_ns, lambda at_ns: self._life.arrive(order, at_ns))
-        return _order_answer(order)
+        for order in orders:
+            self._schedule(now_ns, partial(self._arrive, order, now_ns))
+        return _order_answer(orders[0])
+
+    def _arrive(self, order: Order, sent_ns: int, at_ns: int) -> None:
+        self._life.arrive(order, at_ns, is_late=at_ns > sent_ns)
 
     def _amend(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
         order = _open_order(account, body, "order not exists or too late to replace")
-        qty, price = requests.number(body, "qty"), requests.number(body, "price")
-        trigger = requests.number(body, "triggerPrice")
-        is_market = order.order_type == "Market"
-        lots = order.lots if qty is None else requests.check_qty(market, qty, is_market=is_market)
-        tick = order.tick if price is None else requests.check_price(market, price)
-        if lots <= order.filled:
-            raise Refusal(
-                code.AMEND_BELOW_FILLED, "The number of contracts after the change is not above the filled one"
-            )
-        level = order.trigger if trigger is None else market.scale.price(requests.check_price(market, trigger))
-        protection = {key: requests.number(body, key) for key in ("takeProfit", "stopLoss")}
-        changes_protection = any(value is not None for value in protection.values())
-        if changes_protection and order.filled:
-            raise Refusal(code.PROTECTION_OF_PART_FILLED, "Cannot modify TP/SL of a partly filled order")
-        if (lots, tick, level) == (order.lots, order.tick, order.trigger) and not changes_protection:
-            raise Refusal(code.PARAMETER, "order not modified")
-        if not is_market:
-            requests.check_notional(market, tick, lots, reduce_only=order.reduce_only)
-        stop, target = protection["stopLoss"], protection["takeProfit"]
-        requests.check_protection(
-            order.side,
-            market.scale.price(tick) if tick else market.mark,
-            take_profit=target or Decimal(0),
-            stop_loss=stop or Decimal(0),
-        )
-        check_amended_funds(account, order, tick, lots)
-        if stop is not None:
-            order.stop_loss, order.sl_trigger_by = stop, order.sl_trigger_by or "LastPrice"
-        if target is not None:
-            order.take_profit, order.tp_trigger_by = target, order.tp_trigger_by or "LastPrice"
-        self._schedule(now_ns, lambda at_ns: self._life.amend(order, tick=tick, lots=lots, trigger=level, now_ns=at_ns))
+        change = read_amendment(account, market, order, body)
+        self._schedule(now_ns, lambda at_ns: self._life.amend(order, change, at_ns))
         return _order_answer(order)
 
     def _cancel(self, account: Account, body: Item, now_ns: int) -> Answer:
         queries.market_of(self._markets, body)
         order = _open_order(account, body, "order not exists or too late to cancel")
-        self._schedule(now_ns, lambda at_ns: self._life.cancel([order], "CancelByUser", at_ns))
+        self._schedule(now_ns, lambda at_ns: self._life.cancel([order], BY_USER, at_ns))
         return _order_answer(order)
 
     def _cancel_all(self, account: Account, body: Item, now_ns: int) -> Answer:
@@ -127,18 +90,31 @@ class OrderHandlers:
             queries.find_market(self._markets, symbol)
         elif not base and not settle:
             raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
-        selects = queries.filters_of(requests.text(body, "orderFilter", ""))
+        order_filter = requests.text(body, "orderFilter", "")
+        selects = filters_of(order_filter)
+        kind = requests.one_of(body, "stopOrderType", frozenset({CONDITIONAL}), "")
+        wants_own = bool(kind) and order_filter == "StopOrder"
 
         def is_meant(order: Order) -> bool:
+            if not selects(order) or (wants_own and order.stop_order_type != CONDITIONAL):
+                return False
             market = self._markets[order.symbol]
             if symbol:
                 return order.symbol == symbol
             return market.base_coin == base if base else market.settle_coin == settle
 
-        chosen = [order for order in account.open.values() if is_meant(order) and selects(order)][:MOST_OPEN]
-        self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, "CancelByUser", at_ns))
+        # which 500 the venue picks is chance; these are the oldest (our inference)
+        chosen = [order for order in account.open.values() if is_meant(order)][:MOST_OPEN]
+        self._schedule(now_ns, lambda at_ns: self._life.cancel(chosen, BY_USER, at_ns))
         listed = [{"orderId": order.order_id, "orderLinkId": order.link_id} for order in chosen]
         return Answer(result={"list": listed, "success": "1"})
+
+    def _disconnected_cancel_all(self, _account: Account, body: Item, _now_ns: int) -> Answer:
+        requests.one_of(body, "product", _DCP_PRODUCTS, "OPTIONS")
+        if requests.integer(body, "timeWindow") not in _DCP_SECONDS:
+            raise Refusal(code.PARAMETER, "params error: timeWindow must be within [3, 300]")
+        # which code an ordinary account gets is not documented (our inference)
+        raise Refusal(PERMISSION, "Permission denied: disconnect cancel all is for institutional clients only")
 
     def _batch(self, single: Handler, *, is_create: bool = False) -> Handler:
         def serve(account: Account, body: Item, now_ns: int) -> Answer:

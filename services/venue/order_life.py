@@ -1,23 +1,36 @@
-"""The life of an order: arrival, trigger, match, amendment, fill, end."""
+"""The life of an order: arrival, trigger, match, amendment, fill, end.
+
+What the protocol page does not say (our inference): margin is held from the acknowledgement on, and an order that can no longer be afforded
+when it takes effect is Rejected; a conditional order that cannot be afforded when it triggers is Cancelled (this is documented), both with
+EC_Others; closeOnTrigger frees no margin of other orders, because orders that only reduce need none here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from dataclasses import replace
 from typing import Final
 
-from services.venue import orders as status
+from services.venue import requests
 from services.venue.accounts import Account
-from services.venue.answers import Item
+from services.venue.amendment import Amendment
+from services.venue.answers import Item, Refusal
 from services.venue.bookkeeping import Books
+from services.venue.create_request import Wanted
 from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
-from services.venue.orders import Order
+from services.venue.order_checks import check_funds, reprice
+from services.venue.order_states import Event, Status
+from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
-from services.venue.requests import RISES, Wanted
+from services.venue.triggers import is_reached
+from undertow.matching.ladder import BUY
 from undertow.matching.matcher import Fill
 
+BY_USER: Final = "CancelByUser"
+BY_REDUCE_ONLY: Final = "CancelByReduceOnly"
+_CROSSED: Final = "EC_OrigClOrdIDDoesNotExist"
 _MS: Final = 1_000_000
 
 
@@ -39,59 +52,68 @@ class OrderLife:
         self._protection = protection
         self._filled: list[tuple[Account, Holding]] = []
 
-    def make(self, account: Account, market: Market, wanted: Wanted, now_ns: int) -> Order:
-        """Take a checked request in: acknowledged, not yet in effect."""
-        holding = account.holding(market, wanted.index)
-        order = self._live.make(account, holding, wanted.side, wanted.order_type, wanted.lots, now_ns)
-        order.link_id, order.time_in_force, order.tick = wanted.link_id, wanted.time_in_force, wanted.tick
+    def make(self, account: Account, holding: Holding, wanted: Wanted, lots: int, link_id: str, now_ns: int) -> Order:
+        """Take a checked request, or one piece of it, in: acknowledged, not yet in effect."""
+        order = self._live.make(account, holding, wanted.side, wanted.order_type, lots, now_ns)
+        order.link_id, order.time_in_force, order.tick = link_id, wanted.time_in_force, wanted.tick
         order.reduce_only, order.close_on_trigger = wanted.reduce_only, wanted.close_on_trigger
         order.trigger, order.trigger_by = wanted.trigger, wanted.trigger_by
         order.trigger_direction = wanted.trigger_direction
-        order.stop_order_type = "Stop" if wanted.trigger else ""
-        order.take_profit, order.tp_trigger_by = wanted.take_profit, wanted.tp_trigger_by
-        order.stop_loss, order.sl_trigger_by = wanted.stop_loss, wanted.sl_trigger_by
-        order.smp_type = wanted.smp_type
+        if wanted.trigger:
+            order.stop_order_type, order.create_type = CONDITIONAL, "CreateByStopOrder"
+        elif wanted.is_bbo:
+            order.create_type = "CreateByBboOrder"
+        order.bracket, order.smp_type, order.tolerance = wanted.bracket, wanted.smp_type, wanted.tolerance
         self._live.keep(account, order)
         return order
 
-    def arrive(self, order: Order, now_ns: int) -> None:
-        """Let an acknowledged order take effect: wait for its trigger, take, rest or end."""
-        if order.status != status.CREATED:
+    def arrive(self, order: Order, now_ns: int, *, is_late: bool = False) -> None:
+        """Let an acknowledged order take effect: wait for its trigger, take, rest or end; a late one must still be affordable."""
+        if order.status is not Status.CREATED:
             return  # ended on its way, by a liquidation
         order.updated_ms = now_ns // _MS
         account, holding = self._of(order)
         if order.trigger:
             self._live.wait(order)
-            self._show(account, holding, order)
-            return
-        self._match(account, holding, order, now_ns)
+            self._show(account, holding, [order])
+        elif is_late and not order.reduce_only and not self._is_affordable(account, holding.market, order):
+            self._live.finish(order, Event.REFUSED)
+            self._show(account, holding, [order])
+        else:
+            self._match(account, holding, order, now_ns)
 
-    def amend(self, order: Order, *, tick: int, lots: int, trigger: Decimal, now_ns: int) -> None:
-        """Change an open order; only a smaller quantity at the same price keeps its place in the queue."""
+    def amend(self, order: Order, change: Amendment, now_ns: int) -> None:
+        """Change an open order, unless it has filled past its new quantity meanwhile, or at all when the bracket changes."""
         if not order.is_open:
             return
         account, holding = self._of(order)
-        if lots <= order.filled:
-            self._show(account, holding, order)  # more filled while the amendment was on its way: it changes nothing
+        if change.lots_of(order) <= order.filled or (change.changes_bracket and order.filled):
+            self._show(account, holding, [order])
             return
-        matcher = holding.market.matcher
         order.updated_ms = now_ns // _MS
-        keeps_place = tick == order.tick and lots <= order.lots
-        order.tick, order.lots, order.trigger = tick, lots, trigger
-        if order.status == status.UNTRIGGERED:
-            self._show(account, holding, order)
+        keeps_place = change.apply(order)
+        if order.status is Status.UNTRIGGERED:
+            fitted = [guard for guard in self._protection.fit(holding, now_ns) if guard is not order]
+            self._show(account, holding, [order, *fitted])
         elif keeps_place:
-            matcher.set_leaves(order.number, order.leaves)
-            self._show(account, holding, order)
+            holding.market.matcher.set_leaves(order.number, order.leaves)
+            self._show(account, holding, [order])
         else:
-            matcher.set_leaves(order.number, 0)
+            holding.market.matcher.set_leaves(order.number, 0)
             self._match(account, holding, order, now_ns)
 
     def cancel(self, orders: Iterable[Order], cancel_type: str, now_ns: int) -> None:
-        """End open orders; those already closed stay as they are."""
+        """End open orders; of one that was filled on the way to its owner's cancel the stream says so once more."""
         for order in orders:
-            if order.is_open or order.status == status.CREATED:
-                self._end(*self._of(order), order, cancel_type, now_ns)
+            account, holding = self._of(order)
+            if order.is_open or order.status is Status.CREATED:
+                ended = [order] if order.partner is None else [order, order.partner]
+                for one in ended:
+                    self._live.close(one, cancel_type, now_ns)
+                self._show(account, holding, ended)
+            elif order.status is Status.FILLED and cancel_type == BY_USER:
+                late = replace(order, cancel_type=cancel_type, reject_reason=_CROSSED, updated_ms=now_ns // _MS)
+                self._show(account, holding, [late])
 
     def on_fills(self, market: Market, fills: list[Fill], now_ns: int) -> None:
         """Book what the kernel filled of our resting orders."""
@@ -102,9 +124,9 @@ class OrderLife:
             account, holding = self._of(order)
             item = self._books.fill(account, holding, order, tick, min(lots, order.leaves), now_ns, is_maker=True)
             if not order.leaves:
-                self._live.finish(order, status.FILLED)
+                self._live.finish(order, Event.FILLED)
             else:
-                order.status = status.PARTIALLY_FILLED
+                order.move(Event.PART_FILLED)
                 market.matcher.set_leaves(order.number, order.leaves)
             self.after_fill(account, holding, order, [item], now_ns)
 
@@ -113,19 +135,19 @@ class OrderLife:
         waiting = self._live.conditional[market.symbol]
         if not waiting:
             return
-        prices = {"MarkPrice": market.mark, "LastPrice": market.last, "IndexPrice": market.index}
         for order in list(waiting.values()):
-            price = prices[order.trigger_by]
-            reached = price >= order.trigger if order.trigger_direction == RISES else price <= order.trigger
-            if not price or not reached or order.status != status.UNTRIGGERED:
+            if order.status is not Status.UNTRIGGERED or not is_reached(order, market):
                 continue
             account, holding = self._of(order)
             del waiting[order.number]
-            self._protection.release(holding, order)
-            order.status = status.TRIGGERED
+            partners = self._protection.release(holding, order, now_ns)
+            order.move(Event.TRIGGERED)
             order.updated_ms = now_ns // _MS
-            self._show(account, holding, order)
-            self._match(account, holding, order, now_ns)
+            self._show(account, holding, [order, *partners])
+            if order.reduce_only or self._is_affordable(account, holding.market, order):
+                self._match(account, holding, order, now_ns)
+            else:
+                self._end(account, holding, order, NO_CANCEL, now_ns)
 
     def drain_filled(self) -> list[tuple[Account, Holding]]:
         """Give the positions that changed since the last call."""
@@ -142,36 +164,50 @@ class OrderLife:
     def _match(self, account: Account, holding: Holding, order: Order, now_ns: int) -> None:
         market, matcher = holding.market, holding.market.matcher
         self._live.working.pop(order.number, None)
-        if order.reduce_only:
-            closable = holding.closable(order.side)
-            if not closable:
-                self._end(account, holding, order, "CancelByReduceOnly", now_ns)
-                return
-            order.lots = order.filled + min(closable, order.leaves or closable)
+        if order.reduce_only and not _fit_to_position(holding, order):
+            self._end(account, holding, order, BY_REDUCE_ONLY, now_ns)
+            return
         if order.order_type == "Market":
-            order.tick = market.protective_tick(order.side) or 0
+            order.tick = _market_tick(market, order)
         crosses = bool(order.tick) and matcher.would_take(order.side, order.tick)
         if crosses and order.time_in_force == "PostOnly":
             order.reject_reason = "EC_PostOnlyWillTakeLiquidity"
-            self._end(account, holding, order, status.NO_CANCEL, now_ns)
+            self._end(account, holding, order, NO_CANCEL, now_ns)
             return
         whole = order.time_in_force == "FOK"
         fills = matcher.take(order.number, order.side, order.tick, order.leaves, whole=whole) if crosses else []
         executions = [
             self._books.fill(account, holding, order, tick, lots, now_ns, is_maker=False) for _, tick, lots in fills
         ]
-        if not order.leaves:
-            self._live.finish(order, status.FILLED)
-        elif order.time_in_force in {"IOC", "FOK"}:
-            if not order.filled:
-                order.reject_reason = "EC_NoEnoughQtyToFill" if whole else "EC_NoImmediateQtyToFill"
-            self._live.close(order, status.NO_CANCEL, now_ns)
-        else:
-            self._live.rest(order)
+        self._settle_down(order, now_ns, has_taken=bool(fills))
         if executions:
             self.after_fill(account, holding, order, executions, now_ns)
         else:
-            self._show(account, holding, order)
+            self._show(account, holding, [order])
+
+    def _settle_down(self, order: Order, now_ns: int, *, has_taken: bool) -> None:
+        if not order.leaves:
+            self._live.finish(order, Event.FILLED)
+            return
+        if has_taken:
+            order.move(Event.PART_FILLED)
+        if order.time_in_force not in {"IOC", "FOK"}:
+            self._live.rest(order)
+            return
+        if not order.filled:
+            is_whole = order.time_in_force == "FOK"
+            order.reject_reason = "EC_NoEnoughQtyToFill" if is_whole else "EC_NoImmediateQtyToFill"
+        self._live.close(order, NO_CANCEL, now_ns)
+
+    @staticmethod
+    def _is_affordable(account: Account, market: Market, order: Order) -> bool:
+        try:
+            reprice(account, market, order)
+            check_funds(account, market, order)
+        except Refusal:
+            order.reject_reason = "EC_Others"
+            return False
+        return True
 
     def _fit_reduce_only(self, account: Account, holding: Holding, filled: Order, now_ns: int) -> list[Order]:
         changed = []
@@ -182,7 +218,7 @@ class OrderLife:
                 continue
             closable = holding.closable(order.side)
             if not closable:
-                self._live.close(order, "CancelByReduceOnly", now_ns)
+                self._live.close(order, BY_REDUCE_ONLY, now_ns)
                 changed.append(order)
             elif order.leaves > closable:
                 order.lots, order.updated_ms = order.filled + closable, now_ns // _MS
@@ -196,7 +232,25 @@ class OrderLife:
 
     def _end(self, account: Account, holding: Holding, order: Order, cancel_type: str, now_ns: int) -> None:
         self._live.close(order, cancel_type, now_ns)
-        self._show(account, holding, order)
+        self._show(account, holding, [order])
 
-    def _show(self, account: Account, holding: Holding, order: Order) -> None:
-        self._books.publish(account, holding, [], [order], wallet=False)
+    def _show(self, account: Account, holding: Holding, orders: list[Order]) -> None:
+        self._books.publish(account, holding, [], orders, wallet=False)
+
+
+def _fit_to_position(holding: Holding, order: Order) -> bool:
+    # 0 lots close all there is, up to the largest order; what the venue makes itself has no such bound
+    market, closable = holding.market, holding.closable(order.side)
+    largest = requests.largest_qty(market, is_market=order.order_type == "Market")
+    order.lots = order.filled + min(closable, order.leaves or int(largest / market.scale.qty_step))
+    return bool(closable)
+
+
+def _market_tick(market: Market, order: Order) -> int:
+    tick, best = market.protective_tick(order.side), market.best(1 - order.side)
+    if tick is None or best is None:
+        return 0
+    if order.tolerance is None:
+        return tick
+    tolerated = market.tolerant_tick(order.side, order.tolerance.distance(best, market.scale.tick_size)) or tick
+    return min(tick, tolerated) if order.side == BUY else max(tick, tolerated)

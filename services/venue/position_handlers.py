@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from services.venue import answers as code
@@ -12,9 +11,8 @@ from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
 from services.venue.market import Market
-from services.venue.orders import Order
 from services.venue.protection import Protection
-from undertow.matching.ladder import BUY, SELL
+from services.venue.trading_stop import TradingStop
 
 _MODES: Final = {0: False, 3: True}
 """The wire's position modes, and whether they hedge."""
@@ -32,7 +30,7 @@ class PositionHandlers:
         """Give what answers which path."""
         return {
             "/v5/position/switch-mode": self._switch_mode,
-            "/v5/position/trading-stop": self._trading_stop,
+            "/v5/position/trading-stop": TradingStop(self._markets, self._books, self._protection).serve,
         }
 
     def _switch_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:
@@ -69,35 +67,3 @@ class PositionHandlers:
         if not meant:
             raise Refusal(code.PARAMETER, "params error: coin invalid")
         return meant
-
-    def _trading_stop(self, account: Account, body: Item, now_ns: int) -> Answer:
-        market = queries.market_of(self._markets, body)
-        index = requests.position_index(body, hedged=market.symbol in account.hedged)
-        if requests.text(body, "tpslMode", "Full") != "Full":
-            raise Refusal(code.PARAMETER, "params error: tpslMode Partial is not offered here")
-        if requests.number(body, "trailingStop"):
-            raise Refusal(code.PARAMETER, "params error: trailingStop is not offered here")
-        holding = account.holding(market, index)
-        if not holding.lots:
-            raise Refusal(code.PARAMETER, "can not set tp/sl/ts for zero position")
-        stop, target = requests.number(body, "stopLoss"), requests.number(body, "takeProfit")
-        for price in (stop, target):
-            if price:
-                requests.check_price(market, price)
-        side = BUY if holding.lots > 0 else SELL
-        requests.check_protection(side, market.mark, take_profit=target or Decimal(0), stop_loss=stop or Decimal(0))
-        changed: list[Order] = []
-        for kind, price, key, existing in (
-            ("StopLoss", stop, "slTriggerBy", holding.stop),
-            ("TakeProfit", target, "tpTriggerBy", holding.target),
-        ):
-            by = requests.trigger_word(body, key)
-            was = (existing.trigger, existing.trigger_by) if existing else (Decimal(0), by)
-            if price is None or (price, by) == was or (not price and existing is None):
-                continue
-            made = self._protection.protect(holding, account, kind, price, by, now_ns)
-            changed += [made] if made else []
-        if not changed:
-            raise Refusal(code.PROTECTION_UNCHANGED, "not modified")
-        self._books.publish(account, holding, [], changed, wallet=False)
-        return Answer()

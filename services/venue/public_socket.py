@@ -83,9 +83,10 @@ class PublicHub:
 
     def pass_time(self, now_ns: int) -> None:
         """Push what is due at this moment of the market, or has been before."""
-        self._board.now_ms = now_ms = max(self._board.now_ms, now_ns // _MS_NS)
-        while self._timetable and self._timetable[0][0] <= now_ms:
-            due_ms, _, channel = heappop(self._timetable)
+        board, timetable, now_ms = self._board, self._timetable, now_ns // _MS_NS
+        board.now_ms = max(board.now_ms, now_ms)
+        while timetable and timetable[0][0] <= now_ms:
+            due_ms, _, channel = heappop(timetable)
             if self._due.get(channel) != due_ms:
                 continue  # planned anew, or nobody listens any more
             del self._due[channel]

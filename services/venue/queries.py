@@ -1,10 +1,8 @@
-"""What an account may read, in the venue's pages: newest first, cursors that survive new rows."""
+"""What an account may read about its money, positions and itself."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
 
 from services.venue import answers as code
 from services.venue import requests
@@ -12,146 +10,27 @@ from services.venue.account_items import rest_position, wallet_item
 from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
 from services.venue.market import Market
-from services.venue.orders import CLOSED, CREATED, UNTRIGGERED, Order, plain
+from services.venue.orders import plain
+from services.venue.paging import DAY_MS, page, span
 from undertow.matching.scale import from_units
 
-_WEEK_MS: Final = 7 * 24 * 3_600 * 1_000
-_CURSOR: Final = re.compile(r"page_args%3D(\d+)%26")
-_RECENT_CLOSED: Final = 500
-_EXECUTION_KEYS: Final = (
-    "symbol",
-    "orderId",
-    "orderLinkId",
-    "side",
-    "orderPrice",
-    "orderQty",
-    "leavesQty",
-    "createType",
-    "orderType",
-    "stopOrderType",
-    "execFee",
-    "execFeeV2",
-    "execId",
-    "execPrice",
-    "execQty",
-    "execType",
-    "execValue",
-    "execTime",
-    "feeCurrency",
-    "isMaker",
-    "feeRate",
-    "tradeIv",
-    "markIv",
-    "markPrice",
-    "indexPrice",
-    "underlyingPrice",
-    "blockTradeId",
-    "closedSize",
-    "seq",
-    "extraFees",
-)
 
-
-def page(rows: Iterable[Item], params: Mapping[str, str], *, most: int, default: int) -> Item:
-    """Cut one page out of rows that come newest first.
-
-    Raises:
-        Refusal: 10001, limit or cursor are wrong.
-    """
-    limit = _integer(params, "limit", default)
-    if not 1 <= limit <= most:
-        raise Refusal(code.PARAMETER, f"params error: limit must be within [1, {most}]")
-    cursor = params.get("cursor", "")
-    match = _CURSOR.fullmatch(cursor)
-    if cursor and match is None:
-        raise Refusal(code.PARAMETER, "params error: cursor invalid")
-    listed = list(rows)
-    # counted from the oldest, so that rows arriving meanwhile shift nothing
-    end = int(match[1]) if match else len(listed)
-    start = max(0, end - limit)
-    chosen = listed[len(listed) - end : len(listed) - start]
-    return {"nextPageCursor": f"page_args%3D{start}%26" if start else "", "list": chosen}
-
-
-def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[str, str]) -> Item:
-    """Give open orders, or (openOnly 1) recently closed ones too.
+def transactions(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
+    """Give the transaction log, newest first, of one day unless a span is asked for.
 
     Raises:
         Refusal: 10001.
     """
-    if not any(params.get(key) for key in ("symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId")):
-        raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
-    by_id = bool(params.get("orderId") or params.get("orderLinkId"))
-    if by_id:
-        found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        is_shown = found is not None and found.status != CREATED and found.order_id not in account.forgotten
-        orders = [found] if found is not None and is_shown else []
-    else:
-        orders = [order for order in reversed(account.open.values()) if order.is_open]
-        if params.get("openOnly") == "1":
-            closed = [order for order in reversed(account.orders.values()) if order.status in CLOSED]
-            orders += [order for order in closed if order.order_id not in account.forgotten][:_RECENT_CLOSED]
-    rows = (order.rest_item() for order in orders if _matches(order, markets, params))
-    return {"category": "linear", **page(rows, params, most=50, default=20)}
-
-
-def history(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
-    """Give orders by creation time, closed or filled in part; newest first.
-
-    Raises:
-        Refusal: 10001.
-    """
-    start, end = span(params, now_ms)
-    wanted = params.get("orderStatus", "")
-    if params.get("orderId") or params.get("orderLinkId"):
-        found = account.find(params.get("orderId", ""), params.get("orderLinkId", ""))
-        orders: Iterable[Order] = [found] if found is not None else []
-    else:
-        orders = reversed(account.orders.values())
+    start, end = span(params, now_ms, DAY_MS)
+    requests.one_of(params, "accountType", frozenset({"UNIFIED"}), "UNIFIED")
+    keys = ("category", "currency", "type", "transSubType")
+    base = params.get("baseCoin", "")
     rows = (
-        order.rest_item()
-        for order in orders
-        if order.status in CLOSED
-        and start <= order.created_ms <= end
-        and (not wanted or order.status == wanted)
-        and _matches(order, markets, params)
-    )
-    return {"category": "linear", **page(rows, params, most=50, default=20)}
-
-
-def executions(account: Account, markets: Mapping[str, Market], params: Mapping[str, str], now_ms: int) -> Item:
-    """Give fills and funding, newest first.
-
-    Raises:
-        Refusal: 10001.
-    """
-    start, end = span(params, now_ms)
-    keys = {"orderId": "orderId", "orderLinkId": "orderLinkId", "execType": "execType"}
-    if params.get("orderId"):
-        keys.pop("orderLinkId")
-    rows = (
-        {key: item.get(key, "") for key in _EXECUTION_KEYS}
-        for item in reversed(account.executions)
-        if start <= int(item["execTime"]) <= end
-        and all(not params.get(key) or item[field] == params[key] for key, field in keys.items())
-        and _is_of(markets[item["symbol"]], params)
-    )
-    return {"category": "linear", **page(rows, params, most=100, default=50)}
-
-
-def transactions(account: Account, params: Mapping[str, str], now_ms: int) -> Item:
-    """Give the transaction log, newest first.
-
-    Raises:
-        Refusal: 10001.
-    """
-    start, end = span(params, now_ms)
-    keys = ("category", "currency", "type")
-    rows = (
-        row
+        (int(row["id"].rpartition("_")[2]), row)
         for row in reversed(account.log)
         if start <= int(row["transactionTime"]) <= end
         and all(not params.get(key) or row[key] == params[key] for key in keys)
+        and (not base or (row["symbol"] in markets and markets[row["symbol"]].base_coin == base))
     )
     return page(rows, params, most=50, default=20)
 
@@ -169,8 +48,7 @@ def positions(account: Account, markets: Mapping[str, Market], params: Mapping[s
         chosen = [h for h in account.holdings.values() if h.lots and h.market.settle_coin == params["settleCoin"]]
     else:
         raise Refusal(code.PARAMETER, "params error: symbol or settleCoin is required")
-    rows = [rest_position(account, holding) for holding in reversed(chosen)]
-    rows.reverse()
+    rows = ((-place, rest_position(account, holding)) for place, holding in enumerate(chosen))
     return {"category": "linear", **page(rows, params, most=200, default=20)}
 
 
@@ -234,57 +112,3 @@ def market_of(markets: Mapping[str, Market], body: Item) -> Market:
     """
     requests.check_category(body)
     return find_market(markets, requests.text(body, "symbol"))
-
-
-def filters_of(filter_name: str) -> Callable[[Order], bool]:
-    """Give what an orderFilter selects; conditional orders are those that wait for a trigger.
-
-    Raises:
-        Refusal: 10001.
-    """
-    selections: dict[str, Callable[[Order], bool]] = {
-        "": lambda _: True,
-        "OpenOrder": lambda _: True,
-        "Order": lambda order: order.status != UNTRIGGERED,
-        "StopOrder": lambda order: order.status == UNTRIGGERED,
-    }
-    if filter_name not in selections:
-        raise Refusal(code.PARAMETER, "params error: orderFilter invalid")
-    return selections[filter_name]
-
-
-def _matches(order: Order, markets: Mapping[str, Market], params: Mapping[str, str]) -> bool:
-    return _is_of(markets[order.symbol], params) and filters_of(params.get("orderFilter", ""))(order)
-
-
-def _is_of(market: Market, params: Mapping[str, str]) -> bool:
-    if params.get("symbol"):
-        return params["symbol"] == market.symbol
-    if params.get("baseCoin"):
-        return params["baseCoin"] == market.base_coin
-    return not params.get("settleCoin") or params["settleCoin"] == market.settle_coin
-
-
-def span(params: Mapping[str, str], now_ms: int) -> tuple[int, int]:
-    """Read startTime and endTime, the last seven days by default.
-
-    Raises:
-        Refusal: 10001, they lie further apart.
-    """
-    start, end = _integer(params, "startTime", -1), _integer(params, "endTime", -1)
-    if end < 0:
-        end = max(now_ms, start) if start < 0 else start + _WEEK_MS
-    if start < 0:
-        start = end - _WEEK_MS
-    if not 0 <= end - start <= _WEEK_MS:
-        raise Refusal(code.PARAMETER, "params error: endTime - startTime must be within 7 days")
-    return start, end
-
-
-def _integer(params: Mapping[str, Any], key: str, default: int) -> int:
-    text = params.get(key, "")
-    if not text:
-        return default
-    if not str(text).isdecimal():
-        raise Refusal(code.PARAMETER, f"params error: {key} invalid")
-    return int(text)

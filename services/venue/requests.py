@@ -1,49 +1,21 @@
-"""Read request bodies: types first, then the instrument's filters, each breach with the venue's own code."""
+"""Read the fields of request bodies: types first, then the instrument's filters, each breach with the venue's own code."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from services.venue import answers as code
-from services.venue.answers import Item, Refusal
+from services.venue.answers import Refusal
 from services.venue.holdings import HEDGE_INDEXES, ONE_WAY
-from services.venue.market import SIDES, Market
-from undertow.matching.ladder import BUY
+from services.venue.market import Market
 from undertow.matching.scale import LARGEST_VALUE, OffGridError
 
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
-_LINK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
-_TRIGGERS: Final = frozenset({"LastPrice", "IndexPrice", "MarkPrice"})
-_TIMES_IN_FORCE: Final = frozenset({"GTC", "IOC", "FOK", "PostOnly"})
-_SMP_TYPES: Final = frozenset({"None", "CancelMaker", "CancelTaker", "CancelBoth"})
-RISES, FALLS = 1, 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A create request that passed the filters; `tick` 0 for market orders, lots 0 for "close all"."""
-
-    index: int
-    side: int
-    order_type: str
-    time_in_force: str
-    tick: int
-    lots: int
-    link_id: str
-    reduce_only: bool
-    close_on_trigger: bool
-    trigger: Decimal
-    trigger_by: str
-    trigger_direction: int
-    take_profit: Decimal
-    stop_loss: Decimal
-    tp_trigger_by: str
-    sl_trigger_by: str
-    smp_type: str
+TRIGGERS: Final = frozenset({"LastPrice", "IndexPrice", "MarkPrice"})
+ORDER_TYPES: Final = frozenset({"Limit", "Market"})
 
 
 def text(body: Mapping[str, object], key: str, default: str | None = None) -> str:
@@ -72,15 +44,6 @@ def one_of(body: Mapping[str, object], key: str, allowed: frozenset[str], defaul
     return value
 
 
-def trigger_word(body: Mapping[str, object], key: str) -> str:
-    """Read which price triggers, the last traded one by default.
-
-    Raises:
-        Refusal: 10001.
-    """
-    return one_of(body, key, _TRIGGERS, "LastPrice")
-
-
 def flag(body: Mapping[str, object], key: str) -> bool:
     """Read a boolean, False when absent.
 
@@ -90,6 +53,18 @@ def flag(body: Mapping[str, object], key: str) -> bool:
     value = body.get(key, False)
     if not isinstance(value, bool):
         raise Refusal(code.PARAMETER, f"params error: {key} must be a boolean")
+    return value
+
+
+def integer(body: Mapping[str, object], key: str, default: int | None = None) -> int:
+    """Read a whole JSON number; without a default it must be there.
+
+    Raises:
+        Refusal: 10001.
+    """
+    value = body.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refusal(code.PARAMETER, f"params error: {key} must be an integer")
     return value
 
 
@@ -129,100 +104,53 @@ def position_index(body: Mapping[str, object], *, hedged: bool) -> int:
     return index
 
 
-def read_create(body: Item, market: Market, *, hedged: bool) -> Wanted:
-    """Check a create request against types and filters.
-
-    In hedge mode an order on the closing side of its index is reduce-only, whether it says so or not (our inference).
-
-    Raises:
-        Refusal: with the code of the first breach.
-    """
-    index = position_index(body, hedged=hedged)
-    side = SIDES[one_of(body, "side", frozenset(SIDES))]
-    order_type = one_of(body, "orderType", frozenset({"Limit", "Market"}))
-    time_in_force = "IOC" if order_type == "Market" else one_of(body, "timeInForce", _TIMES_IN_FORCE, "GTC")
-    link_id = text(body, "orderLinkId", "")
-    if link_id and not _LINK_ID.fullmatch(link_id):
-        raise Refusal(code.PARAMETER, "params error: orderLinkId invalid")
-    if market.status != "Trading":
-        raise Refusal(code.NOT_LIVE, "This contract is not live")
-    reduce_only, close_on_trigger = flag(body, "reduceOnly"), flag(body, "closeOnTrigger")
-    closes = hedged and HEDGE_INDEXES[index] != side
-    tick = 0 if order_type == "Market" else check_price(market, number(body, "price"))
-    trigger = number(body, "triggerPrice") or Decimal(0)
-    direction = body.get("triggerDirection", 0)
-    if trigger and direction not in {RISES, FALLS}:
-        raise Refusal(code.PARAMETER, "params error: triggerDirection invalid")
-    take_profit, stop_loss = number(body, "takeProfit") or Decimal(0), number(body, "stopLoss") or Decimal(0)
-    if (reduce_only or closes) and (take_profit or stop_loss):
-        raise Refusal(code.PARAMETER, "reduce-only order cannot have takeProfit or stopLoss")
-    if text(body, "tpslMode", "Full") not in {"", "Full"}:
-        raise Refusal(code.PARAMETER, "params error: tpslMode Partial is not offered here")
-    for price in (trigger, take_profit, stop_loss):
-        if price:
-            check_price(market, price)
-    wanted = Wanted(
-        index=index,
-        side=side,
-        order_type=order_type,
-        time_in_force=time_in_force,
-        tick=tick,
-        lots=check_qty(
-            market, number(body, "qty"), is_market=order_type == "Market", closes_all=reduce_only and close_on_trigger
-        ),
-        link_id=link_id,
-        reduce_only=reduce_only or close_on_trigger or closes,
-        close_on_trigger=close_on_trigger,
-        trigger=trigger,
-        trigger_by=one_of(body, "triggerBy", _TRIGGERS, "LastPrice") if trigger else "",
-        trigger_direction=int(direction) if trigger else 0,
-        take_profit=take_profit,
-        stop_loss=stop_loss,
-        tp_trigger_by=one_of(body, "tpTriggerBy", _TRIGGERS, "LastPrice") if take_profit else "",
-        sl_trigger_by=one_of(body, "slTriggerBy", _TRIGGERS, "LastPrice") if stop_loss else "",
-        smp_type=one_of(body, "smpType", _SMP_TYPES, "None"),
-    )
-    reference = market.scale.price(tick) if tick else market.mark
-    check_protection(side, reference, take_profit=take_profit, stop_loss=stop_loss)
-    if wanted.lots:
-        check_notional(market, tick, wanted.lots, reduce_only=wanted.reduce_only)
-    return wanted
-
-
-def check_price(market: Market, price: Decimal | None) -> int:
-    """Give a price in ticks.
+def check_price(market: Market, price: Decimal | None, name: str = "price") -> int:
+    """Give a price in ticks; `name` is the field it came from.
 
     Raises:
         Refusal: 10001 absent or off the grid, 110003 outside the filter.
     """
     if price is None:
-        raise Refusal(code.PARAMETER, "params error: price is required")
+        raise Refusal(code.PARAMETER, f"params error: {name} is required")
     if not market.min_price <= price <= market.max_price:
         raise Refusal(code.PRICE_OUT_OF_RANGE, "Order price exceeds the allowable range.")
     try:
         return market.scale.ticks(price)
     except OffGridError:
-        raise Refusal(code.PARAMETER, "params error: price invalid, not a multiple of the tick size") from None
+        raise Refusal(code.PARAMETER, f"params error: {name} invalid, not a multiple of the tick size") from None
 
 
-def check_qty(market: Market, qty: Decimal | None, *, is_market: bool, closes_all: bool = False) -> int:
-    """Give a quantity in lots; 0 only to close everything.
+def check_qty(
+    market: Market,
+    qty: Decimal | None,
+    *,
+    is_market: bool,
+    closes_all: bool = False,
+    is_split: bool = False,
+    name: str = "qty",
+) -> int:
+    """Give a quantity in lots; 0 only to close everything; one that the venue splits may be beyond the largest order.
 
     Raises:
         Refusal: 10001.
     """
     if qty is None:
-        raise Refusal(code.PARAMETER, "params error: qty is required")
+        raise Refusal(code.PARAMETER, f"params error: {name} is required")
     if closes_all and not qty:
         return 0
     if qty < market.min_qty:
         raise Refusal(code.PARAMETER, "The number of contracts is below the minimum limit allowed")
-    if qty > (market.max_market_qty if is_market else market.max_limit_qty):
+    if not is_split and qty > largest_qty(market, is_market=is_market):
         raise Refusal(code.PARAMETER, "The number of contracts exceeds maximum limit allowed: too large")
     try:
         return market.scale.lots(qty)
     except OffGridError:
         raise Refusal(code.PARAMETER, "Qty invalid") from None
+
+
+def largest_qty(market: Market, *, is_market: bool) -> Decimal:
+    """Give the largest quantity of one order."""
+    return market.max_market_qty if is_market else market.max_limit_qty
 
 
 def check_notional(market: Market, tick: int, lots: int, *, reduce_only: bool) -> None:
@@ -239,23 +167,3 @@ def check_notional(market: Market, tick: int, lots: int, *, reduce_only: bool) -
         )
     if lots * market.lot_value > LARGEST_VALUE:
         raise Refusal(code.POSITION_LIMIT, "Order value exceeds the position limit")
-
-
-def check_protection(side: int, reference: Decimal, *, take_profit: Decimal, stop_loss: Decimal) -> None:
-    """Check that stop and target stand on their side of the price.
-
-    Raises:
-        Refusal: 10001.
-    """
-    name = "Buy" if side == BUY else "Sell"
-    if stop_loss and reference and (stop_loss >= reference) == (side == BUY):
-        where = "lower" if side == BUY else "higher"
-        raise Refusal(
-            code.PARAMETER, f"StopLoss:{stop_loss} set for {name} position should {where} than base_price:{reference}"
-        )
-    if take_profit and reference and (take_profit <= reference) == (side == BUY):
-        where = "higher" if side == BUY else "lower"
-        raise Refusal(
-            code.PARAMETER,
-            f"TakeProfit:{take_profit} set for {name} position should {where} than base_price:{reference}",
-        )

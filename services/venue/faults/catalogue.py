@@ -24,7 +24,8 @@ SNAPSHOT: Final = "snapshot"
 DELTA: Final = "delta"
 EVENT: Final = "event"
 REPLY: Final = "reply"
-FRAME_KINDS: Final = (SNAPSHOT, DELTA, EVENT, REPLY)
+FRAME_KINDS: Final = {PUBLIC: (SNAPSHOT, DELTA, EVENT, REPLY), PRIVATE: (EVENT, REPLY), TRADE: (REPLY,)}
+"""By place."""
 
 LATEST_SURFACING_MS: Final = 4_900
 BAN_MS: Final = 600_000

@@ -205,7 +205,8 @@ class Faults:
             self._sort(now_ns)
             return False
         fault.asked += 1
-        if fraction(fault.seed, fault.asked) >= fault.spec.probability:
+        chance = fault.spec.probability
+        if chance < 1 and fraction(fault.seed, fault.asked) >= chance:
             return False
         self._count(fault)
         if fault.is_spent:

@@ -5,7 +5,7 @@ not at all (`our inference`, from the venue's public documentation), and an exam
 
 - `maps`: objects whose keys are data, such as coins; their values are like those of the example, or number texts where it is empty.
 - `may_be`: texts that a field may be besides; an example list has an item of each kind, and an item is compared with the most alike.
-- `may_lack`, `may_have`: keys that the page says can be absent, or be there as well; `.*` for all of an object.
+- `may_lack`, `may_have`: keys that the page says can be absent, or be there as well.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Example(msgspec.Struct, forbid_unknown_fields=True):
             return
         for key in example:
             path = prefix + key
-            if key not in actual and path not in self.may_lack and f"{prefix}*" not in self.may_lack:
+            if key not in actual and path not in self.may_lack:
                 yield f"{path}: is missing"
         for key, value in actual.items():
             if key in example:

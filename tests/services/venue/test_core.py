@@ -103,8 +103,20 @@ REFUSALS: list[tuple[dict[str, Any], int]] = [
     ({"positionIdx": 1}, 10001),
     ({"stopLoss": "60000.10"}, 10001),
     ({"takeProfit": "59000"}, 10001),
-    ({"tpslMode": "Partial"}, 10001),
+    ({"tpslMode": "Half"}, 10001),
+    ({"takeProfit": "61000", "tpOrderType": "Limit", "tpLimitPrice": "60900"}, 10001),
+    ({"takeProfit": "61000", "tpOrderType": "Limit", "tpslMode": "Partial"}, 10001),
+    ({"timeInForce": "RPI"}, 110119),
+    ({"rpiTakerAccess": "yes"}, 10001),
+    ({"smpType": "CancelAll"}, 10001),
+    ({"bboSideType": "Queue"}, 10001),
+    ({"bboSideType": "Queue", "bboLevel": "1"}, 10001),
+    ({"bboSideType": "Queue", "bboLevel": "6", "price": ""}, 10001),
+    ({"bboSideType": "Counterparty", "bboLevel": "3", "price": ""}, 110118),
+    ({"slippageToleranceType": "TickSize", "slippageTolerance": "10"}, 10001),
     ({"triggerPrice": "61000"}, 10001),
+    ({"triggerPrice": "61000", "triggerDirection": True}, 10001),
+    ({"triggerPrice": "61000.05", "triggerDirection": 1}, 10001),
     ({"triggerPrice": "59000", "triggerDirection": 1}, 110092),
     ({"triggerPrice": "61000", "triggerDirection": 2}, 110093),
     ({"category": "spot"}, 10001),
@@ -274,7 +286,6 @@ def test_trading_stop_sets_moves_and_clears() -> None:
     moved = items(floor.post("position/trading-stop", **stop, stopLoss="59100", takeProfit="61000").events, "order")
     assert [order["triggerPrice"] for order in moved] == ["59100", "61000"]
     assert floor.post("position/trading-stop", **stop, stopLoss="60100").ret_code == 10001
-    assert floor.post("position/trading-stop", **stop, trailingStop="100").ret_code == 10001
     assert floor.post("position/trading-stop", **stop, stopLoss="0").ret_code == 0
     assert (floor.position()["stopLoss"], floor.position()["takeProfit"]) == ("", "61000")
     events = floor.trade("Buy", "61000", "1")
@@ -303,7 +314,7 @@ def test_a_conditional_order_can_be_moved_and_cancelled_before_it_triggers() -> 
     floor = Floor()
     order_id = floor.create(triggerPrice="60500", triggerDirection=1, price="59000.00").result["orderId"]
     assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, triggerPrice="60600").ret_code == 0
-    assert floor.order(order_id)["triggerPrice"] == "60600.00"
+    assert floor.order(order_id)["triggerPrice"] == "60600"
     events = floor.post("order/cancel", symbol=SYMBOL, orderId=order_id).events
     assert items(events, "order")[0]["orderStatus"] == "Deactivated"
 

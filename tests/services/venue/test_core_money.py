@@ -160,7 +160,7 @@ STEPS = st.one_of(
                 "reduceOnly": st.sampled_from([False, False, True]),
             }
         ),
-        st.booleans(),
+        st.sampled_from(["", "Full", "Partial"]),
     ),
     st.tuples(st.just("trade"), SIDES, PRICES, QTYS),
     st.tuples(st.just("trade"), SIDES, PRICES, st.sampled_from(["2.005", "2.3", "9"])),
@@ -185,6 +185,7 @@ def play(flow: list[tuple[Any, ...]], **options: Any) -> Floor:
         if kind == "create":
             body = dict(step[2])
             if step[3] and not body["reduceOnly"]:
+                body["tpslMode"] = step[3]
                 body["stopLoss"] = "58000.00" if body["side"] == "Buy" else "62000.00"
                 body["slTriggerBy"] = "MarkPrice"
             floor.post("order/create", step[1], symbol=SYMBOL, **body)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.venue.faults.renumber import Renumbering
@@ -20,6 +20,7 @@ def number(raw: bytes) -> int:
     return int(msgspec.json.decode(raw)["data"]["u"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(TOPICS), st.sampled_from(["delta", "delta", "snapshot", "restart"])), max_size=40
@@ -46,6 +47,7 @@ def test_deltas_count_on_by_one_from_whatever_snapshot_came_last(steps) -> None:
         shown[topic] = number(seen)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**12), max_size=10))
 def test_without_a_restart_and_for_other_topics_nothing_is_touched(numbers_seen) -> None:
     numbers = Renumbering()
