@@ -19,7 +19,8 @@ async def frames(end_ms: int) -> list[str]:
     """Play the recording; give what was sent on the made topics while it lasted, in order, linear before spot."""
     path, heard = recorded(TAPE), []
     async with (
-        running(tape=path, rate=100.0, start="on_command") as client, client.socket("/v5/public/linear", auth=False) as linear,
+        running(tape=path, rate=100.0, start="on_command") as client,
+        client.socket("/v5/public/linear", auth=False) as linear,
         client.socket("/v5/public/spot", auth=False) as spot,
     ):
         for wire, topics in ((linear, LINEAR), (spot, SPOT)):
