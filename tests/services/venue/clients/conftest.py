@@ -4,7 +4,7 @@ import pytest
 
 from tests.services.venue.clients.running_venue import PRICE, point_at, running_venue
 
-KEYS = ("pybit-day", "pybit-fall", "ccxt-day", "ccxt-fall", "ccxt-pro", "docs")
+KEYS = ("pybit-day", "pybit-fall", "pybit-guards", "ccxt-day", "ccxt-fall", "ccxt-guards", "ccxt-pro", "docs")
 
 
 @pytest.fixture(scope="session")
