@@ -26,6 +26,7 @@ FOR ?=
 TAPE ?=
 SEED ?=
 RATE ?=
+CHECK ?=
 SEEDS ?= 3
 RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
@@ -78,6 +79,10 @@ docs: dev-env ## Write the generated parts of the documentation
 .PHONY: bench
 bench: dev-env ## Measure; writes var/bench.json
 	@$(PYTHON) -m bench
+
+.PHONY: calibrate
+calibrate: dev-env ## Estimate the generated market from the recordings; writes docs/generated-market.md. CHECK=1 compares only
+	@$(PYTHON) -m bench.calibration $(if $(CHECK),--check)
 
 .PHONY: train
 train: dev-env ## Train a model on the generated market and put it into the registry

@@ -9,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from undertow.markets.generated import ORIGIN_NS
+from undertow.markets.generated_demonstration import Demonstration
 from undertow.markets.generated_symbol import GeneratedSymbol
 from undertow.markets.generated_wire import CONTRACTS, liquidations_frame
 from undertow.markets.ports import MarketFrame
@@ -24,10 +25,11 @@ def background(seconds: float, book_frames_per_s: float = BOOK_FRAMES_PER_S) -> 
     """Give the frames of a market without cascades: 4 × `book_frames_per_s` book frames/s, and its trades, tickers and candles."""
     sources = [
         GeneratedSymbol(
-            CONTRACTS[symbol], seed=7, origin_ms=ORIGIN_NS // MS, interval_s=NEVER_S, edge_bps=0.0,
-            frame_rate=book_frames_per_s, ordinal=ordinal,
+            Demonstration(CONTRACTS[symbol], rng, interval_s=NEVER_S, edge_bps=0.0), rng,
+            seed=7, origin_ms=ORIGIN_NS // MS, frame_rate=book_frames_per_s, ordinal=ordinal,
         ).frames()
         for ordinal, symbol in enumerate(SYMBOLS)
+        for rng in [random.Random(f"7/{symbol}")]  # noqa: S311 - a simulation, no secret
     ]  # fmt: skip
     end_ns = ORIGIN_NS + round(seconds * 1e9)
     frames: list[MarketFrame] = []

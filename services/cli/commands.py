@@ -18,6 +18,7 @@ from rich.console import Console as Screen
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from services.cli import lone_venue
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
@@ -236,19 +237,25 @@ def train(context: typer.Context) -> None:
     sys.exit(subprocess.run([sys.executable, "-m", "services.trainer", *context.args], check=False).returncode)  # noqa: S603
 
 
-@app.command()
+@app.command(help=lone_venue.HELP)
 def venue(
     port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1.")] = 8100,
     tape: Annotated[Path | None, typer.Option(help="Recorded frames instead of the generated market.")] = None,
+    tls_port: Annotated[int | None, typer.Option(help="Where it speaks TLS too, with a certificate it makes.")] = None,
+    tls_folder: Annotated[Path, typer.Option(help="Where the certificate and ca.pem are put.")] = Path("var/tls"),
+    accounts: Annotated[Path | None, typer.Option(help="JSON file of further accounts and keys.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
 ) -> None:
-    """Run the paper Bybit alone, for any bot to trade on."""
+    """Become the venue."""
     from services.cli.preflight import check_market, check_names  # noqa: PLC0415 - the venue's readers load only here
 
     check_names(os.environ)
-    os.environ["UNDERTOW_HTTP__PORT"] = str(port)
-    os.environ.setdefault("UNDERTOW_PAPER__START", "immediately")
-    if tape is not None:
-        os.environ["UNDERTOW_PAPER__TAPE"] = str(tape.absolute())
+    os.environ |= lone_venue.told(
+        port=port, tape=tape, tls_port=tls_port, tls_folder=tls_folder, accounts=accounts, rate=rate
+    )
+    alone = not any(os.environ.get(f"{PREFIX}PAPER__{name}") for name in ("TAPE", "UPSTREAM"))
+    for name, value in lone_venue.assumed(follows_wall=alone).items():
+        os.environ.setdefault(name, value)
     check_market()
     os.execv(sys.executable, [sys.executable, "-m", "services.venue"])  # noqa: S606 - becomes the venue
 

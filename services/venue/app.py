@@ -91,7 +91,12 @@ class Venue:
         hubs: Hubs = {PUBLIC: (public, spot.hub), PRIVATE: (private,), TRADE: (trade,)}
         upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)
         pages = MarketPages(
-            board, instruments, tiers, spot, lambda now_ns: [notice(each) for each in faults.notices(now_ns)]
+            board,
+            instruments,
+            tiers,
+            spot,
+            lambda now_ns: [notice(each) for each in faults.notices(now_ns)],
+            lambda: core.insurance_fund,
         )
         self.replay = Replay(
             source.label,

@@ -28,6 +28,7 @@ INTEREST_INTERVALS_MS: Final = {
     "1d": 86_400_000,
 }
 _KEPT_INTEREST: Final = 2_000  # of each interval
+_MOST_NEWS: Final = 5_000  # prices changed before they are taken in unasked
 _NOTHING: Final = Decimal(0)
 _PREMIUM_STEP: Final = Decimal("0.00000001")
 
@@ -115,6 +116,9 @@ class SymbolBoard:
         self.book_cts = 0
         self._deepest = BookView(self, DEEPEST)
         self._book = OrderBook(depth)
+        # what has changed since somebody looked, by price: most frames are seen by nobody here
+        self._new_bids: dict[str, str] = {}
+        self._new_asks: dict[str, str] = {}
         self._funding_due_ms = 0
         self._is_due_told = False
         self._ticker_ts = 0
@@ -140,7 +144,7 @@ class SymbolBoard:
 
     def levels(self, best: int) -> tuple[Levels, Levels]:
         """Give so many of the best bids, descending, and asks, ascending."""
-        return self._book.levels(best)
+        return self._settled().levels(best)
 
     def deepest(self) -> BookView:
         """Give the view of the 1000-level topic, which REST shows too; as of now unless the topic is being told."""
@@ -159,7 +163,8 @@ class SymbolBoard:
 
     def best(self) -> tuple[Decimal, Decimal] | None:
         """Give the best bid and ask, or None where a side is empty."""
-        bid, ask = self._book.best_bid, self._book.best_ask
+        book = self._settled()
+        bid, ask = book.best_bid, book.best_ask
         return (Decimal(bid[0]), Decimal(ask[0])) if bid and ask else None
 
     def average_premium(self, now_ms: int) -> Decimal:
@@ -177,8 +182,10 @@ class SymbolBoard:
     def snapshot(self, topic: str) -> bytes | None:
         """Give the frame with which a subscriber of the market's own topic starts in the middle, or None for none."""
         kind = topic.partition(".")[0]
-        bids, asks = self._book.levels()
-        if kind == "orderbook" and (bids or asks):
+        if kind == "orderbook":
+            bids, asks = self.levels(self.depth)
+            if not bids and not asks:
+                return None
             data = {"s": self.symbol, "b": bids, "a": asks, "u": self.update_id, "seq": self.sequence}
             return _ENCODE({"topic": topic, "type": "snapshot", "ts": self.book_ts, "data": data, "cts": self.book_cts})
         if kind == "tickers" and self.ticker:
@@ -189,12 +196,24 @@ class SymbolBoard:
     def _saw_book(self, frame: Frame) -> None:
         book = _BOOK.decode(frame.data)
         if frame.type == "snapshot":
+            self._new_bids.clear()
+            self._new_asks.clear()
             self._book.replace(book.b, book.a)
             self.restarts += book.u == 1
         else:
-            self._book.apply(book.b, book.a)
+            self._new_bids.update(book.b)
+            self._new_asks.update(book.a)
+            if len(self._new_bids) + len(self._new_asks) > _MOST_NEWS:
+                self._settled()
         self.update_id, self.sequence = book.u, book.seq
         self.book_ts, self.book_cts = frame.ts, frame.cts
+
+    def _settled(self) -> OrderBook:
+        if self._new_bids or self._new_asks:
+            self._book.apply(self._new_bids.items(), self._new_asks.items())
+            self._new_bids.clear()
+            self._new_asks.clear()
+        return self._book
 
     def _saw_ticker(self, frame: Frame) -> None:
         news = _TICKER.decode(frame.data)
@@ -241,10 +260,14 @@ class Board:
     Args:
         symbols: which.
         depth: levels a side of the market's own book.
+
+    Attributes:
+        now_ms: market time up to which it has seen everything; a market that cannot keep up is behind the clock.
     """
 
     def __init__(self, symbols: Iterable[str], depth: int) -> None:
         self.depth = depth
+        self.now_ms = 0
         self._symbols = {symbol: SymbolBoard(symbol, depth) for symbol in symbols}
 
     def saw(self, raw: bytes) -> str:

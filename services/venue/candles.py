@@ -17,8 +17,8 @@ DAY_MS: Final = 86_400_000
 INTERVALS_MIN: Final = {str(minutes): minutes for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)}
 CALENDAR: Final = ("D", "W", "M")
 INTERVALS: Final = (*INTERVALS_MIN, *CALENDAR)
-KEPT: Final = 2_000
-"""Candles of each interval that are remembered."""
+KEPT: Final = 1_000
+"""Candles of each interval that are remembered: as many as one page may show."""
 _LATE_MS: Final = 1_000  # by which a trade may come after its minute's end by the clock
 _MONDAY_MS: Final = 4 * DAY_MS  # 1970-01-05
 _NOTHING: Final = Decimal(0)

@@ -145,10 +145,10 @@ class CategoryPages:
         items = [self._ticker(board) for board in boards if board.ticker]
         return {"category": self.terms.category, "list": items}
 
-    def kline(self, params: Params, now_ns: int) -> dict[str, Any]:
+    def kline(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/kline`."""
         board = self.of(params)
-        rows = candle_rows(board.candles, params, now_ns // 1_000_000)
+        rows = candle_rows(board.candles, params, self.board.now_ms)
         return {"symbol": board.symbol, "category": self.terms.category, "list": rows}
 
     def recent_trade(self, params: Params, _now_ns: int) -> dict[str, Any]:

@@ -33,17 +33,17 @@ class ContractPages:
     shared: CategoryPages
     risk_tiers: Sequence[Mapping[str, Any]]
 
-    def mark_kline(self, params: Params, now_ns: int) -> dict[str, Any]:
+    def mark_kline(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/mark-price-kline`."""
-        return self._price_kline(params, now_ns, self.shared.of(params).marks)
+        return self._price_kline(params, self.shared.of(params).marks)
 
-    def index_kline(self, params: Params, now_ns: int) -> dict[str, Any]:
+    def index_kline(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/index-price-kline`."""
-        return self._price_kline(params, now_ns, self.shared.of(params).indices)
+        return self._price_kline(params, self.shared.of(params).indices)
 
-    def premium_kline(self, params: Params, now_ns: int) -> dict[str, Any]:
+    def premium_kline(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/premium-index-price-kline`."""
-        return self._price_kline(params, now_ns, self.shared.of(params).premiums)
+        return self._price_kline(params, self.shared.of(params).premiums)
 
     def open_interest(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/open-interest`."""
@@ -58,13 +58,14 @@ class ContractPages:
         chosen, cursor = page_of(items, params, limit_of(params, 50, 200))
         return {"symbol": board.symbol, "category": "linear", "list": chosen, "nextPageCursor": cursor}
 
-    def funding_history(self, params: Params, now_ns: int) -> dict[str, Any]:
+    def funding_history(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/funding/history`."""
         board = self.shared.of(params)
         if params.get("startTime") and not params.get("endTime"):
             raise bad_parameter("params error: startTime needs endTime")
         start, end = span_of(params, "startTime", "endTime")
-        board.settle_funding(now_ns // 1_000_000, int(self._instrument(board.symbol)["fundingInterval"]) * _MINUTE_MS)
+        interval_ms = int(self._instrument(board.symbol)["fundingInterval"]) * _MINUTE_MS
+        board.settle_funding(self.shared.board.now_ms, interval_ms)
         items = [
             {"symbol": board.symbol, "fundingRate": rate, "fundingRateTimestamp": str(at)}
             for at, rate in reversed(board.funding)
@@ -102,8 +103,8 @@ class ContractPages:
             raise bad_parameter(f"params error: {board.symbol} has no mark price yet")
         return {"symbol": board.symbol, "buyLmt": limits[0], "sellLmt": limits[1], "ts": str(now_ms)}
 
-    def _price_kline(self, params: Params, now_ns: int, candles: Candles) -> dict[str, Any]:
-        rows = candle_rows(candles, params, now_ns // 1_000_000)
+    def _price_kline(self, params: Params, candles: Candles) -> dict[str, Any]:
+        rows = candle_rows(candles, params, self.shared.board.now_ms)
         return {"symbol": params["symbol"], "category": "linear", "list": [row[:_PRICE_COLUMNS] for row in rows]}
 
     def _instrument(self, symbol: str) -> Mapping[str, Any]:

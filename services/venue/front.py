@@ -22,13 +22,12 @@ from services.venue.mischief import Mischief
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
-from services.venue.refusals import SERVER_ERROR, HttpRefusal, RateRefusal, bad_parameter, envelope
+from services.venue.refusals import SERVER_ERROR, TOO_FREQUENT, HttpRefusal, RateRefusal, bad_parameter, envelope
 from services.venue.session import Session
 from services.venue.status_socket import StatusHub
 from services.venue.trade_socket import TradeHub
 
 LARGEST_BODY: Final = 2**20
-TOO_FREQUENT: Final = "403 Forbidden: access too frequent"
 _PUBLIC: Final = ("/v5/market/", "/v5/system/")
 _TIME: Final = "/v5/market/time"
 _NO_ROUTE_STATUS: Final = HTTPStatus.NOT_FOUND  # beside the envelope; our inference

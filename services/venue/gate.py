@@ -54,7 +54,6 @@ _MAY_NOT_CHANGE: Final[Mapping[str, tuple[int, str]]] = {
 _NEEDED: Final = (
     ("/v5/order/", "ContractTrade", "Order"),
     ("/v5/position/", "ContractTrade", "Position"),
-    ("/v5/asset/transfer/", "Wallet", "AccountTransfer"),
 )
 _OF_ANY_ACCOUNT: Final = frozenset({"/v5/user/query-api", "/v5/account/info"})
 

@@ -66,7 +66,12 @@ def open_market(settings: Settings) -> FrameSource | LiveMarket:
     if paper.tape is None:
         _require_known(settings.symbols, f"{PREFIX}SYMBOLS", "name some of these")
         try:
-            return GeneratedMarket(symbols=settings.symbols, seed=paper.seed)
+            return GeneratedMarket(
+                symbols=settings.symbols,
+                seed=paper.seed,
+                manner=paper.market or "demonstration",
+                planted_edge_bps=paper.edge_bps,
+            )
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error
     try:

@@ -17,7 +17,8 @@ import msgspec
 
 from services.venue.answers import Refusal
 from services.venue.faults.catalogue import AUTH, DELTA, EVENT, PUBLIC
-from services.venue.faults.core import Faults, Frame, Request
+from services.venue.faults.core import Faults
+from services.venue.faults.fault import Frame, Request
 from services.venue.faults.lanes import Lane
 from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault, Silence
 from services.venue.keys import ApiKey, KeyRing
@@ -100,7 +101,7 @@ class Mischief:
     async def serve(
         self,
         fault: RequestFault,
-        transport: asyncio.BaseTransport | None,
+        transport: asyncio.Transport | None,
         admit: Callable[[], Awaitable[Work[T]]],
         left_ms: Callable[[], int],
     ) -> T:
@@ -174,7 +175,7 @@ class Mischief:
         """Send a frame to a client, or what the faults make of it."""
         key = client.key
         if kind == EVENT and client.where == PUBLIC:
-            kind = _TYPED.decode(raw).type
+            kind = _TYPED.decode(raw).type or EVENT
         frame = Frame(client.where, topic, kind, key.key if key else "", key.uid if key else "")
         now_ns = self._clock.now_ns()
         fault = self.faults.on_frame(frame, now_ns)
@@ -212,8 +213,8 @@ class Mischief:
             self._told = dict(self.faults.hits)
 
 
-async def _no_answer(silence: Silence, transport: asyncio.BaseTransport | None) -> NoReturn:
-    if silence.hangs_up and isinstance(transport, asyncio.WriteTransport):
+async def _no_answer(silence: Silence, transport: asyncio.Transport | None) -> NoReturn:
+    if silence.hangs_up and transport is not None:
         transport.abort()
     await asyncio.Event().wait()  # until the client has gone, or the venue
     raise AssertionError("an event that nobody sets was set")

@@ -13,14 +13,13 @@ from services.venue.channels import BOOK_CADENCES_MS, BookChannel, Channel, Klin
 
 MOST_ARGUMENT_CHARACTERS: Final = 21_000
 _MOST_SPOT_ARGUMENTS: Final = 10
-_NO_POOL: Final = "this venue keeps no insurance pool"
 _WITHHELD: Final = {
     "orderbook.500": "depth 500 was removed on 11 September 2025",
     "orderbook.rpi": "the market does not tell which sizes are RPI",
     "orderbook.full": "the full book is not offered for this category",
     "liquidation": "replaced by allLiquidation on 20 February 2025",
-    "adlAlert": _NO_POOL,
-    "insurance": _NO_POOL,
+    "adlAlert": "deleveraging begins when the insurance fund is empty, there are no thresholds to alert of",
+    "insurance": "it tells isolated pools only, and this venue has one fund for all contracts",
 }
 
 

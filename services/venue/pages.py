@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from services.venue.answers import NO_ROUTE, Refusal
 from services.venue.board import Board
 from services.venue.category_pages import LINEAR, SPOT, CategoryPages
 from services.venue.contract_pages import ContractPages
+from services.venue.orders import plain
 from services.venue.page_params import Params
 from services.venue.refusals import bad_parameter
 from services.venue.spot_floor import SpotFloor
 
 Page = Callable[[Params, int], dict[str, Any]]
 _MARKET: Final = "/v5/market/"
+_FUND_COIN: Final = "USDT"
 _ASSUMES_LINEAR: Final = frozenset(
     f"{_MARKET}{name}"
     for name in ("kline", "mark-price-kline", "index-price-kline", "premium-index-price-kline", "price-limit")
@@ -23,8 +26,7 @@ _ASSUMES_LINEAR: Final = frozenset(
 _EMPTY: Final = ("inverse", "option")
 """Categories that this venue has no contract of, and says so to a client that loads them all."""
 _WITHHELD: Final = {
-    "insurance": "this venue keeps no insurance pool",
-    "adlAlert": "this venue keeps no insurance pool",
+    "adlAlert": "there are no thresholds to alert of: deleveraging begins when the insurance fund is empty",
     "fee-group-info": "this venue has no fee groups",
     "full_orderbook": "the venue has no full book for this category",
 }
@@ -39,6 +41,7 @@ class MarketPages:
         risk_tiers: items of risk-limit, by symbol, lowest first.
         spot: the spot side; None where there is none.
         notices: gives the maintenance that is planned, goes on or is over by a market time.
+        fund: gives the USDT in the insurance fund.
     """
 
     def __init__(
@@ -48,7 +51,10 @@ class MarketPages:
         risk_tiers: Sequence[Mapping[str, Any]],
         spot: SpotFloor | None = None,
         notices: Callable[[int], list[dict[str, Any]]] = lambda _now_ns: [],
+        fund: Callable[[], Decimal] = lambda: Decimal(0),
     ) -> None:
+        self._symbols = board.symbols
+        self._fund = fund
         linear = CategoryPages(LINEAR, board, instruments)
         contracts = ContractPages(linear, risk_tiers)
         self._pages: dict[str, dict[str, Page]] = {
@@ -70,6 +76,7 @@ class MarketPages:
             self._pages[category] = {f"{_MARKET}instruments-info": _nothing_of(category)}
         self._without_category: dict[str, Page] = {
             f"{_MARKET}time": _time,
+            f"{_MARKET}insurance": self._insurance,
             "/v5/system/status": lambda _, now_ns: {"list": notices(now_ns)},
         }
 
@@ -98,6 +105,14 @@ class MarketPages:
                 f"params error: category {category!r} is not offered here, only {' and '.join(offering)}"
             )
         return self._pages[category][path](params, now_ns)
+
+    def _insurance(self, params: Params, now_ns: int) -> dict[str, Any]:
+        """`/v5/market/insurance`: one fund for all contracts; the items are our inference."""
+        if params.get("coin", _FUND_COIN) != _FUND_COIN:
+            raise bad_parameter(f"params error: coin {params['coin']!r} has no fund, only {_FUND_COIN}")
+        balance = plain(self._fund())
+        row = {"coin": _FUND_COIN, "symbols": ",".join(self._symbols), "balance": balance, "value": balance}
+        return {"updatedTime": str(now_ns // 1_000_000), "list": [row]}
 
 
 def _shared(pages: CategoryPages) -> dict[str, Page]:

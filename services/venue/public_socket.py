@@ -40,7 +40,6 @@ class PublicHub:
         self._stirred: dict[str, dict[Channel, None]] = {}
         self._due: dict[Channel, int] = {}
         self._timetable: list[tuple[int, str, Channel]] = []
-        self._now_ms = 0
 
     @property
     def most_arguments(self) -> int | None:
@@ -84,9 +83,10 @@ class PublicHub:
 
     def pass_time(self, now_ns: int) -> None:
         """Push what is due at this moment of the market, or has been before."""
-        self._now_ms = now_ms = max(self._now_ms, now_ns // _MS_NS)
-        while self._timetable and self._timetable[0][0] <= now_ms:
-            due_ms, _, channel = heappop(self._timetable)
+        board, timetable, now_ms = self._board, self._timetable, now_ns // _MS_NS
+        board.now_ms = max(board.now_ms, now_ms)
+        while timetable and timetable[0][0] <= now_ms:
+            due_ms, _, channel = heappop(timetable)
             if self._due.get(channel) != due_ms:
                 continue  # planned anew, or nobody listens any more
             del self._due[channel]
@@ -144,14 +144,14 @@ class PublicHub:
             self._channels[topic] = self._offer.made[kind](board)
         channel = self._channels[topic]
         if is_first:
-            channel.opens(self._now_ms)
+            channel.opens(self._board.now_ms)
             for own in self._offer.own:
                 if own.partition(".")[0] in channel.stirred_by:
                     self._stirred.setdefault(f"{own}.{symbol}", {})[channel] = None
-            idle_ms = channel.idle_ms(self._now_ms)
+            idle_ms = channel.idle_ms(self._board.now_ms)
             if idle_ms is not None:
                 self._plan(channel, idle_ms)
-        return channel.hello(self._now_ms)
+        return channel.hello(self._board.now_ms)
 
     def _close(self, channel: Channel) -> None:
         channel.closes()

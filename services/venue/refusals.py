@@ -33,6 +33,7 @@ UNKNOWN_OPERATION: Final = 10404
 ALREADY_AUTHENTICATED: Final = 20001
 REPEATED_REQUEST_ID: Final = 20006
 
+TOO_FREQUENT: Final = "403 Forbidden: access too frequent"
 TOO_MANY_TEXT: Final = "Too many visits! You have exceeded the rate limit of this endpoint."
 
 

@@ -118,10 +118,9 @@ class Replay:
                 await asyncio.sleep(0)
                 stretch = 0
             stretch += 1
-            self._send_out(frame)
+            self._send_out(frame, max(now_ns, frame.at_ns))
 
-    def _send_out(self, frame: MarketFrame) -> None:
-        now_ns = self._clock.now_ns()
+    def _send_out(self, frame: MarketFrame, now_ns: int) -> None:
         self._pass_time(frame.at_ns)
         self._upkeep(now_ns)
         shown = self._numbers.apply(frame.raw)

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field
 from services.venue.account_settings import EXAMPLE, AccountSettings, check_distinct, explain
 from services.venue.limits import RAISABLE
 from undertow.domain.state import Mode
+from undertow.markets.generated import MannerName
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX, Section, ServiceSettings
 
@@ -19,9 +20,12 @@ class PaperSettings(Section):
     """The market, the clock and the account of the paper venue.
 
     Attributes:
-        tape: a recording to replay; None means the generated market.
+        tape: a recording to replay, or a pattern of recordings that belong together; None means the generated market.
         upstream: a public WebSocket address that speaks Bybit v5, whose frames are passed through; None for no live market.
         upstream_rest: its REST address, whose contracts and filters hold here; None for the shipped ones.
+        market: manner of the generated market: demonstration (cascades every few seconds) or calibrated (as recordings have it); None is
+            demonstration.
+        edge_bps: edge planted in the generated market, 0 for none; None for what the manner does by default (25 and 0).
         seed: of the generated market and of injected cascades.
         origin: where market time begins: as recorded (for the generated market a fixed day in August 2026), or now, at the wall time of
             the start, for clients that sign with the wall clock.
@@ -43,6 +47,8 @@ class PaperSettings(Section):
     tape: Path | None = Field(default=None, description="a file of recorded frames")
     upstream: str | None = Field(default=None, pattern=r"^wss?://", description="a ws:// or wss:// address")
     upstream_rest: str | None = Field(default=None, pattern=r"^https?://", description="an http:// or https:// address")
+    market: MannerName | None = Field(default=None, description="demonstration or calibrated")
+    edge_bps: float | None = Field(default=None, ge=0, le=1000, description="a number of basis points, 0 for no edge")
     seed: int = Field(default=7, description="a whole number")
     origin: Literal["recorded", "now"] = Field(default="recorded", description="recorded or now")
     rate: float = Field(default=1.0, gt=0, le=1000, description="a number above 0, at most 1000")
@@ -117,6 +123,13 @@ class Settings(ServiceSettings):
                 f"unset it, or unset {PREFIX}PAPER__TAPE for the generated market",
             )
         _check_upstream(paper)
+        for name in ("market", "edge_bps"):
+            if getattr(paper, name) is not None and (paper.tape is not None or paper.upstream is not None):
+                raise ConfigurationError(
+                    f"{PREFIX}PAPER__{name.upper()}",
+                    "is for the generated market, and a tape or an upstream is given",
+                    f"unset it, or {PREFIX}PAPER__TAPE and {PREFIX}PAPER__UPSTREAM",
+                )
         if (paper.tls_certificate is None) != (paper.tls_key is None):
             missing = "TLS_KEY" if paper.tls_key is None else "TLS_CERTIFICATE"
             raise ConfigurationError(

@@ -13,6 +13,7 @@ from services.venue.public_socket import PublicHub
 from undertow.markets.spot import SPOT_DEPTH, DerivedSpot, spot_instrument, spot_label
 
 _MS_NS: Final = 1_000_000
+_TICKERS: Final = "tickers."
 
 
 class SpotFloor:
@@ -41,9 +42,9 @@ class SpotFloor:
 
     def follow(self, topic: str, at_ns: int) -> None:
         """Move with one of the perpetuals' frames; the perpetuals' board has seen it."""
-        kind, _, symbol = topic.partition(".")
-        if kind != "tickers":
+        if not topic.startswith(_TICKERS):
             return
+        symbol = topic.removeprefix(_TICKERS)
         index = self._linear.of(symbol).ticker.get("indexPrice")
         if not index:
             return

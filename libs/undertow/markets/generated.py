@@ -1,25 +1,33 @@
-"""A generated market: endless, seeded, reproducible, in the venue's own frames, with planted liquidation cascades.
+"""A generated market: endless, seeded, reproducible, in the venue's own frames, with liquidations in it.
 
-What it claims and what it does not: rates, depth and sizes are plausible guesses, set by eye against 43 s of recorded
-Bybit frames (without liquidations) and not yet calibrated statistically. Nothing earned on it says anything about a
-real market. The planted edge is a setting: with 0 no resting order that a cascade fills can expect to earn its fees.
+There are two manners. *Demonstration*: cascades every few seconds, so that a minute shows the whole life of a trade; rates and sizes are
+plausible guesses. *Calibrated*: rates, sizes and shapes are estimates from recordings, so that most minutes show no liquidation at all.
+Nothing earned on either says anything about a real market. The planted edge is a setting of both: with 0 no resting order that
+liquidations fill can expect to earn its fees.
 """
 
 from __future__ import annotations
 
 import heapq
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, Literal
 
-from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol
+from undertow.markets.generated_calibrated import Calibrated
+from undertow.markets.generated_demonstration import Demonstration
+from undertow.markets.generated_parameters import shipped
+from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol, Manner
 from undertow.markets.generated_wire import CONTRACTS
 from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 
-ORIGIN_NS = 1_786_310_819_000_000_000
+ORIGIN_NS: Final = 1_786_310_819_000_000_000
 """Where a generated market starts unless it is told otherwise: 2026-08-09 21:26:59 UTC."""
+DEMONSTRATION_EDGE_BPS: Final = 25.0
+"""What the demonstration plants unless it is told otherwise; the calibrated market then plants nothing."""
+MannerName = Literal["demonstration", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,11 @@ class GeneratedMarket:
     Attributes:
         symbols: any of the contracts the generator knows.
         seed: same seed and settings, same frames, byte for byte.
+        manner: how its symbols behave.
         origin_ns: market time of the first frame.
-        cascade_interval_s: mean time from one cascade's start to the next, per symbol.
-        planted_edge_bps: what the price comes back after a cascade beyond the fair rebound, before fees, on average;
-            0 plants nothing.
+        cascade_interval_s: mean time from one cascade's start to the next, per symbol; of the demonstration only.
+        planted_edge_bps: what the price comes back after a cascade (a cluster of liquidations when calibrated) beyond the fair rebound,
+            before fees, on average; 0 plants nothing, None means the manner's own default.
         frame_rate: order book frames per second and symbol.
         label: what the mode line says; empty gives the default words.
 
@@ -42,9 +51,10 @@ class GeneratedMarket:
 
     symbols: tuple[str, ...]
     seed: int = 7
+    manner: MannerName = "demonstration"
     origin_ns: int = ORIGIN_NS
     cascade_interval_s: float = 11.0
-    planted_edge_bps: float = 25.0
+    planted_edge_bps: float | None = None
     frame_rate: float = 10.0
     label: str = ""
 
@@ -63,10 +73,16 @@ class GeneratedMarket:
                 f"cascade_interval_s {self.cascade_interval_s} is below 7: cascades would run into each other"
             )
         if not self.label:
-            edge = f"planted edge {self.planted_edge_bps:g} bp" if self.planted_edge_bps else "no planted edge"
-            object.__setattr__(
-                self, "label", f"generated (seed {self.seed}, cascades each {self.cascade_interval_s:g} s, {edge})"
-            )
+            edge = f"planted edge {self.edge_bps:g} bp" if self.edge_bps else "no planted edge"
+            cascades = f", cascades each {self.cascade_interval_s:g} s" if self.manner == "demonstration" else ""
+            object.__setattr__(self, "label", f"generated, {self.manner} (seed {self.seed}{cascades}, {edge})")
+
+    @property
+    def edge_bps(self) -> float:
+        """The planted edge, the manner's default resolved."""
+        if self.planted_edge_bps is not None:
+            return self.planted_edge_bps
+        return DEMONSTRATION_EDGE_BPS if self.manner == "demonstration" else 0.0
 
     @property
     def instruments(self) -> tuple[dict[str, Any], ...]:
@@ -85,16 +101,22 @@ class GeneratedMarket:
 
     def frames(self) -> Iterator[MarketFrame]:
         """Yield the frames of all symbols by ascending `at_ns`, forever."""
-        sources = [
-            GeneratedSymbol(
-                CONTRACTS[symbol],
-                seed=self.seed,
-                origin_ms=self.origin_ns // 1_000_000,
-                interval_s=self.cascade_interval_s,
-                edge_bps=self.planted_edge_bps,
-                frame_rate=self.frame_rate,
-                ordinal=ordinal,
-            ).frames()
-            for ordinal, symbol in enumerate(self.symbols)
-        ]
-        return heapq.merge(*sources, key=attrgetter("at_ns"))
+        return heapq.merge(*map(self._symbol, range(len(self.symbols))), key=attrgetter("at_ns"))
+
+    def _symbol(self, ordinal: int) -> Iterator[MarketFrame]:
+        symbol = self.symbols[ordinal]
+        rng = random.Random(f"{self.seed}/{symbol}")  # noqa: S311 - a simulation, no secret
+        return GeneratedSymbol(
+            self._behaviour(symbol, rng),
+            rng,
+            seed=self.seed,
+            origin_ms=self.origin_ns // 1_000_000,
+            frame_rate=self.frame_rate,
+            ordinal=ordinal,
+        ).frames()
+
+    def _behaviour(self, symbol: str, rng: random.Random) -> Manner:
+        contract = CONTRACTS[symbol]
+        if self.manner == "demonstration":
+            return Demonstration(contract, rng, interval_s=self.cascade_interval_s, edge_bps=self.edge_bps)
+        return Calibrated(contract, shipped().symbols[symbol], rng, edge_bps=self.edge_bps)

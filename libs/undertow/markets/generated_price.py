@@ -1,4 +1,4 @@
-"""The price of one generated symbol: a random walk with clustered volatility, and liquidation cascades planted in it.
+"""The price of the demonstration: a random walk with clustered volatility, and liquidation cascades planted in it.
 
 A cascade is a first wave of 1 s whose second half liquidates positions, then, each time with probability `CONTINUE`,
 another wave of 500 ms, at most `MOST_WAVES` in all. Its sizes are multiples of one heavy-tailed draw `s` (bp). When it
@@ -54,6 +54,7 @@ class PriceWalk:
     Attributes:
         price: mid in ticks, not rounded.
         wave: the wave in progress, if any.
+        activity: factor on the rate of ordinary trades; constant here.
         liquidating: True when positions were liquidated in the last step.
     """
 
@@ -62,6 +63,7 @@ class PriceWalk:
     interval_s: float
     edge_bps: float
     now_s: float = 0.0
+    activity: float = 1.0
     wave: Wave | None = None
     liquidating: bool = False
     log_volatility: float = 0.0

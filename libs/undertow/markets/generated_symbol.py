@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
-from undertow.markets.generated_price import BATCH_S, PriceWalk
 from undertow.markets.generated_wire import (
     Contract,
     book_frame,
@@ -27,33 +26,97 @@ from undertow.markets.ports import MarketFrame
 DEPTH: Final = 200
 FUNDING_MS: Final = 8 * 3600 * 1000
 MINUTE_MS: Final = 60_000
-TRADES_PER_S: Final = 2.0  # frames of ordinary trades
-LONE_LIQUIDATION_S: Final = 45.0  # mean time between small liquidations that move nothing
+BATCH_MS: Final = 500  # the venue tells liquidations so often
 TICKER_MS: Final = 300
 KLINE_MS: Final = 1_000
 
 
+class Walk(Protocol):
+    """A price that moves in small steps.
+
+    Attributes:
+        price: mid in ticks, not rounded.
+        now_s: seconds from the start.
+        activity: factor on the rate of ordinary trades.
+    """
+
+    price: float
+    now_s: float
+    activity: float
+
+    def step(self, now: float) -> float:
+        """Move on to `now`; give the signed part of the move (bp) that forced trades made."""
+        ...
+
+
+class Manner(Protocol):
+    """How one symbol behaves: what its price, book and tape are drawn from.
+
+    Attributes:
+        contract: the symbol.
+        trades_per_s: frames of ordinary trades, where activity is 1.
+        refreshes: levels behind the touch that get a new size, per side and book frame.
+        most_prints: trades of one forced move.
+    """
+
+    contract: Contract
+    trades_per_s: float
+    refreshes: int
+    most_prints: int
+
+    @property
+    def walk(self) -> Walk:
+        """The price."""
+        ...
+
+    def open(self) -> None:
+        """Draw what is drawn once."""
+        ...
+
+    def spread(self, forced: float) -> int:
+        """Give ticks from bid to ask after a step whose forced move was `forced` bp."""
+        ...
+
+    def lots(self, rank: int) -> int:
+        """Draw the size of a level, 0 for the best one of its side."""
+        ...
+
+    def prints(self) -> int:
+        """Draw the number of fills of an ordinary trade."""
+        ...
+
+    def trade_lots(self, shown: float, forced: float) -> int:
+        """Draw the size of a trade at a level that shows so much."""
+        ...
+
+    def liquidations(self, forced: float) -> Iterator[tuple[str, int]]:
+        """Draw who was liquidated in the last step: side of the position, lots."""
+        ...
+
+
 class GeneratedSymbol:
-    """State of one symbol; `frames` drives it forever."""
+    """State of one symbol; `frames` drives it forever.
+
+    Args:
+        manner: how it behaves.
+        rng: of the manner's draws too.
+        seed: names the trades.
+        origin_ms: market time of the first symbol's first frame.
+        frame_rate: order book frames per second.
+        ordinal: of the symbol among all; they do not speak in the same millisecond.
+    """
 
     def __init__(
-        self,
-        contract: Contract,
-        *,
-        seed: int,
-        origin_ms: int,
-        interval_s: float,
-        edge_bps: float,
-        frame_rate: float,
-        ordinal: int,
+        self, manner: Manner, rng: random.Random, *, seed: int, origin_ms: int, frame_rate: float, ordinal: int
     ) -> None:
+        contract = manner.contract
         self.contract = contract
-        self.rng = random.Random(f"{seed}/{contract.symbol}")  # noqa: S311 - a simulation, no secret
-        self.walk = PriceWalk(float(contract.start_ticks), self.rng, interval_s, edge_bps)
+        self.manner = manner
+        self.rng = rng
+        self.walk = manner.walk
         self.step_ms = max(1, round(1000 / frame_rate))
         self.origin_ms = origin_ms + 7 * ordinal
         self.prefix = identity_prefix(seed, contract.symbol)
-        self.typical_lots = contract.level_usdt / (contract.start_ticks * contract.tick) / contract.lot
         self.bid = contract.start_ticks
         self.ask = self.bid + 1
         self.bid_lots: dict[int, int] = {}
@@ -64,7 +127,7 @@ class GeneratedSymbol:
         self.last_ticks = self.bid
         self.last_direction = "ZeroPlusTick"
         self.pending: list[tuple[int, str, int, int]] = []
-        self.lone_at_s = self.rng.expovariate(1.0 / LONE_LIQUIDATION_S)
+        manner.open()
         self.open_interest = contract.open_interest
         self.mark = float(self.bid)
         self.shown: dict[str, str] = {}
@@ -77,10 +140,9 @@ class GeneratedSymbol:
         """Yield snapshots first, then one step after the other, forever."""
         now = self.origin_ms
         yield self._at(now, self._snapshot(now))
-        yield self._at(now + 1, self._ticker(now + 1, "snapshot"))
+        yield from self._ticker(now + 1, "snapshot")
         self.candle_start_ms = now // MINUTE_MS * MINUTE_MS
-        batch_ms = round(BATCH_S * 1000)
-        next_ticker, next_kline, next_batch = now + TICKER_MS, now + KLINE_MS, now + batch_ms
+        next_ticker, next_kline, next_batch = now + TICKER_MS, now + KLINE_MS, now + BATCH_MS
         while True:
             now += self.step_ms
             forced = self.walk.step((now - self.origin_ms) / 1000.0)
@@ -91,13 +153,13 @@ class GeneratedSymbol:
             yield self._at(now, self._delta(now, bid, ask))
             self._liquidate(now, forced)
             if now >= next_batch:
-                next_batch += batch_ms
+                next_batch += BATCH_MS
                 if self.pending:
                     yield self._at(now + 1, liquidations_frame(self.contract, now + 1, self.pending))
                     self.pending = []
             if now >= next_ticker:
                 next_ticker += TICKER_MS
-                yield self._at(now + 2, self._ticker(now + 2, "delta"))
+                yield from self._ticker(now + 2, "delta")
             if now >= next_kline:
                 next_kline += KLINE_MS
                 yield from self._klines(now + 3)
@@ -107,16 +169,14 @@ class GeneratedSymbol:
         return MarketFrame(ms * 1_000_000, raw)
 
     def _touch(self, forced: float) -> tuple[int, int]:
-        spread = 1 + (self.contract.lattice_ticks // 8 if forced else 0)
+        spread = self.manner.spread(forced)
         bid = max(1, math.floor(self.walk.price - (spread - 1) / 2))
         return bid, bid + spread
 
-    def _lots(self) -> int:
-        return max(1, int(self.typical_lots * math.exp(0.9 * self.rng.gauss(0.0, 1.0))))
-
     def _snapshot(self, ts_ms: int) -> bytes:
-        self.bid_lots = {tick: self._lots() for tick in self._wanted_bids(self.bid)}
-        self.ask_lots = {tick: self._lots() for tick in self._wanted_asks(self.ask)}
+        lots = self.manner.lots
+        self.bid_lots = {tick: lots(rank) for rank, tick in enumerate(self._wanted_bids(self.bid))}
+        self.ask_lots = {tick: lots(rank) for rank, tick in enumerate(self._wanted_asks(self.ask))}
         return book_frame(
             self.contract,
             "snapshot",
@@ -157,20 +217,21 @@ class GeneratedSymbol:
         self, lots: dict[int, int], wanted_of: Callable[[int], list[int]], old: int, new: int
     ) -> dict[int, int]:
         changes: dict[int, int] = {}
+        draw = self.manner.lots
         wanted = wanted_of(new)
         if old != new:
             keep = set(wanted)
             for tick in [tick for tick in lots if tick not in keep]:
                 del lots[tick]
                 changes[tick] = 0
-            for tick in wanted:
+            for rank, tick in enumerate(wanted):
                 if tick not in lots:
-                    lots[tick] = changes[tick] = self._lots()
-        lots[new] = changes[new] = self._lots()
+                    lots[tick] = changes[tick] = draw(rank)
+        lots[new] = changes[new] = draw(0)
         random_ = self.rng.random
-        for _ in range(2):
-            tick = wanted[int(random_() ** 2 * 60)]
-            lots[tick] = changes[tick] = self._lots()
+        for _ in range(self.manner.refreshes):
+            rank = int(random_() ** 2 * 60)
+            lots[wanted[rank]] = changes[wanted[rank]] = draw(rank)
         return changes
 
     def _trades(self, now: int, forced: float, bid: int, ask: int) -> list[str]:
@@ -178,7 +239,7 @@ class GeneratedSymbol:
         random_ = self.rng.random
         if forced:
             sells = forced < 0
-        elif random_() < TRADES_PER_S * self.step_ms / 1000.0:
+        elif random_() < self.manner.trades_per_s * self.walk.activity * self.step_ms / 1000.0:
             sells = random_() < (0.5 if not moved else 0.8 if moved < 0 else 0.2)
         else:
             return []
@@ -194,13 +255,16 @@ class GeneratedSymbol:
                 prices.append(ask)
         if not forced and not passed:
             prices = prices[:1]
-        eaten = 0.2 if forced else 0.05
+        if not forced and len(prices) == 1:
+            prices = prices * self.manner.prints()
+        if len(prices) > self.manner.most_prints:
+            prices = [*prices[:: math.ceil(len(prices) / self.manner.most_prints)], prices[-1]]
         side = "Sell" if sells else "Buy"
         book = self.bid_lots if sells else self.ask_lots
         out = []
         self.sequence += self.rng.randrange(1, 5000)
         for ticks in prices:
-            lots = max(1, int(book.get(ticks, self.typical_lots) * eaten * (0.5 + random_())))
+            lots = self.manner.trade_lots(book.get(ticks, self.contract.typical_lots), forced)
             out.append(self._trade(now - 2, side, ticks, lots))
         return out
 
@@ -228,15 +292,8 @@ class GeneratedSymbol:
         )
 
     def _liquidate(self, now: int, forced: float) -> None:
-        now_s = self.walk.now_s
-        if self.walk.liquidating:
-            for _ in range(1 + (self.rng.random() < 0.5)):  # noqa: PLR2004 - a fair coin
-                lots = self.typical_lots * abs(forced) * 0.25 * math.exp(0.8 * self.rng.gauss(0.0, 1.0))
-                self._liquidation(now, "Buy" if forced < 0 else "Sell", max(1, int(lots)))
-        elif now_s >= self.lone_at_s:
-            self.lone_at_s = now_s + self.rng.expovariate(1.0 / LONE_LIQUIDATION_S)
-            lots = self.typical_lots * 0.02 * math.exp(self.rng.gauss(0.0, 1.0))
-            self._liquidation(now, "Buy" if self.rng.random() < 0.5 else "Sell", max(1, int(lots)))  # noqa: PLR2004 - a fair coin
+        for side, lots in self.manner.liquidations(forced):
+            self._liquidation(now, side, lots)
 
     def _liquidation(self, now: int, side: str, lots: int) -> None:
         bankruptcy = self.walk.price * (0.995 if side == "Buy" else 1.005)
@@ -244,7 +301,7 @@ class GeneratedSymbol:
         self.pending.sort()
         self.open_interest = max(self.open_interest - lots * self.contract.lot, self.contract.open_interest * 0.5)
 
-    def _ticker(self, ts_ms: int, kind: str) -> bytes:
+    def _ticker(self, ts_ms: int, kind: str) -> Iterator[MarketFrame]:
         contract = self.contract
         mid = (self.bid + self.ask) / 2
         self.mark += 0.5 * (mid - self.mark)
@@ -260,6 +317,8 @@ class GeneratedSymbol:
             "indexPrice": f"{index * tick:.{scale}f}",
             "openInterest": f"{interest:.{contract.size_scale}f}",
             "openInterestValue": f"{interest * self.mark * tick:.2f}",
+            "singleOpenInterest": f"{interest / 2:.{contract.size_scale}f}",
+            "singleOpenInterestValue": f"{interest * self.mark * tick / 2:.2f}",
             "nextFundingTime": str(next_funding),
             "fundingRate": f"{contract.funding_rate:.8f}",
             "bid1Price": contract.price(self.bid),
@@ -284,8 +343,9 @@ class GeneratedSymbol:
                 "curPreListingPhase": "",
             }
         changed = {key: value for key, value in fields.items() if self.shown.get(key) != value}
-        self.shown |= changed
-        return ticker_frame(contract, kind, ts_ms, changed, self.sequence)
+        if changed:
+            self.shown |= changed
+            yield self._at(ts_ms, ticker_frame(contract, kind, ts_ms, changed, self.sequence))
 
     def _klines(self, ts_ms: int) -> Iterator[MarketFrame]:
         if ts_ms >= self.candle_start_ms + MINUTE_MS:

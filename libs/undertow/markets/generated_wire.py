@@ -42,6 +42,11 @@ class Contract:
         """Quantity step in base coin."""
         return 10.0**-self.size_scale
 
+    @property
+    def typical_lots(self) -> float:
+        """Median size of one level, lots."""
+        return self.level_usdt / (self.start_ticks * self.tick) / self.lot
+
     def price(self, ticks: int) -> str:
         """Spell a price."""
         return f"{ticks * self.tick_units / 10**self.price_scale:.{self.price_scale}f}"

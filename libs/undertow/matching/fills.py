@@ -10,7 +10,8 @@ The assumptions, each with a test of the same words in `tests/undertow/matching/
 5.  Only trades whose taker is on the other side count: a taker's sell reaches our bids, a taker's buy our asks.
 6.  Several of our orders share one trade in price-time order; a later one waits for an earlier one.
 7.  A displayed quantity that falls by more than was traded there since it last changed was cancelled. PESSIMISTIC: nobody ahead of us
-    cancelled. PROBABILISTIC: cancellations hit every lot alike, ahead -= floor(cancelled * ahead / displayed before, less what was traded).
+    cancelled. PROBABILISTIC: cancellations hit every lot alike, ahead -= cancelled * ahead / (displayed before - traded). Parts of a lot
+    ahead are kept, to 1/65536; what a trade has left behind them is rounded to the nearest lot.
 8.  The queue ahead is never longer than what is displayed; lots that join the level stand behind us.
 9.  An order outside the displayed range does not know its queue: trades at its price do not fill it, and it takes its place behind all that
     is displayed when its level first comes into sight. A level that leaves the range keeps its place.
@@ -31,7 +32,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from undertow.matching.ladder import BUY, Ints, displayed, is_visible
+from undertow.matching.ladder import BUY, NONE, Ints, Ladder, apply_changes, below, best, displayed, is_visible
 
 PESSIMISTIC: Final = 0
 PROBABILISTIC: Final = 1
@@ -46,7 +47,7 @@ SIDE: Final = 1
 KEY: Final = 2
 LEAVES: Final = 3
 AHEAD: Final = 4
-"""Lots that must trade at our price before us; UNKNOWN while the level is out of sight."""
+"""What must trade at our price before us, in 1/GRAINS of a lot; UNKNOWN while the level is out of sight."""
 SEEN: Final = 5
 """Lots displayed at our level since it last changed."""
 TRADED: Final = 6
@@ -56,6 +57,8 @@ TOOK: Final = 7
 COLUMNS: Final = 8
 
 UNKNOWN: Final = -1
+GRAINS: Final = 1 << 16
+"""Parts of a lot in which the queue ahead is kept: whole lots would let no small cancellation count."""
 
 
 def new_orders(capacity: int) -> tuple[Ints, Ints]:
@@ -70,25 +73,14 @@ def key_of(side: int, tick: int) -> int:
 
 
 @njit(cache=True)
-def crosses(keys: Ints, count: Ints, side: int, key: int) -> bool:
+def crosses(book: Ladder, side: int, key: int) -> bool:
     """Tell whether the best opposite price reaches an order's price: it would take."""
-    other = 1 - side
-    return bool(count[other] > 0 and -keys[other, count[other] - 1] <= key)
+    opposite = best(book, 1 - side)
+    return bool(opposite != NONE and -opposite <= key)
 
 
 @njit(cache=True)
-def rest(
-    orders: Ints,
-    held: Ints,
-    keys: Ints,
-    lots: Ints,
-    count: Ints,
-    depth: int,
-    order: int,
-    side: int,
-    tick: int,
-    leaves: int,
-) -> None:
+def rest(orders: Ints, held: Ints, book: Ladder, depth: int, order: int, side: int, tick: int, leaves: int) -> None:
     """Put an order at the back of its queue; `orders` must have a free row."""
     key = key_of(side, tick)
     size = held[0]
@@ -97,15 +89,15 @@ def rest(
         for column in range(COLUMNS):
             orders[row, column] = orders[row - 1, column]
         row -= 1
-    shown = displayed(keys, lots, count, side, key)
+    shown = displayed(book, side, key)
     orders[row, ID] = order
     orders[row, SIDE] = side
     orders[row, KEY] = key
     orders[row, LEAVES] = leaves
-    orders[row, AHEAD] = shown if is_visible(keys, count, depth, side, key) else UNKNOWN
+    orders[row, AHEAD] = shown * GRAINS if is_visible(book, depth, side, key) else UNKNOWN
     orders[row, SEEN] = shown
     orders[row, TRADED] = 0
-    orders[row, TOOK] = 1 if crosses(keys, count, side, key) else 0
+    orders[row, TOOK] = 1 if crosses(book, side, key) else 0
     held[0] = size + 1
 
 
@@ -144,23 +136,21 @@ def set_leaves(orders: Ints, held: Ints, order: int, leaves: int) -> bool:
 
 
 @njit(cache=True)
-def take(
-    keys: Ints, lots: Ints, count: Ints, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints
-) -> int:
+def take(book: Ladder, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints) -> int:
     """Walk the opposite levels up to `tick`; give the number of fills written, 0 for a fill-or-kill that cannot be whole."""
     other = 1 - side
     limit = key_of(side, tick)
     left = quantity
     written = 0
-    for index in range(count[other] - 1, -1, -1):
-        if left == 0 or -keys[other, index] > limit:
-            break
-        part = min(left, lots[other, index])
+    key = best(book, other)
+    while left > 0 and key != NONE and -key <= limit:
+        part = min(left, displayed(book, other, key))
         fills[written, 0] = order
-        fills[written, 1] = abs(keys[other, index])
+        fills[written, 1] = abs(key)
         fills[written, 2] = part
         written += 1
         left -= part
+        key = below(book, other, key)
     return 0 if whole and left > 0 else written
 
 
@@ -180,8 +170,8 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
             ahead = orders[row, AHEAD]
             if ahead == UNKNOWN:
                 continue
-            orders[row, AHEAD] = max(0, ahead - left)
-            reach = left - ahead
+            reach = (left * GRAINS - ahead + GRAINS // 2) // GRAINS
+            orders[row, AHEAD] = max(0, ahead - left * GRAINS)
         else:
             orders[row, AHEAD] = 0
             if through == WHOLE:
@@ -202,23 +192,25 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
 
 @njit(cache=True)
 def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> int:
-    """Give the queue ahead after the displayed quantity went from `seen` to `shown` while `traded` lots traded there."""
+    """Give the queue ahead (in grains) after the displayed lots went from `seen` to `shown` while `traded` lots traded there."""
     if model == PROBABILISTIC:
         waiting = max(0, seen - traded)
         cancelled = waiting - shown
         if cancelled > 0:
-            ahead -= cancelled * min(ahead, waiting) // waiting
-    return min(ahead, shown)
+            ahead = min(ahead, waiting * GRAINS)
+            whole, part = ahead // waiting, ahead % waiting  # in two parts, so that the product fits
+            ahead -= whole * cancelled + part * cancelled // waiting
+    return min(ahead, shown * GRAINS)
 
 
 @njit(cache=True)
-def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth: int, model: int, fills: Ints) -> int:
+def on_book(orders: Ints, held: Ints, book: Ladder, depth: int, model: int, fills: Ints) -> int:
     """After a book frame: move our places in the queues, fill what the book crosses; give the number of fills written."""
     written = 0
     for row in range(held[0]):
         side = orders[row, SIDE]
         key = orders[row, KEY]
-        if crosses(keys, count, side, key):
+        if crosses(book, side, key):
             if orders[row, TOOK] == 0:
                 fills[written, 0] = orders[row, ID]
                 fills[written, 1] = abs(key)
@@ -228,14 +220,14 @@ def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth
                 continue
         else:
             orders[row, TOOK] = 0
-        if not is_visible(keys, count, depth, side, key):
-            continue
-        shown = displayed(keys, lots, count, side, key)
+        shown = displayed(book, side, key)
         ahead = orders[row, AHEAD]
-        if ahead == UNKNOWN:
-            orders[row, AHEAD] = shown
-        elif shown == orders[row, SEEN]:
+        if ahead != UNKNOWN and shown == orders[row, SEEN]:
             continue  # the trades seen so far explain a decrease that is still to come
+        if not is_visible(book, depth, side, key):
+            continue
+        if ahead == UNKNOWN:
+            orders[row, AHEAD] = shown * GRAINS
         else:
             orders[row, AHEAD] = ahead_after(model, ahead, orders[row, SEEN], orders[row, TRADED], shown)
         orders[row, SEEN] = shown
@@ -243,3 +235,12 @@ def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth
     if written:
         drop_done(orders, held)
     return written
+
+
+@njit(cache=True)
+def on_frame(
+    orders: Ints, held: Ints, book: Ladder, depth: int, snapshot: bool, changes: Ints, model: int, fills: Ints
+) -> int:
+    """Apply a book frame to the ladder, then `on_book`: one call from Python instead of two."""
+    apply_changes(book, depth, snapshot, changes)
+    return on_book(orders, held, book, depth, model, fills)

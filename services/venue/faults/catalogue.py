@@ -24,13 +24,15 @@ SNAPSHOT: Final = "snapshot"
 DELTA: Final = "delta"
 EVENT: Final = "event"
 REPLY: Final = "reply"
-FRAME_KINDS: Final = (SNAPSHOT, DELTA, EVENT, REPLY)
+FRAME_KINDS: Final = {PUBLIC: (SNAPSHOT, DELTA, EVENT, REPLY), PRIVATE: (EVENT, REPLY), TRADE: (REPLY,)}
+"""By place."""
 
 LATEST_SURFACING_MS: Final = 4_900
 BAN_MS: Final = 600_000
 _DAY_MS: Final = 86_400_000
 _MOST_MS: Final = 600_000
 NO_SERVICE: Final = 1001
+CUT: Final = "cut"
 NOTHING: Final = "nothing"
 
 
@@ -166,7 +168,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         {
             "drain_ms": Whole(0, _MOST_MS, default=0),
             "down_ms": Whole(0, _DAY_MS, default=1_000),
-            "down_answer": Choice((NOTHING, 502, 503), default=NOTHING),
+            "down_answer": Choice((CUT, NOTHING, 502, 503), default=CUT),
         },
     ),
     "maintenance": Action(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.venue.faults.catalogue import CUT, NOTHING
 from services.venue.faults.draw import fraction, pause, within
 from services.venue.faults.kinds import BadFaultError, Choice, Fraction, Kind, Whole
 
@@ -75,7 +76,7 @@ def _books(_drawn: Drawn) -> SpecJson:
 
 def _restart(drawn: Drawn) -> SpecJson:
     spans = {"drain_ms": drawn("drain", (0, 1_000)), "down_ms": drawn("down", (200, 3_000))}
-    return {"action": "restart", **spans, "down_answer": ("nothing", 502, 503)[drawn("answer", (0, 2))]}
+    return {"action": "restart", **spans, "down_answer": (CUT, NOTHING, 502, 503)[drawn("answer", (0, 3))]}
 
 
 def _skew(largest_ms: int) -> Moment:

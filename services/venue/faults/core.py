@@ -7,19 +7,19 @@ frames with the same seed meet the same faults, whatever other faults there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any, Final
 
-from services.venue.faults.catalogue import ACTIONS, CONNECT, NOTHING, REST, TRADE, Seam
+from services.venue.faults.catalogue import ACTIONS, CONNECT, CUT, NOTHING, REST, TRADE, Seam
 from services.venue.faults.draw import fraction
+from services.venue.faults.fault import ACTIVE, OVER, WAITING, Fault, Frame, Request
 from services.venue.faults.meanings import text_of
 from services.venue.faults.specs import Spec
-from services.venue.faults.steps import COMPLETED, ONGOING, SCHEDULED, AnnounceStatus, Course, Step, course
+from services.venue.faults.steps import COMPLETED, ONGOING, SCHEDULED, AnnounceStatus, Step, course
 from services.venue.faults.verdicts import (
     DRAINING,
-    FORBIDDEN_TEXT,
     Coded,
     FrameFault,
     Performed,
@@ -30,100 +30,13 @@ from services.venue.faults.verdicts import (
     plain,
     request_fault,
 )
+from services.venue.refusals import TOO_FREQUENT
 
 _MS: Final = 1_000_000
 _FOREVER: Final = 2**63
 _SEEDS_APART: Final = 1_000_003
-_READS: Final = ("order/realtime", "order/history")
 _STATES: Final = ("restart", "maintenance")
-_WAITING: Final = "waiting"
-_ACTIVE: Final = "active"
-_OVER: Final = "over"
-_STATUS: Final = {_WAITING: SCHEDULED, _ACTIVE: ONGOING, _OVER: COMPLETED}
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as the faults see it; key and uid are what it claims to be.
-
-    Attributes:
-        where: rest, trade, private or public.
-        endpoint: path without `/v5/`, operation, or `connect`.
-        joined_ns: when the socket was opened; 0 for rest.
-    """
-
-    where: str
-    endpoint: str
-    key: str = ""
-    uid: str = ""
-    address: str = ""
-    joined_ns: int = 0
-
-    @property
-    def changes(self) -> bool:
-        """Whether it would change orders or positions."""
-        if self.where == TRADE:
-            return self.endpoint.startswith("order.")
-        return self.where == REST and (
-            (self.endpoint.startswith("order/") and self.endpoint not in _READS)
-            or (self.endpoint.startswith("position/") and self.endpoint != "position/list")
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame to one client as the faults see it."""
-
-    where: str
-    topic: str
-    kind: str
-    key: str = ""
-    uid: str = ""
-
-
-@dataclass(slots=True)
-class Fault:
-    """A fault that was added.
-
-    Attributes:
-        name: by which it can be removed.
-        from_ns: market time from which it strikes.
-        until_ns: market time at which it is over.
-        asked: candidates so far.
-        hits: of them, those it struck.
-    """
-
-    name: str
-    spec: Spec
-    seed: int
-    from_ns: int
-    until_ns: int
-    course: Course | None = None
-    asked: int = 0
-    hits: int = 0
-    has_begun: bool = False
-    has_ended: bool = False
-
-    @property
-    def seam(self) -> Seam:
-        """Where it is asked for."""
-        return ACTIONS[self.spec.action].seam
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether it has struck as often as it may."""
-        return self.spec.count is not None and self.hits >= self.spec.count
-
-    def state(self, now_ns: int) -> str:
-        """Give `waiting`, `active` or `over`."""
-        if self.is_spent or self.has_ended or now_ns >= self.until_ns:
-            return _OVER
-        return _WAITING if now_ns < self.from_ns else _ACTIVE
-
-    def describe(self, now_ns: int) -> dict[str, Any]:
-        """Give it as the control API lists it."""
-        counts = {"asked": self.asked, "hits": self.hits, "state": self.state(now_ns)}
-        return {"id": self.name, **self.spec.describe(), "seed": self.seed, **counts}
+_STATUS: Final = {WAITING: SCHEDULED, ACTIVE: ONGOING, OVER: COMPLETED}
 
 
 class Faults:
@@ -194,7 +107,7 @@ class Faults:
     def on_request(self, request: Request, now_ns: int) -> RequestFault | None:
         """Say what becomes of a request; None where nothing goes wrong."""
         if request.where == REST and self._is_banned(request.address, now_ns):
-            return RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, FORBIDDEN_TEXT))
+            return RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, TOO_FREQUENT))
         for fault in self._states:
             verdict = self._of_state(fault, request, now_ns)
             if verdict is not None:
@@ -280,9 +193,7 @@ class Faults:
             is_refused = request.changes
             return RequestFault(Performed.NEVER, _coded(values["code"])) if is_refused else None
         if fault.course is not None and now_ns >= fault.course.begins_ns:
-            is_spoken = request.where == REST or request.endpoint == CONNECT
-            answer = Silence(hangs_up=True) if values["down_answer"] == NOTHING else plain(values["down_answer"])
-            return RequestFault(Performed.NEVER, answer if is_spoken else Silence(hangs_up=True))
+            return RequestFault(Performed.NEVER, _while_down(request, values["down_answer"]))
         if request.where == TRADE and request.changes and request.joined_ns < fault.from_ns:
             return RequestFault(Performed.NEVER, _coded(DRAINING))
         return None
@@ -294,7 +205,8 @@ class Faults:
             self._sort(now_ns)
             return False
         fault.asked += 1
-        if fraction(fault.seed, fault.asked) >= fault.spec.probability:
+        chance = fault.spec.probability
+        if chance < 1 and fraction(fault.seed, fault.asked) >= chance:
             return False
         self._count(fault)
         if fault.is_spent:
@@ -307,7 +219,7 @@ class Faults:
 
     def _sort(self, now_ns: int) -> None:
         """Keep at hand the faults that can still strike."""
-        alive = [f for f in self._faults.values() if f.state(now_ns) != _OVER or (f.course and not f.has_ended)]
+        alive = [f for f in self._faults.values() if f.state(now_ns) != OVER or (f.course and not f.has_ended)]
         self._live = {seam: _only(alive, seam) for seam in Seam}
         timed = self._live[Seam.TIME]
         self._states = tuple(fault for fault in timed if fault.spec.action in _STATES)
@@ -332,6 +244,13 @@ def _fits(pattern: str | None, word: str) -> bool:
 
 def _is_meant(spec: Spec, subject: Request | Frame) -> bool:
     return spec.where in {None, subject.where} and spec.key in {None, subject.key} and spec.uid in {None, subject.uid}
+
+
+def _while_down(request: Request, answer: Any) -> Plain | Silence:
+    is_http = request.where == REST or request.endpoint == CONNECT
+    if is_http and answer not in {CUT, NOTHING}:
+        return plain(answer)
+    return Silence(hangs_up=answer != NOTHING)
 
 
 def _coded(code: int) -> Coded:

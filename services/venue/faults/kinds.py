@@ -5,7 +5,7 @@ BadFaultError      a fault that cannot be: names the field, the rule and what to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -140,11 +140,6 @@ class Text:
 
 
 Kind = Whole | Span | Fraction | Flag | Choice | Text
-
-
-def alternatives(names: Sequence[str]) -> str:
-    """List what there is, for a remedy."""
-    return ", ".join(names)
 
 
 def _is_whole(value: Any) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from services.venue.faults.catalogue import ACTIONS, FRAME_KINDS, SOCKETS, Action, Seam
-from services.venue.faults.kinds import REQUIRED, BadFaultError, Choice, Fraction, Kind, Text, Whole, alternatives
+from services.venue.faults.catalogue import ACTIONS, CONNECT, FRAME_KINDS, PUBLIC, Action, Seam
+from services.venue.faults.kinds import REQUIRED, BadFaultError, Choice, Fraction, Kind, Text, Whole
 
 MOST_AT_ONCE: Final = 10_000
 _LATEST_MS: Final = 7 * 86_400_000
 _ACTION: Final = "action"
+_BOOKS: Final = "orderbook"
 _FROM: Final[Mapping[str, Kind]] = {"from_ms": Whole(0, _LATEST_MS, default=0), "seed": Whole(0, 2**53, default=None)}
 _FOR: Final[Mapping[str, Kind]] = {"for_ms": Whole(1, _LATEST_MS, default=None)}
 _CHANCE: Final[Mapping[str, Kind]] = {
@@ -100,14 +101,14 @@ def _spec(name: str, item: Any, vocabulary: Vocabulary) -> Spec:
     action = ACTIONS.get(word) if isinstance(word, str) else None
     if action is None:
         rule = f"{word!r} is not an action" if _ACTION in item else "is missing"
-        raise BadFaultError(f"{name}.{_ACTION}", rule, f"give one of {alternatives(tuple(ACTIONS))}")
+        raise BadFaultError(f"{name}.{_ACTION}", rule, f"give one of {', '.join(ACTIONS)}")
     fields = {**_shared(str(word), action, vocabulary), **action.values}
     for given in item:
         if given not in fields and given != _ACTION:
             raise BadFaultError(
                 f"{name}.{given}",
                 f"is not a field of {word}",
-                f"leave it out or use one of {alternatives(tuple(fields))}",
+                f"leave it out or use one of {', '.join(fields)}",
             )
     read: dict[str, Any] = {}
     for field_name, kind in fields.items():
@@ -129,24 +130,24 @@ def _shared(word: str, action: Action, vocabulary: Vocabulary) -> dict[str, Kind
         "uid": Text(knows=vocabulary.has_uid, what="an account (uid) of this venue"),
     }
     where = {"where": Choice(tuple(action.places), default=None)}
+    topic = {"topic": Text(what="a topic or a pattern with *")}
     match action.seam:
         case Seam.REQUEST:
             return {**where, "endpoint": Text(what="an endpoint or a pattern with *"), **who, **_CHANCE}
         case Seam.FRAME:
-            kind = Choice(FRAME_KINDS, default=None)
-            return {**where, "topic": Text(what="a topic or a pattern with *"), "kind": kind, **who, **_CHANCE}
+            return {**where, **topic, "kind": Choice(FRAME_KINDS[PUBLIC], default=None), **who, **_CHANCE}
         case Seam.BROADCAST:
-            return {**where, "topic": Text(what="a topic or a pattern with *"), **_CHANCE}
+            return {**where, **topic, **_CHANCE}
         case Seam.TIME:
-            return _timed(word, where, who)
+            return _timed(word, {**where, **who}, topic)
 
 
-def _timed(word: str, where: Mapping[str, Kind], who: Mapping[str, Kind]) -> dict[str, Kind]:
+def _timed(word: str, whose: Mapping[str, Kind], topic: Mapping[str, Kind]) -> dict[str, Kind]:
     match word:
         case "close_sockets":
-            return {**where, **who, **_FROM}
+            return {**whose, **_FROM}
         case "restart_books":
-            return {"topic": Text(what="a topic or a pattern with *"), **_FROM}
+            return {**topic, **_FROM}
         case "maintenance":
             return {**_FROM, "for_ms": Whole(1, _LATEST_MS)}
         case "clock_skew":
@@ -156,8 +157,20 @@ def _timed(word: str, where: Mapping[str, Kind], who: Mapping[str, Kind]) -> dic
 
 
 def _check_reach(name: str, spec: Spec, action: Action, vocabulary: Vocabulary) -> None:
-    """Refuse a pattern that matches nothing that this venue has."""
+    """Refuse what could never strike at this venue."""
     places = [place for place in action.places if spec.where in {None, place}]
+    if spec.where == PUBLIC or spec.endpoint == CONNECT:
+        for whose in ("key", "uid"):
+            if getattr(spec, whose) is not None:
+                raise BadFaultError(
+                    f"{name}.{whose}", "nobody has authenticated there", f"leave {whose} out or change where it strikes"
+                )
+    if spec.kind is not None and not any(spec.kind in FRAME_KINDS[place] for place in places):
+        raise BadFaultError(
+            f"{name}.kind",
+            f"there are no frames of kind {spec.kind} on {spec.where}",
+            f"give one of {', '.join(FRAME_KINDS[places[0]])}",
+        )
     if spec.endpoint is not None:
         reached = {
             endpoint
@@ -169,16 +182,15 @@ def _check_reach(name: str, spec: Spec, action: Action, vocabulary: Vocabulary) 
             raise BadFaultError(
                 f"{name}.endpoint",
                 f"{spec.endpoint!r} is nothing that {spec.action} can strike",
-                f"give one of {alternatives(sorted(reached))}, or a pattern with * that matches some",
+                f"give one of {', '.join(sorted(reached))}, or a pattern with * that matches some",
             )
     if spec.topic is not None:
-        words = {word for place in places or [SOCKETS[-1]] for word in vocabulary.topics[place]}
-        if action.seam is not Seam.FRAME:
-            words = {"orderbook"}
+        is_any = action.seam is Seam.FRAME
+        words = {word for place in places for word in vocabulary.topics[place]} if is_any else {_BOOKS}
         first = spec.topic.partition(".")[0]
         if not any(fnmatchcase(word, first) or fnmatchcase(f"{word}.", spec.topic) for word in words):
             raise BadFaultError(
                 f"{name}.topic",
                 f"{spec.topic!r} begins with no topic that {spec.action} can strike",
-                f"begin with one of {alternatives(sorted(words))}, or with *",
+                f"begin with one of {', '.join(sorted(words))}, or with *",
             )

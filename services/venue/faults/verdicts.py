@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from services.venue.faults.draw import within
 from services.venue.faults.meanings import text_of
-from services.venue.refusals import TOO_MANY
+from services.venue.refusals import TOO_FREQUENT, TOO_MANY
 
 _MS: Final = 1_000_000
-FORBIDDEN_TEXT: Final = "403 Forbidden: access too frequent"
 DRAINING: Final = 10019
 
 
@@ -115,7 +114,7 @@ _REQUESTS: Final[Mapping[str, Callable[[Values, Drawn], RequestFault]]] = {
         Performed.NEVER, Coded(TOO_MANY, text_of(TOO_MANY), reset_ns=drawn("reset_ms"))
     ),
     "http": lambda v, _: RequestFault(_performed(v), plain(v["status"], v["text"])),
-    "ban": lambda _v, _: RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, FORBIDDEN_TEXT)),
+    "ban": lambda _v, _: RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, TOO_FREQUENT)),
     "swallow": lambda _v, _: RequestFault(Performed.NEVER, Silence()),
     "accept_silently": lambda _, drawn: RequestFault(Performed.LATE, Silence(), late_ns=drawn("surface_ms")),
     "answer_slowly": lambda _, drawn: RequestFault(Performed.NOW, None, wait_ns=drawn("delay_ms")),

@@ -326,7 +326,7 @@ async def _less_than_filled(bench):
     return await bench.post("order/amend", **BTC, orderLinkId="part", qty="0.004")
 
 
-@cause(110066, "an order during maintenance (`maintenance` of the fault API)", "Trading is currently not allowed.")
+@cause(110066, "an order during maintenance (`maintenance` of the fault API)", "Trading is currently not allowed.?")
 async def _maintenance(bench):
     await bench.fault(action="maintenance", for_ms=600_000)
 

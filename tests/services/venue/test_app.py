@@ -22,6 +22,7 @@ from tests.services.venue.little_market import (
     write_tape,
 )
 from tests.support import eventually, recorded
+from undertow.markets.spot import spot_label
 from undertow.markets.tape import TapeSource
 
 TOPICS = ["order", "execution", "position", "wallet"]
@@ -295,7 +296,7 @@ async def test_whoever_joins_in_the_middle_starts_with_snapshots_before_the_ackn
     [
         ("orderbook.500.BTCUSDT", "depth 500 was removed on 11 September 2025; there are allLiquidation, kline.1,"),
         ("orderbook.rpi.BTCUSDT", "does not tell which sizes are RPI"),
-        ("insurance.USDT", "keeps no insurance pool"),
+        ("insurance.USDT", "one fund for all contracts"),
         ("publicTrade.NOPEUSDT", "this market has BTCUSDT"),
         ("nonsense", "handler not found"),
         ("kline.2.BTCUSDT", "handler not found"),
@@ -578,7 +579,8 @@ async def test_the_process_says_where_it_listens_answers_health_and_leaves_with_
             client = Client(session, None)
             await eventually(lambda: _is_ready(client), seconds=30)
             assert await _status(client, "/healthz") == 200
-            assert (await client.page("/version"))["market"] == "recorded drip"
+            version = await client.page("/version")
+            assert (version["market"], version["spot_market"]) == ("recorded drip", spot_label(7))
             async with session.get("/metrics") as answer:
                 assert 'service="venue"' in await answer.text()
             assert await _status(client, "/nothing") == 404

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.services.venue.floor import MS, SYMBOL, Floor, items, topics
-
-EXAMPLES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "examples.json").read_text())
-"""The items of the protocol page."""
 
 
 def test_a_resting_order_is_acknowledged_shown_and_filled_as_maker() -> None:
@@ -32,32 +27,6 @@ def test_a_resting_order_is_acknowledged_shown_and_filled_as_maker() -> None:
     assert (order["orderStatus"], order["cumExecQty"], order["cumFeeDetail"]) == ("Filled", "0.01", {"USDT": "0.12"})
     assert floor.position()["size"] == "0.01"
     assert floor.coin()["walletBalance"] == "9999.88"
-
-
-def shape(value: Any) -> Any:
-    """Keys and types; the coins of a fee are data, not keys."""
-    if isinstance(value, dict):
-        return {key: dict if key == "cumFeeDetail" else shape(item) for key, item in value.items()}
-    return [shape(item) for item in value] if isinstance(value, list) else type(value)
-
-
-def test_items_have_exactly_the_documented_keys_and_types() -> None:
-    floor = Floor()
-    floor.create(stopLoss="59000", takeProfit="61000")
-    events = floor.trade("Sell", "59999.90", "1")
-    assert len(items(events, "order")) == 3
-    for topic in ("order", "execution", "position"):
-        for item in items(events, topic):
-            assert shape(item) == shape(EXAMPLES[f"stream_{topic}"])
-    assert shape(items(events, "wallet")[0]) == shape(EXAMPLES["wallet"])
-    assert shape(floor.get("order/realtime", symbol=SYMBOL).result["list"][0]) == shape(EXAMPLES["rest_order"])
-    assert shape(floor.get("execution/list").result["list"][0]) == shape(EXAMPLES["rest_execution"])
-    assert shape(floor.position()) == shape(EXAMPLES["rest_position"])
-    funding = {"nextFundingTime": str(floor.now_ns // MS + 2)}
-    floor.ticker(**funding)
-    assert shape(items(floor.core.on_time(floor.now_ns + 2 * MS), "execution")[0]) == shape(
-        EXAMPLES["stream_execution"]
-    )
 
 
 def test_a_post_only_order_that_would_take_is_acknowledged_and_then_cancelled() -> None:

@@ -72,6 +72,8 @@ def check_shape(row, answer):
         assert set(answer) - {"headers", "status"} == {"retCode", "retMsg", "result", "retExtInfo", "time"}
         assert (type(answer["time"]), answer["retExtInfo"]) == (int, {})
         assert row.code == 0 or answer["result"] == {}
+        if row.act is not None and row.code in range(110001, 110066):
+            assert {"X-Bapi-Limit", "X-Bapi-Limit-Status", "X-Bapi-Limit-Reset-Timestamp"} <= set(answer["headers"])
     elif answer["op"] == "auth":
         assert set(answer) == {"reqId", "retCode", "retMsg", "op", "connId"}
     else:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from services.venue.answers import NO_ROUTE, Refusal
 from services.venue.category_pages import LINEAR_TICKER, SPOT_TICKER
+from services.venue.pages import MarketPages
 from tests.services.venue.little_market import MS, ORIGIN_NS, book, ticker, trade
 from tests.services.venue.shown import ORIGIN_MS, Ear, Shown
 from undertow.markets.instruments import known_symbols
@@ -103,6 +106,13 @@ def test_instruments_are_paged_and_filtered():
     assert chosen(status="PreLaunch") == []
 
 
+def test_a_minute_without_trades_is_closed_by_the_time_that_the_market_has_seen_not_by_the_clock():
+    page = Shown(trade(0, "100.00", "1"))
+    assert len(page.ask("kline", {"interval": "1"}, at_ms=200_000)["list"]) == 1
+    page.pass_time(61_000)
+    assert [row[5] for row in page.ask("kline", {"interval": "1"})["list"]] == ["0", "1"]
+
+
 def test_spot_shows_a_market_of_its_own_around_the_index():
     page = Shown(*(ticker(at, indexPrice="65010.00") for at in range(0, 60_000, 500)))
     spot = {"category": "spot"}
@@ -162,11 +172,20 @@ def test_a_path_that_is_no_page_is_nothing():
     assert Shown().ask("nothing") is None
 
 
-@pytest.mark.parametrize("name", ["insurance", "adlAlert", "fee-group-info", "full_orderbook"])
+@pytest.mark.parametrize("name", ["adlAlert", "fee-group-info", "full_orderbook"])
 def test_what_cannot_be_told_truthfully_is_refused_with_the_reason(name):
     with pytest.raises(Refusal, match="is not offered, th") as caught:
         Shown().ask(name)
     assert caught.value.code == NO_ROUTE
+
+
+def test_the_insurance_fund_is_one_for_all_contracts():
+    shown = Shown(symbols=("BTCUSDT", "ETHUSDT"))
+    pages = MarketPages(shown.board, [], [], fund=lambda: Decimal("1234.50"))
+    result = pages.answer("/v5/market/insurance", {}, ORIGIN_NS)
+    assert result["list"] == [{"coin": "USDT", "symbols": "BTCUSDT,ETHUSDT", "balance": "1234.5", "value": "1234.5"}]
+    with pytest.raises(Refusal, match="only USDT"):
+        pages.answer("/v5/market/insurance", {"coin": "BTC"}, ORIGIN_NS)
 
 
 def test_time_and_status_need_no_category():

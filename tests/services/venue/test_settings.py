@@ -37,6 +37,26 @@ def test_contradictions_name_the_variable(tmp_path):
     assert refused(tape=tmp_path / "t.rawlines", origin="now") == "UNDERTOW_PAPER__ORIGIN"
 
 
+def test_what_is_of_the_generated_market_is_refused_for_a_tape_or_an_upstream(tmp_path):
+    assert refused(market="calibrated", tape=tmp_path / "t") == "UNDERTOW_PAPER__MARKET"
+    assert refused(edge_bps=0.0, upstream="ws://127.0.0.1:1/") == "UNDERTOW_PAPER__EDGE_BPS"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "generated, demonstration (seed 7, cascades each 11 s, planted edge 25 bp)"),
+        ({"EDGE_BPS": "0"}, "generated, demonstration (seed 7, cascades each 11 s, no planted edge)"),
+        ({"MARKET": "calibrated", "SEED": "3"}, "generated, calibrated (seed 3, no planted edge)"),
+        ({"MARKET": "calibrated", "EDGE_BPS": "12.5"}, "generated, calibrated (seed 7, planted edge 12.5 bp)"),
+    ],
+)
+def test_the_generated_market_is_what_the_settings_say_and_its_label_says_it(monkeypatch, environment, words):
+    for name, value in environment.items():
+        monkeypatch.setenv(f"UNDERTOW_PAPER__{name}", value)
+    assert choose_market(load(Settings)).source.label == words
+
+
 def test_the_venue_exists_in_paper_only():
     with pytest.raises(ConfigurationError) as caught:
         Settings(mode=Mode.DEMO)
@@ -53,6 +73,10 @@ def test_the_venue_exists_in_paper_only():
         ("RATE_LIMITS", '{"order/realtime": 100}'),
         ("RATE_LIMITS", '{"order/create": 0}'),
         ("RATE_LIMITS", "lots"),
+        ("MARKET", "real"),
+        ("EDGE_BPS", "-1"),
+        ("ORIGIN", "yesterday"),
+        ("UPSTREAM", "stream.example"),
         ("NOPE", "1"),
     ],
 )

@@ -100,7 +100,19 @@ def test_the_probabilistic_queue_spreads_cancellations_over_all_displayed_lots()
     m.rest(1, BUY, BID, 7)
     m.on_book([BUY, BID, 20], snapshot=False)
     m.on_book([BUY, BID, 15], snapshot=False)
-    assert m.ahead(1) == 10 - 5 * 10 // 20
+    assert m.ahead(1) == 8  # 10 - 5 * 10 / 20 = 7.5
+
+
+def test_the_probabilistic_queue_remembers_parts_of_a_lot() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    for displayed in range(19, 9, -1):
+        m.on_book([BUY, BID, displayed], snapshot=False)
+    assert m.ahead(1) == 5
+    m.on_book([BUY, BID, 9], snapshot=False)  # 4.5 ahead
+    assert m.on_trade(SELL, BID, 4) == []
+    assert m.on_trade(SELL, BID, 1) == [(1, BID, 1)]
 
 
 def test_a_decrease_that_trades_explain_is_no_cancellation() -> None:
@@ -183,6 +195,15 @@ def test_a_taking_order_walks_the_levels_from_the_best_no_further_than_its_limit
     assert m.take(1, BUY, 104, 15) == [(1, 102, 10), (1, 104, 5)]
     assert m.take(1, SELL, 98, 15) == [(1, 100, 10), (1, 98, 5)]
     assert m.take(1, BUY, 104, 15) == [(1, 102, 10), (1, 104, 5)]
+
+
+def test_an_order_would_take_from_the_best_opposite_price_on() -> None:
+    m = matcher()
+    assert m.would_take(BUY, ASK)
+    assert not m.would_take(BUY, ASK - 1)
+    assert m.would_take(SELL, BID)
+    assert not m.would_take(SELL, BID + 1)
+    assert not Matcher(depth=5).would_take(BUY, ASK)
 
 
 def test_fill_or_kill_takes_nothing_unless_it_can_take_all() -> None:

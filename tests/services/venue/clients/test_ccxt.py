@@ -151,6 +151,29 @@ def test_ccxt_sees_its_liquidation(venue: RunningVenue, bot: ccxt.bybit):
     until(lambda: agrees(bot, venue))
 
 
+@pytest.mark.parametrize("bot", ["ccxt-hedge"], indirect=True)
+def test_ccxt_holds_both_sides_at_once(venue: RunningVenue, bot: ccxt.bybit):
+    bot.load_markets()
+    bot.set_position_mode(hedged=True, symbol=SYMBOL)
+    with pytest.raises(ccxt.BadRequest):
+        bot.create_order(SYMBOL, "market", "buy", 0.01)  # names no side of the hedge
+    bot.create_order(SYMBOL, "market", "buy", 0.01, None, {"hedged": True})
+    bot.create_order(SYMBOL, "market", "sell", 0.03, None, {"hedged": True})
+    held = until(lambda: _sides(bot) if len(_sides(bot)) == 2 else None)
+    assert held == {"long": 0.01, "short": 0.03}
+    with pytest.raises(ccxt.ExchangeError, match="110024"):
+        bot.set_position_mode(hedged=False, symbol=SYMBOL)
+    bot.create_order(SYMBOL, "market", "sell", 0.01, None, {"hedged": True, "reduceOnly": True})
+    bot.create_order(SYMBOL, "market", "buy", 0.03, None, {"hedged": True, "reduceOnly": True})
+    until(lambda: _sides(bot) == {})
+    bot.set_position_mode(hedged=False, symbol=SYMBOL)
+    until(lambda: agrees(bot, venue))
+
+
+def _sides(bot: ccxt.bybit) -> dict[str, float]:
+    return {row["side"]: row["contracts"] for row in bot.fetch_positions([SYMBOL]) if row["contracts"]}
+
+
 def test_what_ccxt_reads_of_a_refusal_is_its_own_kind_of_error(venue: RunningVenue):
     wrong = exchange(venue, "nobody")
     with pytest.raises(ccxt.AuthenticationError):

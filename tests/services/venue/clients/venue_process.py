@@ -20,7 +20,7 @@ from undertow.runtime.service import Runtime, run
 
 
 class DistantVenue(Venue):
-    """The venue, and beside it a relay whose port is told on standard output."""
+    """The venue, and beside it relays to its TLS port and its plain one, whose ports are told on standard output."""
 
     async def run(self) -> None:
         relaying = asyncio.create_task(self._relay())
@@ -30,10 +30,15 @@ class DistantVenue(Venue):
             relaying.cancel()
 
     async def _relay(self) -> None:
-        async with await relay_to(await eventually(lambda: self.tls_port)) as server:
-            sys.stdout.write(json.dumps({"relay": server.sockets[0].getsockname()[1]}) + "\n")
+        plain = self._runtime.listener.getsockname()[1]
+        async with (
+            await relay_to(await eventually(lambda: self.tls_port)) as tls_relay,
+            await relay_to(plain) as plain_relay,
+        ):
+            ports = [relay.sockets[0].getsockname()[1] for relay in (tls_relay, plain_relay)]
+            sys.stdout.write(json.dumps({"relays": ports}) + "\n")
             sys.stdout.flush()
-            await server.serve_forever()
+            await asyncio.Event().wait()
 
 
 def build(settings: Settings, runtime: Runtime) -> Venue:

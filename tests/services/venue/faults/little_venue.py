@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.venue.faults.core import Faults, Frame, Request
+from services.venue.faults.core import Faults
+from services.venue.faults.fault import Frame, Request
 from services.venue.faults.specs import Vocabulary, read_specs
 
 MS = 1_000_000

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.venue.faults.catalogue import ACTIONS
@@ -10,6 +10,7 @@ from services.venue.faults.specs import read_specs
 from tests.services.venue.faults.little_venue import VOCABULARY
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.01, 1), st.integers(1_000, 200_000), st.sampled_from(tuple(SCENARIOS)))
 def test_a_schedule_is_repeatable_valid_and_within_its_length(seed, intensity, for_ms, scenario) -> None:
     schedule = chaos(seed, intensity, for_ms, scenario)
@@ -20,6 +21,7 @@ def test_a_schedule_is_repeatable_valid_and_within_its_length(seed, intensity, f
         assert all(spec.from_ms or spec.for_ms == for_ms for spec in specs)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_the_mixed_scenario_leaves_out_what_ends_any_run(seed) -> None:
     schedule = chaos(seed, 1.0)

@@ -6,10 +6,11 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.venue.faults.core import Faults, Frame, Request
+from services.venue.faults.core import Faults
+from services.venue.faults.fault import Frame, Request
 from services.venue.faults.specs import read_specs
 from services.venue.faults.steps import AnnounceStatus, CloseSockets, ForgetClosedOrders, RestartBooks, SkewClock
 from services.venue.faults.verdicts import Coded, Performed, Plain, RequestFault, Silence
@@ -49,6 +50,7 @@ def asked(made: Faults, walk: list[tuple[int, int]]) -> list[Any]:
     return verdicts
 
 
+@settings(deadline=None)
 @given(rules, walks, st.integers(0, 5))
 def test_the_same_seed_and_the_same_sequence_meet_the_same_faults(sent, walk, seed) -> None:
     first, second = faults(*sent, seed=seed), faults(*sent, seed=seed)
@@ -64,6 +66,7 @@ def test_another_seed_meets_other_faults() -> None:
     assert asked(faults({**sent, "seed": 9}, seed=1), walk) == asked(faults({**sent, "seed": 9}, seed=2), walk)
 
 
+@settings(deadline=None)
 @given(rules, rules, walks, walks)
 def test_removed_faults_leave_no_trace(kept, removed, before, after) -> None:
     plain, touched = faults(*kept), faults(*kept)
@@ -73,6 +76,7 @@ def test_removed_faults_leave_no_trace(kept, removed, before, after) -> None:
     assert asked(plain, before + after) == asked(touched, before + after)
 
 
+@settings(deadline=None)
 @given(rules, walks)
 def test_without_faults_nothing_is_watched_and_nothing_happens(sent, walk) -> None:
     made = faults(*sent)
@@ -83,6 +87,7 @@ def test_without_faults_nothing_is_watched_and_nothing_happens(sent, walk) -> No
     assert made.listed(NOW_NS) == []
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(0, 30))
 def test_a_count_is_exact(count, asks) -> None:
     made = faults({"action": "refuse", "code": 10016, "count": count})
@@ -91,6 +96,7 @@ def test_a_count_is_exact(count, asks) -> None:
     assert made.watches_requests == (asks < count)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 70))
 def test_a_window_is_exact(from_ms, for_ms, at_ms) -> None:
     made = faults({"action": "drop", "from_ms": from_ms, "for_ms": for_ms})
@@ -172,6 +178,7 @@ def test_an_action_becomes_its_verdict(sent, verdict) -> None:
     assert faults(sent).on_request(CREATE, NOW_NS) == verdict
 
 
+@settings(deadline=None)
 @given(st.integers(0, 4000), st.integers(0, 900), st.integers(0, 50))
 def test_a_span_is_drawn_within_its_ends(lowest, more, seed) -> None:
     fault = faults({"action": "accept_silently", "surface_ms": [lowest, lowest + more]}, seed=seed)
@@ -254,6 +261,7 @@ def test_maintenance_that_is_removed_is_canceled(after_ms) -> None:
     assert made.notices(NOW_NS) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 45))
 def test_clock_skews_cancel_out_however_they_are_ended(moments, removed_ms) -> None:
     made = faults(

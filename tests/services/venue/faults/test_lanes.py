@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.venue.faults.lanes import Lane
@@ -23,6 +23,7 @@ offers = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(offers)
 def test_every_frame_comes_out_as_often_as_it_should_and_in_the_end_the_lane_is_empty(steps) -> None:
     lane, now_ns, sent, expected = Lane(), 0, [], []
@@ -37,6 +38,7 @@ def test_every_frame_comes_out_as_often_as_it_should_and_in_the_end_the_lane_is_
     assert lane.is_empty
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=30))
 def test_delayed_frames_keep_their_order_and_none_is_early(steps) -> None:
     lane, now_ns, due_ns, sent = Lane(), 0, {}, []

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from tests import support
+from tests.services.venue.examples import ITEMS as EXAMPLES
 from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 from undertow.exchange.bybit import parse
 from undertow.exchange.errors import (
@@ -23,7 +21,6 @@ from undertow.exchange.errors import (
 )
 from undertow.exchange.models import OrderRequest
 
-EXAMPLES = json.loads((Path(support.__file__).parent / "services/venue/examples.json").read_text())
 MS = 1_000_000
 TABLE = {
     ClockSkewError: (-1, 10002),
