@@ -4,10 +4,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 TOOLS := .tools
+PYTHON3 := $(or $(shell command -v python3.11 2>/dev/null),python3)
 UV := $(or $(shell command -v uv 2>/dev/null),$(TOOLS)/uv/bin/uv)
 UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := 3.11
+SYNC = mkdir -p $(TOOLS)/tmp && TMPDIR=$(CURDIR)/$(TOOLS)/tmp $(UV) sync -q --frozen
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Trust whom this machine trusts, as pip does.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
@@ -29,22 +31,22 @@ SEEDS ?= 3
 RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
 
 $(TOOLS)/uv/bin/uv:
-	@python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "undertow: python3 is %d.%d; Python 3.11 is needed" % sys.version_info[:2])'
-	@python3 -m venv $(TOOLS)/uv 2>/dev/null \
-	  || python3 -m venv --without-pip $(TOOLS)/uv \
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "undertow: python3 is %d.%d; Python 3.11 is needed: install it, or put it first on PATH" % sys.version_info[:2])'
+	@$(PYTHON3) -m venv $(TOOLS)/uv 2>/dev/null \
+	  || $(PYTHON3) -m venv --without-pip $(TOOLS)/uv \
 	  || { echo "undertow: python3 cannot make a virtual environment; install python3-venv" >&2; exit 1; }
 	@$(TOOLS)/uv/bin/python -m pip --version >/dev/null 2>&1 \
 	  && $(TOOLS)/uv/bin/python -m pip install -q uv==$(UV_VERSION) \
-	  || python3 -m pip --python $(TOOLS)/uv/bin/python install -q uv==$(UV_VERSION)
+	  || $(PYTHON3) -m pip --python $(TOOLS)/uv/bin/python install -q uv==$(UV_VERSION)
 
 # The environment of the fleet (`run`) and the one of development (everything else); uv makes both from uv.lock.
 .PHONY: fleet-env dev-env
 fleet-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@test -e .venv || echo "fetching dependencies (only the first time)"
-	@if test -e .venv/dev; then $(UV) sync -q --frozen; else $(UV) sync -q --frozen --no-default-groups --group fleet; fi
+	@if test -e .venv/dev; then $(SYNC); else $(SYNC) --no-default-groups --group fleet; fi
 dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@test -e .venv || echo "fetching dependencies (only the first time)"
-	@$(UV) sync -q --frozen && touch .venv/dev
+	@$(SYNC) && touch .venv/dev
 
 .PHONY: run
 run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x

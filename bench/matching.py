@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import time
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 from numba import njit
 
-from tests.undertow.matching import test_twin
+from tests.undertow.matching.twin import Twin
 from undertow.matching import fills, ladder
-from undertow.matching.fills import PESSIMISTIC
+from undertow.matching.fills import PESSIMISTIC, PRINTED
 from undertow.matching.ladder import BUY, SELL, Ints
 from undertow.matching.matcher import Matcher
 
@@ -51,7 +50,7 @@ def sweep(events: Ints, keys: Ints, lots: Ints, count: Ints, orders: Ints, held:
     number = OURS
     for row in range(events.shape[0]):
         if events[row, 0] == TRADE:
-            total += fills.on_trade(orders, held, events[row, 1], events[row, 2], events[row, 3], written)
+            total += fills.on_trade(orders, held, events[row, 1], events[row, 2], events[row, 3], PRINTED, written)
         else:
             ladder.apply_changes(keys, lots, count, DEPTH, DELTA, events[row : row + 1, 1:])
             total += fills.on_book(orders, held, keys, lots, count, DEPTH, PESSIMISTIC, written)
@@ -98,7 +97,7 @@ def called(events: list[tuple[int, int, int, int]]) -> float:
 
 
 def twinned(events: list[tuple[int, int, int, int]]) -> float:
-    twin: Any = test_twin.Twin(PESSIMISTIC)
+    twin = Twin(PESSIMISTIC, depth=DEPTH)
     flat = opening()
     for side, tick, size in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
         twin.books[side][Decimal(tick)] = Decimal(size)
@@ -115,7 +114,6 @@ def twinned(events: list[tuple[int, int, int, int]]) -> float:
 
 
 def main() -> None:
-    test_twin.DEPTH = DEPTH
     events = market(EVENTS)
     few = [tuple(row) for row in events[:CALLS].tolist()]
     swept(events[:1_000])

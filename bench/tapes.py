@@ -21,12 +21,12 @@ TRIGGER_USDT = 20_000
 MS = 1_000_000
 
 
-def background(seconds: float) -> list[MarketFrame]:
-    """Give the frames of a market without cascades: 2,000 book frames/s in all, and its trades, tickers and candles."""
+def background(seconds: float, book_frames_per_s: float = BOOK_FRAMES_PER_S) -> list[MarketFrame]:
+    """Give the frames of a market without cascades: 4 × `book_frames_per_s` book frames/s, and its trades, tickers and candles."""
     sources = [
         GeneratedSymbol(
             Demonstration(CONTRACTS[symbol], rng, interval_s=NEVER_S, edge_bps=0.0), rng,
-            seed=7, origin_ms=ORIGIN_NS // MS, frame_rate=BOOK_FRAMES_PER_S, ordinal=ordinal,
+            seed=7, origin_ms=ORIGIN_NS // MS, frame_rate=book_frames_per_s, ordinal=ordinal,
         ).frames()
         for ordinal, symbol in enumerate(SYMBOLS)
         for rng in [random.Random(f"7/{symbol}")]  # noqa: S311 - a simulation, no secret

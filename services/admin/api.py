@@ -13,6 +13,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 
 from services.admin.core import View
 from undertow.contracts.messages.control import Verb
+from undertow.domain.state import TradingState
 
 PAGE: Final = Path(__file__).with_name("page.html")
 SECURITY_HEADERS: Final = {
@@ -125,6 +126,8 @@ def _add_commands(api: FastAPI, desk: Desk) -> None:
 
     @api.post("/api/resume")
     async def resume(reason: Reason) -> dict[str, Any]:
+        if desk.view.status(desk.wall_ns())["state"] == TradingState.HALTED:
+            raise HTTPException(409, "trading is HALTED, which resuming does not end; rearm")
         return await accepted(Verb.RESUME, reason)
 
     @api.post("/api/reduce")

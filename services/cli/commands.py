@@ -21,7 +21,6 @@ from typer.exceptions import TyperException
 from services.cli.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
-from services.cli.terminal import foreground
 from services.cli.workspace import claimed
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
@@ -127,7 +126,7 @@ def run(
         var=settings.var,
     )
     screen = Screen(stderr=as_json)
-    with claimed(settings.var), foreground():
+    with claimed(settings.var):
         report = asyncio.run(FleetRun(options, screen).run())
     _print_report(report, settings.var / "run-report.json", screen, as_json=as_json)
     if report["failures"]:
@@ -198,34 +197,36 @@ def orders(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pause(why: Why) -> None:
+def pause(why: Why, *, as_json: AsJson = False) -> None:
     """Send no new entries; trades run to their end."""
-    _show(_console().command("pause", why), as_json=True)
+    _show(_console().command("pause", why), as_json=as_json)
 
 
 @app.command()
-def resume(why: Why) -> None:
+def resume(why: Why, *, as_json: AsJson = False) -> None:
     """Send entries again."""
-    _show(_console().command("resume", why), as_json=True)
+    _show(_console().command("resume", why), as_json=as_json)
 
 
 @app.command()
-def flatten(why: Why) -> None:
+def flatten(why: Why, *, as_json: AsJson = False) -> None:
     """Cancel entries, close every position, stay paused."""
-    _show(_console().command("flatten", why), as_json=True)
+    _show(_console().command("flatten", why), as_json=as_json)
 
 
 @app.command()
-def kill(why: Why) -> None:
+def kill(why: Why, *, as_json: AsJson = False) -> None:
     """Have the guardian cancel and flatten everything and stay HALTED."""
-    _show(_console().command("kill", why), as_json=True)
+    _show(_console().command("kill", why), as_json=as_json)
 
 
 @app.command()
-def rearm(why: Why, token: Annotated[str, typer.Option(help="The token of the first call.")] = "") -> None:
+def rearm(
+    why: Why, token: Annotated[str, typer.Option(help="The token of the first call.")] = "", *, as_json: AsJson = False
+) -> None:
     """Leave HALTED, in two steps: the first answers a token, the second brings it back."""
     more = {"token": token} if token else {}
-    _show(_console().command("rearm", why, **more), as_json=True)
+    _show(_console().command("rearm", why, **more), as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -273,8 +274,8 @@ def list_models(*, as_json: AsJson = False) -> None:
 
 
 @models.command("show")
-def show_model(model_hash: str) -> None:
+def show_model(model_hash: str, *, as_json: AsJson = False) -> None:
     """Show one entry's card."""
     from services.cli.registry import card  # noqa: PLC0415
 
-    _show(card(model_hash), as_json=True)
+    _show(card(model_hash), as_json=as_json)

@@ -41,6 +41,11 @@ class Console:
             raise CommandError(
                 ExitCode.NOT_RUNNING, f"no fleet answers at {self._base}; start it with `make run`"
             ) from None
+        if "application/json" not in answer.headers.get("content-type", ""):
+            raise CommandError(
+                ExitCode.NOT_RUNNING,
+                f"what answers at {self._base} is no fleet; set UNDERTOW_CONSOLE_PORT to the fleet's",
+            )
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise CommandError(ExitCode.NOT_FOUND, f"{path}: not found")
         if answer.is_error:

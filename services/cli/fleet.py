@@ -56,11 +56,13 @@ class FleetPlan:
     Attributes:
         state: directory of journals, checkpoints and snapshots.
         logs: directory with one log per process.
+        temporary: directory of this run alone, removed at its end; the services' `TMPDIR`.
         ports: HTTP port of each service.
     """
 
     state: Path
     logs: Path
+    temporary: Path
     bus_url: str
     ports: Mapping[str, int]
     has_paper_venue: bool
@@ -94,6 +96,7 @@ class FleetPlan:
             "UNDERTOW_STATE_DIR": str(self.state / service),
             "UNDERTOW_ADMIN__SERVICES": json.dumps({name: self.url(name) for name in self.ports}),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self.temporary),
             "NUMBA_CACHE_DIR": str(numba_cache()),
         }
         if not any(name.startswith(SNAPSHOT_ROOT) for name in os.environ):

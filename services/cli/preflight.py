@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from services.cli.fleet import SERVICES
+from services.cli.registry import RegistrySettings
 from services.cli.settings import Settings as CommandSettings
 from undertow.domain.state import Mode
 from undertow.learning.errors import ModelError
 from undertow.learning.registry import load_serving
-from undertow.learning.settings import ModelSettings
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import FILE_SUFFIX, PREFIX, Role, ServiceSettings, credentials_for, load, variables
 
@@ -41,11 +42,10 @@ def check_before_start(mode: Mode) -> tuple[str, ...]:
     check_names(os.environ)
     _check_reach(os.environ, mode)
     with _as_the_launcher_will_tell(mode):
-        for name in SERVICES:
-            load(_settings_of(name))
+        told = {name: load(_settings_of(name)) for name in SERVICES}
+    _check_places(told)
     symbols = check_market() if mode is Mode.PAPER else ()
-    for role in get_args(Role):
-        credentials_for(mode, role, os.environ)
+    _check_keys(mode)
     check_model(mode)
     return symbols
 
@@ -68,12 +68,14 @@ def check_names(environment: Mapping[str, str]) -> None:
 
 
 def check_market() -> tuple[str, ...]:
-    """Open the market that the paper venue would show, and give its symbols.
+    """Open the market that the paper venue would show, and its certificate if it speaks TLS; give the market's symbols.
 
     Raises:
-        ConfigurationError: the tape cannot be replayed, or a symbol is not to be had.
+        ConfigurationError: the tape cannot be replayed, a symbol is not to be had, or the certificate cannot be used.
     """
-    market = importlib.import_module("services.venue.market_choice").open_market(load(_settings_of("venue")))
+    settings: Any = load(_settings_of("venue"))
+    market = importlib.import_module("services.venue.market_choice").open_market(settings)
+    importlib.import_module("services.venue.tls").open_tls(settings.paper)
     symbols: tuple[str, ...] = market.symbols
     return symbols
 
@@ -84,10 +86,44 @@ def check_model(mode: Mode) -> None:
     Raises:
         ConfigurationError: there is none for this mode, or it is damaged.
     """
+    variable, model = f"{PREFIX}MODEL__REGISTRY", load(RegistrySettings).model
+    if "registry" in model.model_fields_set and not model.registry.is_dir():
+        raise ConfigurationError(variable, f"{model.registry} is not a folder", "correct it, or make the folder")
     try:
-        load_serving(Path(os.environ.get(f"{PREFIX}MODEL__REGISTRY") or ModelSettings().registry), mode)
+        load_serving(model.registry, mode)
     except ModelError as error:
-        raise ConfigurationError(f"{PREFIX}MODEL__REGISTRY", error.problem, error.remedy) from None
+        raise ConfigurationError(variable, error.problem, error.remedy) from None
+
+
+def _check_places(told: Mapping[str, Any]) -> None:
+    journal: Path | None = told["order_router"].router.journal
+    if journal is not None:
+        if journal.is_dir():
+            raise ConfigurationError(f"{PREFIX}ROUTER__JOURNAL", f"{journal} is a folder", "name a file")
+        _check_folder(f"{PREFIX}ROUTER__JOURNAL", journal.parent)
+    if "root" in told["snapshotter"].snapshot.model_fields_set:
+        _check_folder(f"{PREFIX}SNAPSHOT__ROOT", told["snapshotter"].snapshot.root)
+    kill_file: Path | None = told["guardian"].guard.kill_file
+    if kill_file is not None and kill_file.exists():
+        rule = f"{kill_file} is there, so the guardian would halt at once"
+        raise ConfigurationError(f"{PREFIX}GUARD__KILL_FILE", rule, "remove it, or name another")
+
+
+def _check_folder(variable: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigurationError(
+            variable, f"{folder} cannot be written ({error.strerror})", "name a place of your own"
+        ) from None
+
+
+def _check_keys(mode: Mode) -> None:
+    keys = {role: credentials_for(mode, role, os.environ).api_key for role in get_args(Role)}
+    if keys["guardian"] == keys["router"]:
+        rule = "is the fleet's own key, and what stops that key would stop the guardian too"
+        raise ConfigurationError("the guardian's API key", rule, "make a key of its own for it")
 
 
 def _check_reach(environment: Mapping[str, str], mode: Mode) -> None:

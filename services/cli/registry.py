@@ -14,7 +14,9 @@ from undertow.learning.settings import ModelSettings
 from undertow.runtime.settings import ServiceSettings, load
 
 
-class _Registry(ServiceSettings):
+class RegistrySettings(ServiceSettings):
+    """Where the registry is."""
+
     model: ModelSettings = ModelSettings()
 
 
@@ -66,4 +68,4 @@ def card(model_hash: str) -> Any:
 
 
 def _root() -> Path:
-    return load(_Registry).model.registry
+    return load(RegistrySettings).model.registry

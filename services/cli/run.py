@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_f
 from services.cli.http import FleetHttp
 from services.cli.processes import ProcessSpec, Supervisor, last_line, run_to_end
 from services.cli.story import Story
+from services.cli.workspace import make_temporary
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Topic
 from undertow.bus.stats import lags
@@ -44,6 +44,7 @@ FLAT_TIMEOUT_SECONDS: Final = 20.0
 SCRAPE_SECONDS: Final = 1.0
 LAG_EVERY_SCRAPES: Final = 5  # counting a lag reads what is unread
 _KEPT_RUNS: Final = 5
+_ASK_TO_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +81,9 @@ class FleetRun:
             CommandError: the fleet could not be started.
         """
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for each in _ASK_TO_STOP:
             loop.add_signal_handler(each, self._stop.set)
-        temporary = Path(tempfile.mkdtemp(prefix="undertow-"))
+        temporary = make_temporary()
         books = Books()
         try:
             plan = self._plan(temporary)
@@ -96,6 +97,7 @@ class FleetRun:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             await self._http.close()
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ASK_TO_STOP)  # it has stopped; the loop's handlers end before us
         report = reporting.compose(facts)  # after the stop, which may have failed too
         reporting.write(report, self._options.var / "run-report.json")
         return report
@@ -119,6 +121,7 @@ class FleetRun:
         return FleetPlan(
             state=(home / "state").absolute(),
             logs=(home / "logs").absolute(),
+            temporary=temporary,
             bus_url=f"unix://{socket}",
             ports=ports,
             has_paper_venue=paper,

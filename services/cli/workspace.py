@@ -17,6 +17,7 @@ from undertow.runtime.settings import PREFIX
 NEEDED_BYTES: Final = 64 << 20
 """What some minutes of market leave behind."""
 _VARIABLE: Final = f"{PREFIX}VAR"
+_TEMPORARY: Final = "undertow-"
 
 
 @contextlib.contextmanager
@@ -41,6 +42,15 @@ def claimed(var: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def make_temporary() -> Path:
+    """Make a temporary folder for this process; remove those of launchers that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+        owner = folder.name.removeprefix(_TEMPORARY).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists() and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY}{os.getpid()}-"))
 
 
 def _lock(lock: int, var: Path) -> None:

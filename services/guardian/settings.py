@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.guardian.rules import MILLISECOND_NS, SECOND_NS, Rules
-from undertow.runtime.settings import Section, ServiceSettings, VenueSettings
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import PREFIX, Section, ServiceSettings, VenueSettings
 
 
 class GuardSettings(Section):
@@ -26,6 +27,16 @@ class GuardSettings(Section):
     ledger_every_seconds: float = Field(default=2.0, ge=0.5, le=60, description="wall seconds from 0.5 to 60")
     orders_per_second: int = Field(default=8, ge=1, le=60, description="orders per second from 1 to 60")
     kill_file: Path | None = Field(default=None, description="path of the kill file")
+
+    @model_validator(mode="after")
+    def _agree(self) -> GuardSettings:
+        if self.reduce_after_seconds > self.halt_after_seconds:
+            raise ConfigurationError(
+                f"{PREFIX}GUARD__REDUCE_AFTER_SECONDS",
+                f"{self.reduce_after_seconds:g} is after {PREFIX}GUARD__HALT_AFTER_SECONDS ({self.halt_after_seconds:g})",
+                "make it the shorter one",
+            )
+        return self
 
     def rules(self) -> Rules:
         """Give them as the core wants them."""

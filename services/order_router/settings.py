@@ -6,9 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import (
+    PREFIX,
     BusSettings,
     GuardianClientSettings,
     Section,
@@ -57,6 +59,16 @@ class RiskSettings(Section):
     max_signal_age_ms: int = Field(default=250, ge=1, description="milliseconds of market time")
     max_account_age_s: int = Field(default=30, ge=1, description="seconds of market time")
     max_drawdown: Decimal = Field(default=Decimal("0.10"), gt=0, lt=1, description="a fraction of the peak")
+
+    @model_validator(mode="after")
+    def _agree(self) -> RiskSettings:
+        if self.symbol_fraction > self.gross_fraction:
+            raise ConfigurationError(
+                f"{PREFIX}RISK__SYMBOL_FRACTION",
+                f"{self.symbol_fraction} is above {PREFIX}RISK__GROSS_FRACTION ({self.gross_fraction})",
+                "make it the smaller one",
+            )
+        return self
 
 
 class Settings(ServiceSettings):

@@ -5,10 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.position_manager.core import Limits
-from undertow.runtime.settings import BusSettings, GuardianClientSettings, Section, ServiceSettings, VenueSettings
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import (
+    PREFIX,
+    BusSettings,
+    GuardianClientSettings,
+    Section,
+    ServiceSettings,
+    VenueSettings,
+)
 
 SECOND_NS = 1_000_000_000
 
@@ -26,6 +34,16 @@ class WatchSettings(Section):
     reconcile_every_seconds: float = Field(default=2.0, gt=0, le=60, description="seconds up to 60")
     settle_seconds: float = Field(default=0.4, gt=0, le=10, description="seconds up to 10")
     reread_seconds: float = Field(default=60.0, ge=1, le=86_400, description="market seconds up to a day")
+
+    @model_validator(mode="after")
+    def _agree(self) -> WatchSettings:
+        if self.drawdown_warning > self.drawdown_limit:
+            raise ConfigurationError(
+                f"{PREFIX}WATCH__DRAWDOWN_WARNING",
+                f"{self.drawdown_warning} is beyond {PREFIX}WATCH__DRAWDOWN_LIMIT ({self.drawdown_limit})",
+                "make it the smaller one",
+            )
+        return self
 
     def limits(self) -> Limits:
         """Give what the core needs."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from undertow.learning.plan import TrainingPlan
 from undertow.learning.settings import ModelSettings
-from undertow.learning.train import TrainingPlan
 from undertow.runtime.settings import Section, ServiceSettings
 
 
@@ -23,8 +23,6 @@ class TrainingSettings(Section):
 
     def plan(self) -> TrainingPlan:
         """Give the choices of the fit."""
-        from undertow.learning.train import TrainingPlan  # noqa: PLC0415 - the names are read where CatBoost is not installed
-
         return TrainingPlan(seed=self.seed, trees=self.trees, depth=self.depth)
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from services.venue.answers import AccountSpec
 from services.venue.board import Board
 from services.venue.clock import VenueClock
 from services.venue.control import Control
 from services.venue.core import VenueCore
 from services.venue.desk import Desk
-from services.venue.front import Front, Sockets
-from services.venue.keys import ACCOUNT_UID, PAPER_KEYS, KeyRing
-from services.venue.limits import AddressLimit, EndpointLimits
-from services.venue.market_choice import choose_market
+from services.venue.front import AddressLimits, Front, Sockets
+from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
+from services.venue.market_choice import Choice, choose_market
+from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
-from services.venue.settings import PaperSettings, Settings
+from services.venue.roster import read_roster
+from services.venue.settings import Settings
+from services.venue.spot_floor import SpotFloor
+from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
 from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
@@ -38,6 +39,7 @@ class Venue:
     Args:
         settings: what it is told.
         runtime: what it stands on; its clock becomes the venue's own.
+        choice: its market.
 
     Attributes:
         clock: the market's own time.
@@ -45,33 +47,34 @@ class Venue:
         tls_port: where TLS is spoken; 0 for nowhere.
 
     Raises:
-        ConfigurationError: a tape, a certificate or a symbol that cannot be worked with.
+        ConfigurationError: a certificate, an account or a symbol that cannot be worked with.
     """
 
-    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, choice: Choice) -> None:
         paper = settings.paper
-        choice = choose_market(settings)
         source = choice.source
         instruments, tiers = source.instruments, risk_tiers_for(source.symbols)
         self.clock = VenueClock(source.origin_ns if paper.origin == "recorded" else None, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label
-        ring = KeyRing(PAPER_KEYS)
-        account = AccountSpec(
-            uid=ACCOUNT_UID, opening_balance=paper.opening_balance, keys=tuple(key.key for key in PAPER_KEYS)
-        )
+        roster = read_roster(paper, source.symbols, self.clock.now_ns())
+        ring = roster.ring
         core = VenueCore(
             instruments,
             tiers,
-            [account],
+            roster.accounts,
             book_depth=source.book_depth,
             order_latency_ns=paper.order_latency_ms * 1_000_000,
             opened_ns=self.clock.now_ns(),
         )
-        board = Board(source.symbols)
-        public, private = PublicHub(board, source.book_depth), PrivateHub(ring, self.clock)
+        board = Board(source.symbols, source.book_depth)
+        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals))
+        spot = SpotFloor(board, instruments, paper.seed)
+        runtime.facts["spot_market"] = spot.label
+        private = PrivateHub(ring, self.clock)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
-        self._sockets = Sockets(public, private, TradeHub(desk, ring, self.clock))
+        trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
+        self._sockets = Sockets(public, spot.hub, private, TradeHub(desk, ring, self.clock, trade_limit))
         self.replay = Replay(
             source.label,
             choice.frames_total,
@@ -80,22 +83,23 @@ class Venue:
             core,
             board,
             public,
+            spot,
             private,
         )
         front = Front(
             self.clock,
-            MarketPages(board, instruments, tiers),
+            MarketPages(board, instruments, tiers, spot),
             desk,
             ring,
             self._sockets,
-            AddressLimit() if paper.ip_limit else None,
+            AddressLimits(AddressLimit(REQUESTS), AddressLimit(CONNECTIONS)) if paper.ip_limit else None,
             runtime.survived,
         )
-        control = Control(self.clock, self.replay, core, ring, desk.tally)
+        self._tls = open_tls(paper)
+        control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts)
         self._application = front.application(control, runtime.asgi)
         self._runtime = runtime
         self._paper = paper
-        self._tls = _tls(paper)
         self._host = settings.http.host
         self._listening = False
         self.tls_port = 0
@@ -126,6 +130,13 @@ class Venue:
         """Give the reason while the port is not served yet, or the market is out of reach."""
         return self.replay.unready_reason() if self._listening else "starting: the port is not served yet"
 
+    def tls_facts(self) -> dict[str, Any] | None:
+        """Say where TLS is spoken, which file a client must trust and which names it may use; None without TLS."""
+        if self._tls is None:
+            return None
+        ca_file = None if self._tls.ca_file is None else str(self._tls.ca_file)
+        return {"port": self.tls_port, "ca_file": ca_file, "hosts": list(HOSTS) if ca_file else []}
+
     async def _listen(self, runner: web.AppRunner) -> None:
         listener = self._runtime.listener
         if listener is None:
@@ -134,7 +145,7 @@ class Venue:
         if self._tls is None:
             return
         try:
-            await web.TCPSite(runner, self._host, self._paper.tls_port, ssl_context=self._tls).start()
+            await web.TCPSite(runner, self._host, self._paper.tls_port, ssl_context=self._tls.context).start()
         except OSError as error:
             raise ConfigurationError(
                 f"{PREFIX}PAPER__TLS_PORT",
@@ -143,25 +154,9 @@ class Venue:
             ) from error
         self.tls_port = int(runner.addresses[-1][1])
         self._runtime.facts["tls_port"] = str(self.tls_port)
-        self._runtime.log.info("listening_tls", port=self.tls_port)
+        self._runtime.log.info("listening_tls", **(self.tls_facts() or {}))
 
 
 def build(settings: Settings, runtime: Runtime) -> Venue:
     """Put the service together."""
-    return Venue(settings, runtime)
-
-
-def _tls(paper: PaperSettings) -> ssl.SSLContext | None:
-    if paper.tls_certificate is None or paper.tls_key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(paper.tls_certificate, paper.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        why = error.strerror or str(error)
-        raise ConfigurationError(
-            f"{PREFIX}PAPER__TLS_CERTIFICATE",
-            f"{paper.tls_certificate} with key {paper.tls_key} cannot be used ({why})",
-            "give a PEM certificate and its key",
-        ) from error
-    return context
+    return Venue(settings, runtime, choose_market(settings))

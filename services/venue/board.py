@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from services.venue.candles import Candles
+from services.venue.book_view import BookView, Levels
+from services.venue.candles import Candle, Candles
+from undertow.exchange.book import OrderBook
 
 KEPT_TRADES: Final = 1_000
 PREMIUM_WINDOW_MS: Final = 30_000
+DEEPEST: Final = 1_000
 INTEREST_INTERVALS_MS: Final = {
     "5min": 300_000,
     "15min": 900_000,
@@ -24,6 +27,9 @@ INTEREST_INTERVALS_MS: Final = {
     "4h": 14_400_000,
     "1d": 86_400_000,
 }
+_KEPT_INTEREST: Final = 2_000  # of each interval
+_NOTHING: Final = Decimal(0)
+_PREMIUM_STEP: Final = Decimal("0.00000001")
 
 
 class Frame(msgspec.Struct):
@@ -79,27 +85,38 @@ _ENCODE: Final = msgspec.json.encode
 class SymbolBoard:
     """One symbol's market so far.
 
+    Args:
+        symbol: which.
+        depth: levels a side of the market's own book; what lies beyond is not shown.
+
     Attributes:
         ticker: the merged ticker, as the frames spell it.
         trades: the last trades, oldest first.
-        candles: minute by minute.
+        candles: of the trades.
+        marks: candles of the mark price; `indices` of the index price, `premiums` of the premium index (the best prices' distance from
+            the index, as a fraction; the venue weighs in depth, so this is our inference).
         interest: by interval name, bucket start ms → first (openInterest, singleOpenInterest) seen in it.
         funding: settled rates, (time ms, rate), oldest first.
+        restarts: how often the book began anew with update id 1.
     """
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, depth: int) -> None:
         self.symbol = symbol
+        self.depth = depth
         self.ticker: dict[str, str] = {}
         self.trades: deque[PublicTrade] = deque(maxlen=KEPT_TRADES)
-        self.candles = Candles()
+        self.candles, self.marks, self.indices, self.premiums = Candles(), Candles(), Candles(), Candles()
         self.interest: dict[str, dict[int, tuple[str, str]]] = {name: {} for name in INTEREST_INTERVALS_MS}
         self.funding: list[tuple[int, str]] = []
+        self.restarts = 0
         self.update_id = 0
         self.sequence = 0
         self.book_ts = 0
         self.book_cts = 0
-        self._bids: dict[str, str] = {}
-        self._asks: dict[str, str] = {}
+        self._deepest = BookView(self, DEEPEST)
+        self._book = OrderBook(depth)
+        self._funding_due_ms = 0
+        self._is_due_told = False
         self._ticker_ts = 0
         self._ticker_cs = 0
         self._premiums: deque[tuple[int, Decimal]] = deque()
@@ -116,33 +133,52 @@ class SymbolBoard:
             case "tickers":
                 self._saw_ticker(frame)
             case "kline":
-                for candle in _CANDLES.decode(frame.data):
-                    if candle.interval == "1":
-                        numbers = (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.turnover)
-                        self.candles.told(candle.start, *map(Decimal, numbers))
+                for told in _CANDLES.decode(frame.data):
+                    if told.interval == "1":
+                        texts = (told.open, told.high, told.low, told.close, told.volume, told.turnover)
+                        self.candles.told(told.start, Candle(*map(Decimal, texts)))
 
-    def levels(self, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Give the best `depth` bids, descending, and asks, ascending."""
-        bids = sorted(self._bids.items(), key=lambda level: Decimal(level[0]), reverse=True)[:depth]
-        asks = sorted(self._asks.items(), key=lambda level: Decimal(level[0]))[:depth]
-        return bids, asks
+    def levels(self, best: int) -> tuple[Levels, Levels]:
+        """Give so many of the best bids, descending, and asks, ascending."""
+        return self._book.levels(best)
+
+    def deepest(self) -> BookView:
+        """Give the view of the 1000-level topic, which REST shows too; as of now unless the topic is being told."""
+        if not self._deepest.is_followed:
+            self._deepest.refresh()
+        return self._deepest
+
+    def view(self, depth: int) -> BookView:
+        """Give a view for the topic of a depth that the market has not itself."""
+        return self._deepest if depth == DEEPEST else BookView(self, depth)
 
     def mid(self) -> Decimal | None:
         """Give the middle of the best prices, or None without a book."""
-        if not self._bids or not self._asks:
-            return None
-        return (max(map(Decimal, self._bids)) + min(map(Decimal, self._asks))) / 2
+        best = self.best()
+        return None if best is None else (best[0] + best[1]) / 2
+
+    def best(self) -> tuple[Decimal, Decimal] | None:
+        """Give the best bid and ask, or None where a side is empty."""
+        bid, ask = self._book.best_bid, self._book.best_ask
+        return (Decimal(bid[0]), Decimal(ask[0])) if bid and ask else None
 
     def average_premium(self, now_ms: int) -> Decimal:
         """Give the mean of mid − mark over the last 30 s, 0 without a sample."""
         recent = [value for at, value in self._premiums if at > now_ms - PREMIUM_WINDOW_MS]
-        return sum(recent, Decimal(0)) / len(recent) if recent else Decimal(0)
+        return sum(recent, _NOTHING) / len(recent) if recent else _NOTHING
 
-    def snapshot(self, topic: str, depth: int) -> bytes | None:
-        """Give the frame with which a subscriber that joins in the middle starts, or None while nothing has been shown."""
+    def settle_funding(self, now_ms: int, interval_ms: int) -> None:
+        """Let the stamps pass that the ticker no longer tells, because the market has ended."""
+        while 0 < self._funding_due_ms <= now_ms:
+            self.funding.append((self._funding_due_ms, self.ticker.get("fundingRate", "0")))
+            self._funding_due_ms += interval_ms
+            self._is_due_told = False
+
+    def snapshot(self, topic: str) -> bytes | None:
+        """Give the frame with which a subscriber of the market's own topic starts in the middle, or None for none."""
         kind = topic.partition(".")[0]
-        if kind == "orderbook" and self._bids:
-            bids, asks = self.levels(depth)
+        bids, asks = self._book.levels()
+        if kind == "orderbook" and (bids or asks):
             data = {"s": self.symbol, "b": bids, "a": asks, "u": self.update_id, "seq": self.sequence}
             return _ENCODE({"topic": topic, "type": "snapshot", "ts": self.book_ts, "data": data, "cts": self.book_cts})
         if kind == "tickers" and self.ticker:
@@ -153,39 +189,63 @@ class SymbolBoard:
     def _saw_book(self, frame: Frame) -> None:
         book = _BOOK.decode(frame.data)
         if frame.type == "snapshot":
-            self._bids, self._asks = {}, {}
-        for side, levels in ((self._bids, book.b), (self._asks, book.a)):
-            for price, size in levels:
-                if size.strip("0."):
-                    side[price] = size
-                else:
-                    side.pop(price, None)
+            self._book.replace(book.b, book.a)
+            self.restarts += book.u == 1
+        else:
+            self._book.apply(book.b, book.a)
         self.update_id, self.sequence = book.u, book.seq
         self.book_ts, self.book_cts = frame.ts, frame.cts
 
     def _saw_ticker(self, frame: Frame) -> None:
         news = _TICKER.decode(frame.data)
-        due = self.ticker.get("nextFundingTime", "")
-        if due and news.get("nextFundingTime", due) != due:
-            self.funding.append((int(due), self.ticker.get("fundingRate", "0")))
-        self.ticker = news if frame.type == "snapshot" else {**self.ticker, **news}
+        self._saw_funding(int(news.get("nextFundingTime") or 0), self.ticker.get("fundingRate", "0"))
+        self.ticker = ticker = news if frame.type == "snapshot" else {**self.ticker, **news}
         self._ticker_ts, self._ticker_cs = frame.ts, frame.cs
-        if "openInterest" in self.ticker:
-            amounts = (self.ticker["openInterest"], self.ticker.get("singleOpenInterest", ""))
+        if "openInterest" in ticker:
+            amounts = (ticker["openInterest"], ticker.get("singleOpenInterest", ""))
             for name, interval_ms in INTEREST_INTERVALS_MS.items():
-                self.interest[name].setdefault(frame.ts // interval_ms * interval_ms, amounts)
-        mid = self.mid() if "markPrice" in news else None
-        if mid is not None:
-            self._premiums.append((frame.ts, mid - Decimal(news["markPrice"])))
-            while self._premiums[0][0] <= frame.ts - PREMIUM_WINDOW_MS:
+                seen, start = self.interest[name], frame.ts // interval_ms * interval_ms
+                if start not in seen:
+                    seen[start] = amounts
+                    if len(seen) > _KEPT_INTEREST:
+                        del seen[next(iter(seen))]
+        if "markPrice" in news or "indexPrice" in news:
+            self._saw_prices(frame.ts)
+
+    def _saw_funding(self, due_ms: int, rate: str) -> None:
+        if not due_ms or (self.funding and due_ms <= self.funding[-1][0]):
+            return  # a ticker may still name the stamp that has just passed
+        if self._is_due_told and due_ms > self._funding_due_ms:
+            self.funding.append((self._funding_due_ms, rate))
+        self._funding_due_ms, self._is_due_told = due_ms, True
+
+    def _saw_prices(self, at_ms: int) -> None:
+        mark, index = (Decimal(self.ticker.get(key) or 0) for key in ("markPrice", "indexPrice"))
+        best = self.best()
+        if mark:
+            self.marks.trade(at_ms, mark, _NOTHING)
+        if mark and best is not None:
+            self._premiums.append((at_ms, (best[0] + best[1]) / 2 - mark))
+            while self._premiums[0][0] <= at_ms - PREMIUM_WINDOW_MS:
                 self._premiums.popleft()
+        if index:
+            self.indices.trade(at_ms, index, _NOTHING)
+        if index and best is not None:
+            premium = (max(_NOTHING, best[0] - index) - max(_NOTHING, index - best[1])) / index
+            self.premiums.trade(at_ms, premium.quantize(_PREMIUM_STEP), _NOTHING)
 
 
 class Board:
-    """All symbols of the market."""
+    """All symbols of the market.
 
-    def __init__(self, symbols: Iterable[str]) -> None:
-        self._symbols = {symbol: SymbolBoard(symbol) for symbol in symbols}
+    Args:
+        symbols: which.
+        depth: levels a side of the market's own book.
+    """
+
+    def __init__(self, symbols: Iterable[str], depth: int) -> None:
+        self.depth = depth
+        self._symbols = {symbol: SymbolBoard(symbol, depth) for symbol in symbols}
 
     def saw(self, raw: bytes) -> str:
         """Take one frame and give its topic.
@@ -213,18 +273,3 @@ class Board:
     def symbols(self) -> tuple[str, ...]:
         """All symbols."""
         return tuple(self._symbols)
-
-
-def trade_item(symbol: str, trade: PublicTrade) -> dict[str, Any]:
-    """Spell a trade as `/v5/market/recent-trade` does."""
-    return {
-        "execId": trade.i,
-        "symbol": symbol,
-        "price": trade.p,
-        "size": trade.v,
-        "side": trade.S,
-        "time": str(trade.T),
-        "isBlockTrade": trade.BT,
-        "isRPITrade": trade.RPI,
-        "seq": str(trade.seq),
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from services.venue.core import VenueCore
 from services.venue.desk import Tally
 from services.venue.keys import KeyRing
 from services.venue.replay import Replay
+from undertow.runtime.settings import PREFIX
 
 
 class Control:
@@ -23,14 +25,24 @@ class Control:
         core: the venue itself.
         ring: all keys.
         tally: what clients asked for.
+        tls: says where TLS is spoken; None where it is not.
     """
 
-    def __init__(self, clock: VenueClock, replay: Replay, core: VenueCore, ring: KeyRing, tally: Tally) -> None:
+    def __init__(
+        self,
+        clock: VenueClock,
+        replay: Replay,
+        core: VenueCore,
+        ring: KeyRing,
+        tally: Tally,
+        tls: Callable[[], dict[str, Any] | None],
+    ) -> None:
         self._clock = clock
         self._replay = replay
         self._core = core
         self._ring = ring
         self._tally = tally
+        self._tls = tls
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -39,6 +51,7 @@ class Control:
             web.post("/control/start", self.start),
             web.get("/control/stats", self.stats),
             web.get("/control/ledger", self.ledger),
+            web.get("/control/tls", self.tls),
         ]
 
     async def clock(self, _request: web.Request) -> web.Response:
@@ -77,6 +90,13 @@ class Control:
         if key is None:
             return _json({"error": f"key {name} is not known"}, status=404)
         return _json(self._core.ledger(key.uid))
+
+    async def tls(self, _request: web.Request) -> web.Response:
+        """Give port, file of the authority and names of the certificate."""
+        facts = self._tls()
+        if facts is None:
+            return _json({"error": f"TLS is off; set {PREFIX}PAPER__TLS_FOLDER"}, status=404)
+        return _json(facts)
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from services.venue.answers import Answer, PrivateEvent
 from services.venue.clock import VenueClock
-from services.venue.gate import require_write
+from services.venue.gate import require_symbols, require_unified, require_write
 from services.venue.keys import ApiKey
 from services.venue.limits import EndpointLimits, Grant
 from services.venue.refusals import TOO_MANY, TOO_MANY_TEXT, RateRefusal, bad_parameter
@@ -70,24 +70,30 @@ class Desk:
         """Answer a GET.
 
         Raises:
+            Refusal: 10028 for a classic account.
             RateRefusal: beyond the limit.
         """
+        require_unified(key, path)
         endpoint = path.removeprefix("/v5/")
         grant = self._take(key, endpoint, 1)
         if endpoint == "user/query-api":
-            return Reply(Answer(result=key.describe(self.clock.reading.origin_ns // 1_000_000)), grant)
+            origin_ms = self.clock.reading.origin_ns // 1_000_000
+            return Reply(Answer(result=key.describe(origin_ms, self.clock.now_ms())), grant)
         return Reply(self.core.get(key.uid, path, dict(params), self.clock.now_ns()), grant)
 
     def perform(self, key: ApiKey | None, path: str, body: object) -> Reply:
         """Answer a POST or its twin on the trade socket.
 
         Raises:
-            Refusal: 10001 for a body that is no object, 10005 for a read-only key, 10007 without one.
+            Refusal: 10001 for a body that is no object, 10005 without the permission, 10007 without a key, 10024, 10027, 10028 or 10029
+                for an account that may not.
             RateRefusal: beyond the limit.
         """
-        writer = require_write(key)
+        writer = require_write(key, path)
+        require_unified(writer, path)
         if not isinstance(body, dict):
             raise bad_parameter("params error: the body is not a JSON object")
+        require_symbols(writer, body)
         endpoint = path.removeprefix("/v5/")
         if not endpoint.endswith(_BATCH):
             grant = self._take(writer, endpoint, 1)
@@ -107,7 +113,8 @@ class Desk:
 
     def _take(self, key: ApiKey, endpoint: str, wanted: int) -> Grant:
         self.tally.requests += 1
-        grant = self.limits.take(key.uid, endpoint, wanted, self.clock.pace_ns())
+        vip_level = key.owner.vip_level
+        grant = self.limits.take(key.uid, endpoint, wanted, self.clock.pace_ns(), vip_level=vip_level)
         if not grant.allowed:
             self.tally.rate_limited += 1
             raise RateRefusal(grant)

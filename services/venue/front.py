@@ -26,6 +26,7 @@ from services.venue.session import Session
 from services.venue.trade_socket import TradeHub
 
 LARGEST_BODY: Final = 2**20
+TOO_FREQUENT: Final = "403 Forbidden: access too frequent"
 _PUBLIC: Final = ("/v5/market/", "/v5/system/")
 _NO_ROUTE_STATUS: Final = HTTPStatus.NOT_FOUND  # beside the envelope; our inference
 Survived = Callable[..., None]
@@ -33,17 +34,26 @@ Survived = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The three kinds of socket."""
+    """The kinds of socket."""
 
     public: PublicHub
+    spot: PublicHub
     private: PrivateHub
     trade: TradeHub
 
     def close(self) -> None:
         """Say goodbye to all clients."""
-        for hub in (self.public, self.private, self.trade):
+        for hub in (self.public, self.spot, self.private, self.trade):
             for session in list(hub.sessions):
                 session.close(reason="the venue stops")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLimits:
+    """What an address may do over HTTP."""
+
+    requests: AddressLimit
+    connections: AddressLimit
 
 
 class Front:
@@ -55,7 +65,7 @@ class Front:
         desk: signed requests.
         ring: all keys.
         sockets: the WebSocket side.
-        addresses: the limit per address; None switches it off.
+        addresses: the limits per address; None switches them off.
         survived: takes an unexpected error.
     """
 
@@ -66,7 +76,7 @@ class Front:
         desk: Desk,
         ring: KeyRing,
         sockets: Sockets,
-        addresses: AddressLimit | None,
+        addresses: AddressLimits | None,
         survived: Survived,
     ) -> None:
         self._clock = clock
@@ -84,6 +94,7 @@ class Front:
         application.add_routes(
             [
                 web.get("/v5/public/linear", self._socket(self._sockets.public.join)),
+                web.get("/v5/public/spot", self._socket(self._sockets.spot.join)),
                 web.get("/v5/private", self._socket(self._sockets.private.join)),
                 web.get("/v5/trade", self._socket(self._sockets.trade.join)),
                 web.route("*", "/v5/{page:.*}", self.rest),
@@ -95,8 +106,8 @@ class Front:
     async def rest(self, request: web.Request) -> web.Response:
         """Answer one REST request."""
         address = request.remote or ""
-        if self._addresses is not None and not self._addresses.admits(address, self._clock.pace_ns()):
-            return web.Response(status=HTTPStatus.FORBIDDEN, text="403 Forbidden: access too frequent")
+        if self._addresses is not None and not self._addresses.requests.admits(address, self._clock.pace_ns()):
+            return web.Response(status=HTTPStatus.FORBIDDEN, text=TOO_FREQUENT)
         headers: Mapping[str, str] = {}
         status: int = HTTPStatus.OK
         try:
@@ -128,13 +139,13 @@ class Front:
             params = dict(parse_qsl(query, keep_blank_values=True))
             if request.path.startswith(_PUBLIC):
                 return self._page(request.path, params), {}
-            key = authenticate_http(self._ring, request.headers, query, self._clock.now_ms())
+            key = authenticate_http(self._ring, request.headers, query, self._clock.now_ms(), request.remote or "")
             return self._spell(self._desk.look(key, request.path, params))
         if request.method == "POST":
             if request.path.startswith(_PUBLIC):
                 raise Refusal(NO_ROUTE, "Route not found.")
             signed = _text(raw)
-            key = authenticate_http(self._ring, request.headers, signed, self._clock.now_ms())
+            key = authenticate_http(self._ring, request.headers, signed, self._clock.now_ms(), request.remote or "")
             return self._spell(self._desk.perform(key, request.path, _parsed(raw)))
         raise HttpRefusal(HTTPStatus.BAD_REQUEST, f"400 Bad Request: {request.method} is not used here")
 
@@ -150,12 +161,14 @@ class Front:
         body = envelope(answer.result, now_ms, ret_ext=answer.ret_ext, code=answer.ret_code, message=answer.ret_msg)
         return body, reply.grant.headers(now_ms)
 
-    @staticmethod
-    def _socket(join: Callable[[], Session]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _socket(self, join: Callable[[str], Session]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def upgrade(request: web.Request) -> web.StreamResponse:
             if not web.WebSocketResponse().can_prepare(request):
                 return web.Response(status=HTTPStatus.BAD_REQUEST, text="400 Bad Request: this is a WebSocket")
-            return await join().serve(request)
+            address = request.remote or ""
+            if self._addresses is not None and not self._addresses.connections.admits(address, self._clock.pace_ns()):
+                return web.Response(status=HTTPStatus.FORBIDDEN, text=TOO_FREQUENT)
+            return await join(address).serve(request)
 
         return upgrade
 

@@ -1,4 +1,4 @@
-"""How often one may ask: per account and endpoint in a rolling second, and per address over all of HTTP. Pure; time is an argument."""
+"""How often one may ask: per account and endpoint in a rolling second, and per address whoever signs. Pure; time is an argument."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _SECOND_NS: Final = 1_000_000_000
-ADDRESS_REQUESTS: Final = 600
-ADDRESS_WINDOW_NS: Final = 5 * _SECOND_NS
-BAN_NS: Final = 600 * _SECOND_NS
+VIP_LIMITS: Final = (0, 20, 40, 60)
+"""Per second and endpoint of `RAISABLE`, by VIP level; the last for all above."""
 
 RAISABLE: Final = {
     "order/create": 10,
@@ -78,16 +77,17 @@ class EndpointLimits:
     """A rolling second per account and endpoint.
 
     Args:
-        raised: endpoints whose default is replaced.
+        raised: endpoints whose default is replaced, for every account.
     """
 
     def __init__(self, raised: Mapping[str, int]) -> None:
-        self._limits = {**FIXED, **RAISABLE, **raised}
+        self._limits = {**FIXED, **RAISABLE}
+        self._raised = dict(raised)
         self._taken: dict[tuple[str, str], deque[int]] = {}
 
-    def take(self, uid: str, endpoint: str, wanted: int, at_ns: int) -> Grant:
+    def take(self, uid: str, endpoint: str, wanted: int, at_ns: int, *, vip_level: int = 0) -> Grant:
         """Take up to `wanted` from the budget; what is refused costs nothing."""
-        limit = self._limits.get(endpoint, OTHERWISE)
+        limit = self._limit(endpoint, vip_level)
         taken = self._taken.setdefault((uid, endpoint), deque())
         while taken and taken[0] <= at_ns - _SECOND_NS:
             taken.popleft()
@@ -97,24 +97,56 @@ class EndpointLimits:
         reset_in_ns = taken[0] + _SECOND_NS - at_ns if not remaining else 0
         return Grant(limit, allowed, remaining, reset_in_ns)
 
+    def _limit(self, endpoint: str, vip_level: int) -> int:
+        if endpoint in self._raised:
+            return self._raised[endpoint]
+        if vip_level and endpoint in RAISABLE:
+            return VIP_LIMITS[min(vip_level, len(VIP_LIMITS) - 1)]
+        return self._limits.get(endpoint, OTHERWISE)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much one address may do.
+
+    Attributes:
+        most: within `window_s`.
+        ban_s: for how long nothing passes once it asked for more; 0 when only what is beyond `most` is refused.
+    """
+
+    most: int
+    window_s: int
+    ban_s: int = 0
+
+
+REQUESTS: Final = Allowance(most=600, window_s=5, ban_s=600)
+"""HTTP requests."""
+CONNECTIONS: Final = Allowance(most=500, window_s=300, ban_s=600)
+"""New WebSocket connections; that they are banned for as long as requests is our inference."""
+TRADE_REQUESTS: Final = Allowance(most=3_000, window_s=1)
+"""Requests on trade sockets."""
+
 
 class AddressLimit:
-    """600 requests in 5 s from one address; beyond that nothing but 403 for ten minutes."""
+    """Keeps every address within an allowance."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance) -> None:
+        self._most = allowance.most
+        self._window_ns, self._ban_ns = allowance.window_s * _SECOND_NS, allowance.ban_s * _SECOND_NS
         self._seen: dict[str, deque[int]] = {}
         self._banned_until: dict[str, int] = {}
 
     def admits(self, address: str, at_ns: int) -> bool:
-        """Count a request and answer whether it may pass."""
+        """Count one more and answer whether it may pass."""
         if at_ns < self._banned_until.get(address, 0):
             return False
         seen = self._seen.setdefault(address, deque())
-        while seen and seen[0] <= at_ns - ADDRESS_WINDOW_NS:
+        while seen and seen[0] <= at_ns - self._window_ns:
             seen.popleft()
-        if len(seen) >= ADDRESS_REQUESTS:
-            self._banned_until[address] = at_ns + BAN_NS
-            seen.clear()
+        if len(seen) >= self._most:
+            if self._ban_ns:
+                self._banned_until[address] = at_ns + self._ban_ns
+                seen.clear()
             return False
         seen.append(at_ns)
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -52,6 +52,7 @@ class Market:
         self.status: str = instrument["status"]
         self.base_coin: str = instrument["baseCoin"]
         self.settle_coin: str = instrument["settleCoin"]
+        self.can_hedge = instrument["contractType"] == "LinearPerpetual" and self.settle_coin == "USDT"
         self.min_price, self.max_price = Decimal(price["minPrice"]), Decimal(price["maxPrice"])
         self.max_limit_qty, self.max_market_qty = Decimal(lot["maxOrderQty"]), Decimal(lot["maxMktOrderQty"])
         self.min_qty, self.min_notional = Decimal(lot["minOrderQty"]), Decimal(lot["minNotionalValue"])
@@ -150,6 +151,17 @@ class Market:
         if side == BUY:
             return min(mark * (1 + self.ratio_y), max(index, mark * (1 + self.ratio_x) + max(Decimal(0), premium)))
         return max(mark * (1 - self.ratio_y), min(index, mark * (1 - self.ratio_x) + min(Decimal(0), premium)))
+
+    def protective_tick(self, side: int) -> int | None:
+        """Give the price behind which a market order does not fill; None when there is nothing to take."""
+        best = self.best(1 - side)
+        if best is None:
+            return None
+        limit = self.limit_price(side)
+        if limit is None:
+            limit = best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)
+        ticks = limit / self.scale.tick_size
+        return int(ticks.to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
 
     def snapshot(self, depth: int) -> Item:
         """Give the displayed book as `/v5/market/orderbook` shows it."""

@@ -45,7 +45,7 @@ def average(value: int, lots: int, scale: Scale) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """One order. `side` 0 buy, 1 sell; prices in ticks, quantities in lots, money in units of 1e-8; trigger prices as Decimal, 0 = none."""
+    """One order: `index` as positionIdx, `side` 0 buy, 1 sell; ticks, lots, money units of 1e-8; trigger prices as Decimal, 0 = none."""
 
     number: int
     order_id: str
@@ -53,6 +53,7 @@ class Order:
     uid: str
     symbol: str
     scale: Scale
+    index: int
     side: int
     order_type: str
     time_in_force: str
@@ -122,7 +123,7 @@ class Order:
             "qty": str(scale.qty(self.lots)),
             "side": ("Buy", "Sell")[self.side],
             "isLeverage": "",
-            "positionIdx": 0,
+            "positionIdx": self.index,
             "orderStatus": self.status,
             "createType": self.create_type,
             "cancelType": self.cancel_type,

@@ -49,9 +49,9 @@ class PrivateHub:
                     frames[topic] = _ENCODE({**head, "data": event.data})
                 session.send(frames[topic])
 
-    def join(self) -> PrivateSession:
-        """Open a session."""
-        session = PrivateSession(self)
+    def join(self, address: str) -> PrivateSession:
+        """Open a session for a client of that address."""
+        session = PrivateSession(self, address)
         self.sessions[session] = None
         return session
 
@@ -59,9 +59,10 @@ class PrivateHub:
 class PrivateSession(Session):
     """One client of the private socket."""
 
-    def __init__(self, hub: PrivateHub) -> None:
+    def __init__(self, hub: PrivateHub, address: str) -> None:
         super().__init__(IDLE_SECONDS)
         self._hub = hub
+        self._address = address
         self._key: ApiKey | None = None
         self._topics: dict[str, None] = {}
 
@@ -96,7 +97,8 @@ class PrivateSession(Session):
 
     def _authenticate(self, message: dict[str, Any]) -> None:
         try:
-            self._key = authenticate_socket(self._hub.ring, message.get("args"), self._hub.clock.now_ms())
+            now_ms = self._hub.clock.now_ms()
+            self._key = authenticate_socket(self._hub.ring, message.get("args"), now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, success=False, text=refusal.message)
             self.close(_REFUSED, "authentication failed")

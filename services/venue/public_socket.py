@@ -1,48 +1,81 @@
-"""The public socket: who wants which topic, and the market's frames to them, byte for byte."""
+"""A public socket: who wants which topic, the market's own frames to them byte for byte, and what the venue makes of them on time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Any, Final
 
 from services.venue.board import Board
+from services.venue.channels import Channel
+from services.venue.offer import MOST_ARGUMENT_CHARACTERS, Offer
 from services.venue.session import Session
 
-MOST_ARGUMENT_CHARACTERS: Final = 21_000
-OFFERED_INTERVAL: Final = "1"
+_MS_NS: Final = 1_000_000
 
 
 class PublicHub:
-    """All public subscriptions.
+    """All subscriptions of one public socket.
 
     Args:
         board: what the market has shown, for those who join in the middle.
-        book_depth: the one depth that this market has.
+        offer: the topics.
+
+    Attributes:
+        sessions: the clients.
     """
 
-    def __init__(self, board: Board, book_depth: int) -> None:
-        self._board = board
-        self._depth = book_depth
-        self._subscribers: dict[str, dict[PublicSession, None]] = {}
+    def __init__(self, board: Board, offer: Offer) -> None:
         self.sessions: dict[PublicSession, None] = {}
-        self._kinds = (
-            f"orderbook.{book_depth}",
-            "publicTrade",
-            "tickers",
-            f"kline.{OFFERED_INTERVAL}",
-            "allLiquidation",
-        )
+        self._board = board
+        self._offer = offer
+        self._subscribers: dict[str, dict[PublicSession, None]] = {}
+        self._channels: dict[str, Channel] = {}
+        self._stirred: dict[str, dict[Channel, None]] = {}
+        self._due: dict[Channel, int] = {}
+        self._timetable: list[tuple[int, str, Channel]] = []
+        self._now_ms = 0
+
+    @property
+    def most_arguments(self) -> int | None:
+        """How many topics one request may name; None for any number."""
+        return self._offer.most_arguments
+
+    def on_frame(self, topic: str, raw: bytes, at_ns: int) -> None:
+        """Send one of the market's own frames to everybody who wants its topic; the board has seen it."""
+        stirred = self._stirred.get(topic)
+        if stirred:
+            at_ms = at_ns // _MS_NS
+            for channel in stirred:
+                self._plan(channel, channel.next_ms(at_ms))
+        self.broadcast(topic, raw)
 
     def broadcast(self, topic: str, raw: bytes) -> None:
         """Send one frame to everybody who wants its topic."""
         for session in self._subscribers.get(topic, ()):
             session.send(raw)
 
+    def pass_time(self, now_ns: int) -> None:
+        """Push what is due at this moment of the market, or has been before."""
+        self._now_ms = now_ms = max(self._now_ms, now_ns // _MS_NS)
+        while self._timetable and self._timetable[0][0] <= now_ms:
+            due_ms, _, channel = heappop(self._timetable)
+            if self._due.get(channel) != due_ms:
+                continue  # planned anew, or nobody listens any more
+            del self._due[channel]
+            raw = channel.push(due_ms)
+            if raw is not None:
+                self.broadcast(channel.topic, raw)
+            idle_ms = channel.idle_ms(due_ms)
+            if idle_ms is not None:
+                self._plan(channel, max(idle_ms, channel.next_ms(now_ms - 1)))  # what has gone by meanwhile is skipped
+
     def why_not(self, topic: str) -> str | None:
         """Say why a topic cannot be had, or None."""
         kind, _, symbol = topic.rpartition(".")
-        if kind not in self._kinds:
-            return f"error:handler not found,topic:{topic} (this market offers {', '.join(self._kinds)})"
+        reason = self._offer.why_not(kind)
+        if reason is not None:
+            return f"error:handler not found,topic:{topic} ({reason})"
         if symbol not in self._board:
             return f"error:handler not found,topic:{topic} (this market has {', '.join(self._board.symbols)})"
         return None
@@ -53,25 +86,61 @@ class PublicHub:
             subscribers = self._subscribers.setdefault(topic, {})
             if session in subscribers:
                 continue
+            snapshot = self._joined(topic, is_first=not subscribers)
             subscribers[session] = None
-            snapshot = self._board.of(topic.rpartition(".")[2]).snapshot(topic, self._depth)
             if snapshot is not None:
                 session.send(snapshot)
 
     def remove(self, session: PublicSession, topics: Iterable[str]) -> None:
         """Unsubscribe."""
         for topic in topics:
-            self._subscribers.get(topic, {}).pop(session, None)
+            subscribers = self._subscribers.get(topic, {})
+            if session not in subscribers:
+                continue
+            del subscribers[session]
+            channel = self._channels.get(topic)
+            if channel is not None and not subscribers:
+                self._close(channel)
 
-    def join(self) -> PublicSession:
-        """Open a session."""
+    def join(self, _address: str) -> PublicSession:
+        """Open a session; it matters to nobody from where."""
         session = PublicSession(self)
         self.sessions[session] = None
         return session
 
+    def _joined(self, topic: str, *, is_first: bool) -> bytes | None:
+        kind, _, symbol = topic.rpartition(".")
+        board = self._board.of(symbol)
+        if kind in self._offer.own:
+            return board.snapshot(topic)
+        if topic not in self._channels:
+            self._channels[topic] = self._offer.made[kind](board)
+        channel = self._channels[topic]
+        if is_first:
+            channel.opens(self._now_ms)
+            for own in self._offer.own:
+                if own.partition(".")[0] in channel.stirred_by:
+                    self._stirred.setdefault(f"{own}.{symbol}", {})[channel] = None
+            idle_ms = channel.idle_ms(self._now_ms)
+            if idle_ms is not None:
+                self._plan(channel, idle_ms)
+        return channel.hello(self._now_ms)
+
+    def _close(self, channel: Channel) -> None:
+        channel.closes()
+        self._due.pop(channel, None)
+        for stirred in self._stirred.values():
+            stirred.pop(channel, None)
+
+    def _plan(self, channel: Channel, due_ms: int) -> None:
+        planned = self._due.get(channel)
+        if planned is None or due_ms < planned:
+            self._due[channel] = due_ms
+            heappush(self._timetable, (due_ms, channel.topic, channel))
+
 
 class PublicSession(Session):
-    """One client of the public socket."""
+    """One client of a public socket."""
 
     def __init__(self, hub: PublicHub) -> None:
         super().__init__(idle_seconds=None)
@@ -109,8 +178,11 @@ class PublicSession(Session):
     def _subscribe(self, message: dict[str, Any], topics: list[str]) -> None:
         refused = next((why for topic in topics if (why := self._hub.why_not(topic))), None)
         wanted = {**self._topics, **dict.fromkeys(topics)}
+        most = self._hub.most_arguments
         if sum(map(len, wanted)) > MOST_ARGUMENT_CHARACTERS:
             refused = f"error:args of one connection exceed {MOST_ARGUMENT_CHARACTERS} characters"
+        elif most is not None and len(topics) > most:
+            refused = f"error:args of one request exceed {most} topics"
         if refused:
             self._reply(message, success=False, text=refused)
             return

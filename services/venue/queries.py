@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from services.venue import answers as code
+from services.venue import requests
+from services.venue.account_items import rest_position, wallet_item
 from services.venue.accounts import Account
 from services.venue.answers import Item, Refusal
 from services.venue.market import Market
@@ -154,19 +156,19 @@ def transactions(account: Account, params: Mapping[str, str], now_ms: int) -> It
 
 
 def positions(account: Account, markets: Mapping[str, Market], params: Mapping[str, str]) -> Item:
-    """Give one symbol's position, flat or not, or all that are held in a settle coin.
+    """Give one symbol's position (a hedged one's two), flat or not, or all that are held in a settle coin.
 
     Raises:
         Refusal: 10001.
     """
     symbol = params.get("symbol", "")
     if symbol:
-        chosen = [account.holding(find_market(markets, symbol))]
+        chosen = account.holdings_in(find_market(markets, symbol))
     elif params.get("settleCoin"):
         chosen = [h for h in account.holdings.values() if h.lots and h.market.settle_coin == params["settleCoin"]]
     else:
         raise Refusal(code.PARAMETER, "params error: symbol or settleCoin is required")
-    rows = [account.rest_position(holding) for holding in reversed(chosen)]
+    rows = [rest_position(account, holding) for holding in reversed(chosen)]
     rows.reverse()
     return {"category": "linear", **page(rows, params, most=200, default=20)}
 
@@ -179,7 +181,7 @@ def wallet(account: Account, params: Mapping[str, str]) -> Item:
     """
     if params.get("accountType") != "UNIFIED":
         raise Refusal(code.PARAMETER, "params error: accountType only support UNIFIED.")
-    item = account.wallet_item()
+    item = wallet_item(account)
     coins = {coin for coin in params.get("coin", "").split(",") if coin}
     if coins:
         item["coin"] = [coin for coin in item["coin"] if coin["coin"] in coins]
@@ -221,6 +223,16 @@ def find_market(markets: Mapping[str, Market], symbol: str) -> Market:
     if symbol not in markets:
         raise Refusal(code.PARAMETER, "params error: symbol invalid")
     return markets[symbol]
+
+
+def market_of(markets: Mapping[str, Market], body: Item) -> Market:
+    """Find the symbol that a body names.
+
+    Raises:
+        Refusal: 10001.
+    """
+    requests.check_category(body)
+    return find_market(markets, requests.text(body, "symbol"))
 
 
 def filters_of(filter_name: str) -> Callable[[Order], bool]:

@@ -12,6 +12,7 @@ from services.venue.clock import VenueClock
 from services.venue.feed import Feed
 from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
+from services.venue.spot_floor import SpotFloor
 from undertow.markets.ports import MarketFrame
 
 PULSE_SECONDS: Final = 0.005
@@ -43,6 +44,7 @@ class Replay:
         core: the venue itself.
         board: for those who ask or join later.
         public: gets the frames.
+        spot: moves with them.
         private: gets what happened to accounts.
 
     Attributes:
@@ -60,6 +62,7 @@ class Replay:
         core: TimedCore,
         board: Board,
         public: PublicHub,
+        spot: SpotFloor,
         private: PrivateHub,
     ) -> None:
         self.label = label
@@ -72,6 +75,7 @@ class Replay:
         self._core = core
         self._board = board
         self._public = public
+        self._spot = spot
         self._private = private
 
     async def run(self) -> None:
@@ -92,10 +96,12 @@ class Replay:
     async def _play(self) -> None:
         stretch = 0
         while True:
+            now_ns = self._clock.now_ns()
             frame = self._feed.take()
             if frame is None:
                 self.finished = self._feed.ended
                 stretch = 0
+                self._pass_time(now_ns)  # the next frame is later than this
                 await self._feed.wait(PULSE_SECONDS)
                 self._tell(self._core.on_time(self._clock.now_ns()))
                 continue
@@ -106,12 +112,19 @@ class Replay:
             self._send_out(frame)
 
     def _send_out(self, frame: MarketFrame) -> None:
+        now_ns = self._clock.now_ns()
+        self._pass_time(frame.at_ns)
         topic = self._board.saw(frame.raw)
-        events = self._core.on_frame(frame.raw, self._clock.now_ns())
-        self._public.broadcast(topic, frame.raw)
+        events = self._core.on_frame(frame.raw, now_ns)
+        self._public.on_frame(topic, frame.raw, frame.at_ns)
+        self._spot.follow(topic, frame.at_ns)
         self._tell(events)
         self.frames_sent += 1
         self.frames_injected += frame.injected
+
+    def _pass_time(self, now_ns: int) -> None:
+        self._public.pass_time(now_ns)
+        self._spot.hub.pass_time(now_ns)
 
     def _tell(self, events: Sequence[PrivateEvent]) -> None:
         if events:

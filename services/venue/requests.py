@@ -10,6 +10,7 @@ from typing import Final
 
 from services.venue import answers as code
 from services.venue.answers import Item, Refusal
+from services.venue.holdings import HEDGE_INDEXES, ONE_WAY
 from services.venue.market import SIDES, Market
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import LARGEST_VALUE, OffGridError
@@ -26,6 +27,7 @@ RISES, FALLS = 1, 2
 class Wanted:
     """A create request that passed the filters; `tick` 0 for market orders, lots 0 for "close all"."""
 
+    index: int
     side: int
     order_type: str
     time_in_force: str
@@ -105,23 +107,37 @@ def number(body: Mapping[str, object], key: str) -> Decimal | None:
     return Decimal(value)
 
 
-def check_position_index(body: Mapping[str, object]) -> None:
-    """Accept the one-way index only.
+def check_category(body: Mapping[str, object]) -> None:
+    """Accept the linear category only.
 
     Raises:
         Refusal: 10001.
     """
-    if body.get("positionIdx", 0) != 0:
+    if body.get("category") != "linear":
+        raise Refusal(code.PARAMETER, "params error: Category is invalid")
+
+
+def position_index(body: Mapping[str, object], *, hedged: bool) -> int:
+    """Read which of a market's positions is meant: 0 in one-way mode, 1 (long) or 2 (short) in hedge mode.
+
+    Raises:
+        Refusal: 10001.
+    """
+    index = body.get("positionIdx", ONE_WAY)
+    if type(index) is not int or index not in (HEDGE_INDEXES if hedged else (ONE_WAY,)):
         raise Refusal(code.PARAMETER, "position idx not match position mode")
+    return index
 
 
-def read_create(body: Item, market: Market) -> Wanted:
+def read_create(body: Item, market: Market, *, hedged: bool) -> Wanted:
     """Check a create request against types and filters.
+
+    In hedge mode an order on the closing side of its index is reduce-only, whether it says so or not (our inference).
 
     Raises:
         Refusal: with the code of the first breach.
     """
-    check_position_index(body)
+    index = position_index(body, hedged=hedged)
     side = SIDES[one_of(body, "side", frozenset(SIDES))]
     order_type = one_of(body, "orderType", frozenset({"Limit", "Market"}))
     time_in_force = "IOC" if order_type == "Market" else one_of(body, "timeInForce", _TIMES_IN_FORCE, "GTC")
@@ -131,13 +147,14 @@ def read_create(body: Item, market: Market) -> Wanted:
     if market.status != "Trading":
         raise Refusal(code.NOT_LIVE, "This contract is not live")
     reduce_only, close_on_trigger = flag(body, "reduceOnly"), flag(body, "closeOnTrigger")
+    closes = hedged and HEDGE_INDEXES[index] != side
     tick = 0 if order_type == "Market" else check_price(market, number(body, "price"))
     trigger = number(body, "triggerPrice") or Decimal(0)
     direction = body.get("triggerDirection", 0)
     if trigger and direction not in {RISES, FALLS}:
         raise Refusal(code.PARAMETER, "params error: triggerDirection invalid")
     take_profit, stop_loss = number(body, "takeProfit") or Decimal(0), number(body, "stopLoss") or Decimal(0)
-    if reduce_only and (take_profit or stop_loss):
+    if (reduce_only or closes) and (take_profit or stop_loss):
         raise Refusal(code.PARAMETER, "reduce-only order cannot have takeProfit or stopLoss")
     if text(body, "tpslMode", "Full") not in {"", "Full"}:
         raise Refusal(code.PARAMETER, "params error: tpslMode Partial is not offered here")
@@ -145,6 +162,7 @@ def read_create(body: Item, market: Market) -> Wanted:
         if price:
             check_price(market, price)
     wanted = Wanted(
+        index=index,
         side=side,
         order_type=order_type,
         time_in_force=time_in_force,
@@ -153,7 +171,7 @@ def read_create(body: Item, market: Market) -> Wanted:
             market, number(body, "qty"), is_market=order_type == "Market", closes_all=reduce_only and close_on_trigger
         ),
         link_id=link_id,
-        reduce_only=reduce_only or close_on_trigger,
+        reduce_only=reduce_only or close_on_trigger or closes,
         close_on_trigger=close_on_trigger,
         trigger=trigger,
         trigger_by=one_of(body, "triggerBy", _TRIGGERS, "LastPrice") if trigger else "",

@@ -6,8 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
+from services.venue.account_settings import EXAMPLE, AccountSettings, check_distinct, explain
 from services.venue.limits import RAISABLE
 from undertow.domain.state import Mode
 from undertow.markets.generated import MannerName
@@ -35,7 +36,9 @@ class PaperSettings(Section):
         order_latency_ms: market time between an order's arrival and its effect.
         rate_limits: requests (orders, for batches) per market second, by endpoint such as `order/create`.
         ip_limit: whether more than 600 requests in 5 s from one address are answered with HTTP 403 for ten minutes.
-        tls_port: where TLS is spoken besides the plain port; 0 is any. Needs certificate and key.
+        tls_port: where TLS is spoken besides the plain port; 0 is any. Needs a certificate and its key, or a folder.
+        tls_folder: where the venue puts a test authority (`ca.pem`) and a certificate of its own making.
+        accounts: further accounts and their keys, beside the paper account.
     """
 
     tape: Path | None = Field(default=None, description="a file of recorded frames")
@@ -56,9 +59,11 @@ class PaperSettings(Section):
     ip_limit: bool = Field(default=True, description="true or false")
     tls_certificate: Path | None = Field(default=None, description="a PEM file")
     tls_key: Path | None = Field(default=None, description="a PEM file")
+    tls_folder: Path | None = Field(default=None, description="a folder that can be written")
     tls_port: int = Field(default=0, ge=0, le=65535, description="a free port, or 0 for any")
+    accounts: tuple[AccountSettings, ...] = Field(default=(), description=EXAMPLE)
 
-    @field_validator("tape", "upstream", "upstream_rest", "tls_certificate", "tls_key", mode="before")
+    @field_validator("tape", "upstream", "upstream_rest", "tls_certificate", "tls_key", "tls_folder", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -72,6 +77,16 @@ class PaperSettings(Section):
             if limit < 1:
                 raise ValueError(f"{endpoint!r} must be at least 1")
         return value
+
+    @field_validator("accounts", mode="wrap")
+    @classmethod
+    def _named(cls, value: object, check: ValidatorFunctionWrapHandler) -> tuple[AccountSettings, ...]:
+        try:
+            accounts: tuple[AccountSettings, ...] = check(value)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
+        check_distinct(accounts)
+        return accounts
 
 
 class Settings(ServiceSettings):
@@ -114,11 +129,17 @@ class Settings(ServiceSettings):
             raise ConfigurationError(
                 f"{PREFIX}PAPER__{missing}", "is missing, TLS needs certificate and key", "set both or none"
             )
-        if paper.tls_port and paper.tls_certificate is None:
+        if paper.tls_certificate is not None and paper.tls_folder is not None:
+            raise ConfigurationError(
+                f"{PREFIX}PAPER__TLS_FOLDER",
+                "is for a certificate of the venue's own making, and one is given",
+                f"unset it or {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY",
+            )
+        if paper.tls_port and paper.tls_certificate is None and paper.tls_folder is None:
             raise ConfigurationError(
                 f"{PREFIX}PAPER__TLS_PORT",
                 "TLS needs a certificate and a key",
-                f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY",
+                f"set {PREFIX}PAPER__TLS_CERTIFICATE and __TLS_KEY, or __TLS_FOLDER to have one made",
             )
         return self
 

@@ -10,11 +10,12 @@ from services.venue.clock import VenueClock
 from services.venue.desk import Desk
 from services.venue.gate import authenticate_socket, check_time, require_write
 from services.venue.keys import ApiKey, KeyRing
-from services.venue.limits import Grant
+from services.venue.limits import AddressLimit, Grant
 from services.venue.private_socket import IDLE_SECONDS
 from services.venue.refusals import (
     ALREADY_AUTHENTICATED,
     REPEATED_REQUEST_ID,
+    TOO_MANY_FROM_ADDRESS,
     UNKNOWN_OPERATION,
     RateRefusal,
     bad_parameter,
@@ -40,17 +41,19 @@ class TradeHub:
         desk: where requests are performed.
         ring: all keys.
         clock: market time.
+        addresses: the limit per address; None switches it off.
     """
 
-    def __init__(self, desk: Desk, ring: KeyRing, clock: VenueClock) -> None:
+    def __init__(self, desk: Desk, ring: KeyRing, clock: VenueClock, addresses: AddressLimit | None) -> None:
+        self.addresses = addresses
         self.desk = desk
         self.ring = ring
         self.clock = clock
         self.sessions: dict[TradeSession, None] = {}
 
-    def join(self) -> TradeSession:
-        """Open a session."""
-        session = TradeSession(self)
+    def join(self, address: str) -> TradeSession:
+        """Open a session for a client of that address."""
+        session = TradeSession(self, address)
         self.sessions[session] = None
         return session
 
@@ -58,9 +61,10 @@ class TradeHub:
 class TradeSession(Session):
     """One client of the trade socket."""
 
-    def __init__(self, hub: TradeHub) -> None:
+    def __init__(self, hub: TradeHub, address: str) -> None:
         super().__init__(IDLE_SECONDS)
         self._hub = hub
+        self._address = address
         self._key: ApiKey | None = None
         self._request_ids: dict[str, None] = {}
 
@@ -87,7 +91,8 @@ class TradeSession(Session):
         try:
             if self._key is not None:
                 raise Refusal(ALREADY_AUTHENTICATED, "already authenticated")  # noqa: TRY301 - one way to say no
-            self._key = authenticate_socket(self._hub.ring, message.get("args"), self._hub.clock.now_ms())
+            now_ms = self._hub.clock.now_ms()
+            self._key = authenticate_socket(self._hub.ring, message.get("args"), now_ms, self._address)
         except Refusal as refusal:
             self._reply(message, code=refusal.code, text=refusal.message)
         else:
@@ -113,6 +118,9 @@ class TradeSession(Session):
         self._reply(message, code=code, text=text, more={"data": data, "retExtInfo": extra, "header": header})
 
     def _checked(self, message: dict[str, Any], operation: str) -> object:
+        limit = self._hub.addresses
+        if limit is not None and not limit.admits(self._address, self._hub.clock.pace_ns()):
+            raise Refusal(TOO_MANY_FROM_ADDRESS, "Exceed IP Rate Limit.")
         if operation not in PATHS:
             raise Refusal(UNKNOWN_OPERATION, f"op {operation!r} is not known")
         require_write(self._key)

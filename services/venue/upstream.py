@@ -26,7 +26,14 @@ from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
 DEPTH: Final = 200
-_KINDS: Final = (f"orderbook.{DEPTH}", "publicTrade", "tickers", "kline.1", "allLiquidation")
+KLINE_INTERVALS: Final = ("1",)
+_KINDS: Final = (
+    f"orderbook.{DEPTH}",
+    "publicTrade",
+    "tickers",
+    *(f"kline.{interval}" for interval in KLINE_INTERVALS),
+    "allLiquidation",
+)
 _ANSWER_S: Final = 10.0
 _VARIABLE: Final = f"{PREFIX}PAPER__UPSTREAM"
 
@@ -57,6 +64,11 @@ class LiveMarket:
     def book_depth(self) -> int:
         """Depth of the order book topics."""
         return DEPTH
+
+    @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of the kline topics."""
+        return KLINE_INTERVALS
 
     @property
     def origin_ns(self) -> None:

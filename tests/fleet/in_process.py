@@ -90,7 +90,7 @@ class InProcessFleet:
         instruments, tiers = instruments_for(self.symbols), risk_tiers_for(self.symbols)
         account = AccountSpec(uid=ACCOUNT_UID, opening_balance=OPENING_BALANCE)
         self.venue = VenueCore(instruments, tiers, [account], book_depth=source.book_depth, opened_ns=timeline.now_ns())
-        self._board = Board(self.symbols)
+        self._board = Board(self.symbols, source.book_depth)
         self._http = DirectHttp(
             self.venue, MarketPages(self._board, instruments, tiers), ACCOUNT_UID, timeline, self._tell
         )

@@ -51,7 +51,7 @@ def test_two_kills_in_the_middle_of_a_run_leave_the_books_whole(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("name", KILLABLE)
 def test_each_service_may_be_killed_in_the_middle_of_a_run(tmp_path, name):
-    fleet = Fleet(tmp_path, "--for", "60")
+    fleet = Fleet(tmp_path, "--for", "90")
     fleet.until("console:")
     sleep(20)
     kill(fleet, name)

@@ -65,9 +65,11 @@ class OrderBook:
         """Price and size, or None on an empty side."""
         return self._asks[self._prices_a[0]] if self._prices_a else None
 
-    def levels(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-        """Give bids descending and asks ascending."""
-        return tuple(self._bids[p] for p in reversed(self._prices_b)), tuple(self._asks[p] for p in self._prices_a)
+    def levels(self, best: int | None = None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """Give bids descending and asks ascending; all, or so many of the best."""
+        most = self._depth if best is None else best
+        bids, asks = self._prices_b[: -most - 1 : -1], self._prices_a[:most]
+        return tuple(self._bids[p] for p in bids), tuple(self._asks[p] for p in asks)
 
 
 def _apply(levels: dict[float, Level], prices: list[float], changes: Iterable[Level]) -> None:

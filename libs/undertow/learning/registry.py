@@ -23,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from undertow.domain.state import Mode
+from undertow.features.catalogue import SCHEMA_HASH
 from undertow.learning.errors import ModelError
 from undertow.learning.grid import ARM_COLUMNS, ARMS
 from undertow.learning.scoring import OnnxScorer
@@ -207,5 +208,10 @@ def load_serving(root: Path, mode: Mode, demonstration: Path = DEMONSTRATION) ->
     if entry.card.demonstration and mode is not Mode.PAPER:
         raise ModelError(
             f"model {entry.model_hash} is a demonstration model, good for paper only, not {mode}", "promote another"
+        )
+    if entry.card.schema_hash != SCHEMA_HASH:
+        raise ModelError(
+            f"model {entry.model_hash} knows features of schema {entry.card.schema_hash}, this version computes {SCHEMA_HASH}",
+            "train again with this version",
         )
     return entry

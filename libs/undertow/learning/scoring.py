@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from undertow.learning.errors import ModelError
 from undertow.learning.grid import ARMS
+from undertow.learning.onnx_runtime import onnxruntime
 
 Floats = npt.NDArray[np.float64]
 

@@ -20,30 +20,13 @@ from undertow.learning.dataset import Dataset
 from undertow.learning.errors import DatasetError
 from undertow.learning.grid import ARM_COLUMNS, ARMS, DELTAS_BPS, HOLDS_S, REST_NS
 from undertow.learning.onnx_export import export, parity
+from undertow.learning.plan import TrainingPlan
 from undertow.learning.registry import Card
 
 Floats = npt.NDArray[np.float64]
 PURGE_NS = REST_NS + max(HOLDS_S) * 1_000_000_000 + 1_000_000_000
 LEAST_TRIGGERS = 40
 DAY_NS = 86_400_000_000_000
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that, with the data, determines the model.
-
-    Attributes:
-        trees: most trees per model; fewer when the stopping stretch no longer improves for `patience` trees.
-        shares: of time for training and for stopping; the rest is held out.
-    """
-
-    seed: int = 7
-    trees: int = 100
-    depth: int = 5
-    learning_rate: float = 0.08
-    l2: float = 10.0
-    patience: int = 15
-    shares: tuple[float, float] = (0.65, 0.15)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class BinanceTape:
     """
 
     book_depth: int = DEPTH
+    kline_intervals: tuple[str, ...] = ()
 
     def __init__(self, paths: Sequence[Path]) -> None:
         parts: dict[str, _Part] = {}

@@ -94,6 +94,11 @@ class GeneratedMarket:
         """Depth of the orderbook topics."""
         return DEPTH
 
+    @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of the kline topics."""
+        return ("1",)
+
     def frames(self) -> Iterator[MarketFrame]:
         """Yield the frames of all symbols by ascending `at_ns`, forever."""
         return heapq.merge(*map(self._symbol, range(len(self.symbols))), key=attrgetter("at_ns"))

@@ -147,6 +147,11 @@ class InjectedSource:
         return self._source.book_depth
 
     @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of the kline topics."""
+        return self._source.kline_intervals
+
+    @property
     def origin_ns(self) -> int:
         """Market time of the first frame."""
         return self._source.origin_ns

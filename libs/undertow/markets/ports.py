@@ -46,6 +46,11 @@ class MarketSource(Protocol):
         ...
 
     @property
+    def kline_intervals(self) -> tuple[str, ...]:
+        """Intervals of its kline topics; the venue builds the others from the trades."""
+        ...
+
+    @property
     def origin_ns(self) -> int | None:
         """Market time of the first frame; None where that is the wall time of the start."""
         ...

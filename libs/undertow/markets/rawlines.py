@@ -10,6 +10,7 @@ from typing import Final
 
 _REMEDY: Final = "record it again or give another file"
 _MOST_DIGITS: Final = 19  # until the year 2286
+_LONGEST_LINE: Final = 2**22
 _SUFFIXES: Final = (".gz", ".rawlines", ".jsonl", ".txt")
 
 
@@ -42,7 +43,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), start=1):
+                if len(line) > _LONGEST_LINE:
+                    raise TapeError(path, number, f"is longer than {_LONGEST_LINE} bytes")
                 if not line.strip():
                     continue
                 stamp, _, raw = line.rstrip(b"\r\n").partition(b" ")

@@ -12,6 +12,7 @@ from undertow.exchange.bybit.frames import BadFrameError, decode_frame
 from undertow.markets.instruments import instruments_for
 from undertow.markets.ports import MarketFrame
 from undertow.markets.rawlines import TapeError, read_lines, stem
+from undertow.markets.tape_check import TapeCheck
 
 
 class _Head(msgspec.Struct):
@@ -32,6 +33,7 @@ class TapeSource:
         label: what the mode line says.
         symbols: symbols that occur, sorted.
         book_depth: depth of its order book topics.
+        kline_intervals: intervals of its kline topics, sorted.
         origin_ns: receive time of the first frame.
         end_ns: receive time of the last frame.
         frame_count: market frames, without the acknowledgements.
@@ -48,6 +50,8 @@ class TapeSource:
         self.end_ns = 0
         symbols: set[str] = set()
         depths: set[int] = set()
+        intervals: set[str] = set()
+        check = TapeCheck()
         for number, frame, topic in self._read():
             if not self.frame_count:
                 self.origin_ns = frame.at_ns
@@ -57,10 +61,14 @@ class TapeSource:
             symbols.add(topic.rpartition(".")[2])
             if kind == "orderbook":
                 depths.add(_depth(path, number, topic, rest))
+            elif kind == "kline":
+                intervals.add(rest.partition(".")[0])
             try:
-                decode_frame(frame.raw)
+                fault = check.fault(decode_frame(frame.raw))
             except BadFrameError as error:
                 raise TapeError(path, number, f"is not a frame of Bybit: {error.reason}") from None
+            if fault:
+                raise TapeError(path, number, fault)
         if not self.frame_count:
             raise TapeError(path, 0, "holds no market frame")
         if len(depths) != 1:
@@ -68,6 +76,7 @@ class TapeSource:
             raise TapeError(path, 0, f"must hold order books of exactly one depth, has {seen}")
         self.symbols: tuple[str, ...] = tuple(sorted(symbols))
         self.book_depth = depths.pop()
+        self.kline_intervals: tuple[str, ...] = tuple(sorted(intervals))
 
     @property
     def instruments(self) -> tuple[dict[str, Any], ...]:

@@ -5,11 +5,12 @@ The assumptions, each with a test of the same words in `tests/undertow/matching/
 1.  Our orders never change the market: the displayed book and the public trades stay what they are, whatever we did.
 2.  A new resting order queues behind all that is displayed at its price.
 3.  A public trade at our price first eats the queue ahead of us; what is left of it fills us at our price, up to the trade's size.
-4.  A public trade through our price (worse for its taker than ours) fills us at our price, up to the trade's size.
+4.  A public trade through our price (worse for its taker than ours) leaves nobody ahead of us and fills us at our price. PRINTED: up to the
+    trade's size, because its taker would have met us first. WHOLE: the whole rest, as 10 does.
 5.  Only trades whose taker is on the other side count: a taker's sell reaches our bids, a taker's buy our asks.
 6.  Several of our orders share one trade in price-time order; a later one waits for an earlier one.
-7.  A displayed quantity that falls by more than was traded there was cancelled. PESSIMISTIC: nobody ahead of us cancelled.
-    PROBABILISTIC: cancellations hit every displayed lot alike, ahead -= floor(cancelled * ahead / displayed before, less what was traded).
+7.  A displayed quantity that falls by more than was traded there since it last changed was cancelled. PESSIMISTIC: nobody ahead of us
+    cancelled. PROBABILISTIC: cancellations hit every lot alike, ahead -= floor(cancelled * ahead / displayed before, less what was traded).
 8.  The queue ahead is never longer than what is displayed; lots that join the level stand behind us.
 9.  An order outside the displayed range does not know its queue: trades at its price do not fill it, and it takes its place behind all that
     is displayed when its level first comes into sight. A level that leaves the range keeps its place.
@@ -34,6 +35,11 @@ from undertow.matching.ladder import BUY, Ints, displayed, is_visible
 
 PESSIMISTIC: Final = 0
 PROBABILISTIC: Final = 1
+"""What cancellations do to the queue ahead, assumption 7."""
+
+PRINTED: Final = 0
+WHOLE: Final = 1
+"""What a trade through our price fills, assumption 4."""
 
 ID: Final = 0
 SIDE: Final = 1
@@ -42,9 +48,9 @@ LEAVES: Final = 3
 AHEAD: Final = 4
 """Lots that must trade at our price before us; UNKNOWN while the level is out of sight."""
 SEEN: Final = 5
-"""Lots displayed at our level when we last looked."""
+"""Lots displayed at our level since it last changed."""
 TRADED: Final = 6
-"""Lots traded at our level since we last looked."""
+"""Lots traded at our level since its displayed quantity last changed."""
 TOOK: Final = 7
 """1 while the opposite levels that we took on arrival still cross our price."""
 COLUMNS: Final = 8
@@ -159,7 +165,7 @@ def take(
 
 
 @njit(cache=True)
-def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, fills: Ints) -> int:
+def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, through: int, fills: Ints) -> int:
     """Let one public trade work on our resting orders; give the number of fills written."""
     side = 1 - taker
     key = key_of(side, tick)
@@ -176,11 +182,15 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, fil
                 continue
             orders[row, AHEAD] = max(0, ahead - left)
             reach = left - ahead
+        else:
+            orders[row, AHEAD] = 0
+            if through == WHOLE:
+                reach = orders[row, LEAVES]
         part = min(orders[row, LEAVES], reach)
         if part <= 0:
             continue
         orders[row, LEAVES] -= part
-        left -= part
+        left -= min(left, part)
         fills[written, 0] = orders[row, ID]
         fills[written, 1] = abs(orders[row, KEY])
         fills[written, 2] = part
@@ -224,6 +234,8 @@ def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth
         ahead = orders[row, AHEAD]
         if ahead == UNKNOWN:
             orders[row, AHEAD] = shown
+        elif shown == orders[row, SEEN]:
+            continue  # the trades seen so far explain a decrease that is still to come
         else:
             orders[row, AHEAD] = ahead_after(model, ahead, orders[row, SEEN], orders[row, TRADED], shown)
         orders[row, SEEN] = shown

@@ -14,11 +14,21 @@ Fill = tuple[int, int, int]
 
 
 class Matcher:
-    """The displayed book and our resting orders of one symbol. Order ids are the caller's own integers."""
+    """The displayed book and our resting orders of one symbol. Order ids are the caller's own integers.
 
-    def __init__(self, *, depth: int, model: int = kernel.PESSIMISTIC, capacity: int = 64) -> None:
+    Args:
+        depth: levels a side that the venue shows.
+        model: PESSIMISTIC or PROBABILISTIC of `undertow.matching.fills`.
+        through: PRINTED or WHOLE of `undertow.matching.fills`.
+        capacity: orders that there is room for at first; it grows.
+    """
+
+    def __init__(
+        self, *, depth: int, model: int = kernel.PESSIMISTIC, through: int = kernel.PRINTED, capacity: int = 64
+    ) -> None:
         self.depth = depth
         self.model = model
+        self.through = through
         self._keys, self._lots, self._count = new_ladder(depth)
         self._orders, self._held = kernel.new_orders(capacity)
         self._fills: Ints = np.zeros((max(capacity, 4 * depth), 3), np.int64)
@@ -43,7 +53,7 @@ class Matcher:
         """Let a public trade work; give the fills."""
         if not self._held[0]:
             return []
-        return self._written(kernel.on_trade(self._orders, self._held, taker, tick, lots, self._fills))
+        return self._written(kernel.on_trade(self._orders, self._held, taker, tick, lots, self.through, self._fills))
 
     def take(self, order: int, side: int, tick: int, lots: int, *, whole: bool = False) -> list[Fill]:
         """Walk the displayed depth up to `tick`; `whole` is fill-or-kill."""

@@ -6,12 +6,22 @@ A service has one frozen model that extends `ServiceSettings`; it is read once, 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,15 +36,25 @@ from undertow.runtime.errors import ConfigurationError
 
 PREFIX: Final = "UNDERTOW_"
 FILE_SUFFIX: Final = "_FILE"
+LONGEST_SECONDS: Final = 100_000_000
+"""Three years; beyond it a time is a slip, and would not fit market nanoseconds."""
 DEFAULT_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
 
 S = TypeVar("S", bound=BaseSettings)
 
 
 class Section(BaseModel):
-    """A nested group of settings."""
+    """A nested group of settings; numbers are finite, and times (`…_seconds`, `…_ms`) are below three years."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_time(cls, value: Any, info: ValidationInfo) -> Any:
+        for suffix, most in (("_seconds", LONGEST_SECONDS), ("_ms", LONGEST_SECONDS * 1_000)):
+            if str(info.field_name).endswith(suffix) and isinstance(value, int | float) and value > most:
+                raise ValueError(f"{value:g} is more than {most:g}")
+        return value
 
 
 class HttpSettings(Section):
@@ -194,9 +214,14 @@ class ServiceSettings(BaseSettings):
     @field_validator("symbols", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return [symbol for symbol in re.split(r"[\s,\[\]\"']+", value) if symbol]
-        return value
+        if not isinstance(value, str):
+            return value
+        if value.strip().startswith("["):
+            try:
+                return json.loads(value)
+            except ValueError:
+                raise ValueError("is neither a comma separated nor a JSON list") from None
+        return [symbol for symbol in re.split(r"[\s,]+", value) if symbol]
 
     @field_validator("symbols")
     @classmethod
@@ -311,6 +336,8 @@ def _secret(name: str, environment: Mapping[str, str]) -> str:
         value = _content(name + FILE_SUFFIX, path)
     if not value:
         raise ConfigurationError(name, "is missing", f"set it, or {name}{FILE_SUFFIX} to a file that contains it")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ConfigurationError(name, "has spaces, line breaks or letters that no key has", "copy it again")
     return value
 
 
@@ -320,10 +347,13 @@ def _both_given(name: str) -> ConfigurationError:
 
 def _content(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        content = Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ConfigurationError(name, f"{path} cannot be read ({reason})", "name a readable file") from None
+    if not content:
+        raise ConfigurationError(name, f"{path} is empty", "write the value into it, or unset it")
+    return content
 
 
 def _sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

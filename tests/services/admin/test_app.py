@@ -26,6 +26,7 @@ class Outside:
         self.asked = []
         self.guardian_there = True
         self.kill_status = 200
+        self.state = "ACTIVE"
 
     async def __call__(self, request):
         path = request.url.path
@@ -33,7 +34,7 @@ class Outside:
             if not self.guardian_there:
                 raise httpx.ConnectError("refused")
             if path == "/state":
-                return httpx.Response(200, json={"state": "ACTIVE", "reason": "", "heartbeat_age_ns": 5})
+                return httpx.Response(200, json={"state": self.state, "reason": "", "heartbeat_age_ns": 5})
             self.asked.append((path, request.content.decode()))
             if path == "/rearm":
                 body = {"rearmed": '"token":"tok"' in request.content.decode(), "token": "tok"}
@@ -159,6 +160,15 @@ async def test_a_guardian_that_is_away_or_refuses_is_said_and_nothing_is_claimed
     outside.guardian_there = False
     assert (await face.post("/api/kill", json={"why": "news"})).status_code == 502
     assert await commands(bus) == []
+
+
+async def test_resuming_does_not_end_a_halt_and_says_so(world):
+    app, face, bus, outside = world
+    outside.state = "HALTED"
+    await eventually(lambda: app.view.status(0)["state"] == "HALTED")
+    refused = await face.post("/api/resume", json={"why": "go on"})
+    assert (refused.status_code, await commands(bus)) == (409, [])
+    assert "rearm" in refused.json()["detail"]
 
 
 async def test_rearming_asks_twice(world):

@@ -15,6 +15,7 @@ def bare(monkeypatch, tmp_path):
     for name in list(os.environ):
         if name.startswith(("UNDERTOW_", "BYBIT_")):
             monkeypatch.delenv(name)
+    (tmp_path / "models").mkdir()
     monkeypatch.setenv("UNDERTOW_MODEL__REGISTRY", str(tmp_path / "models"))
 
 
@@ -105,11 +106,42 @@ def test_settings_of_the_paper_venue_are_refused_where_real_money_trades(monkeyp
         ("UNDERTOW_SYMBOLS", "FOOUSDT"),
         ("UNDERTOW_RISK__PER_TRADE", "2"),
         ("UNDERTOW_SNAPSHOT__FLUSH_ROWS", "many"),
+        ("UNDERTOW_SNAPSHOT__FLUSH_SECONDS", "inf"),
+        ("UNDERTOW_POLICY__PRIOR_SD_BPS", "inf"),
+        ("UNDERTOW_SIGNAL__VALID_MS", "1e300"),
+        ("UNDERTOW_MODEL__REGISTRY", "/nowhere/models"),
+        ("UNDERTOW_ROUTER__JOURNAL", "/proc/nowhere/orders.journal"),
+        ("UNDERTOW_ROUTER__JOURNAL", "/"),
+        ("UNDERTOW_SNAPSHOT__ROOT", "/dev/null"),
+        ("UNDERTOW_GUARD__KILL_FILE", "/dev/null"),
     ],
 )
 def test_a_wrong_value_is_named_before_anything_starts(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert refused().variable == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other", "against"),
+    [
+        ("UNDERTOW_RISK__SYMBOL_FRACTION", "0.1", "UNDERTOW_RISK__GROSS_FRACTION", "0.05"),
+        ("UNDERTOW_WATCH__DRAWDOWN_WARNING", "0.2", "UNDERTOW_WATCH__DRAWDOWN_LIMIT", "0.1"),
+        ("UNDERTOW_GUARD__REDUCE_AFTER_SECONDS", "20", "UNDERTOW_GUARD__HALT_AFTER_SECONDS", "15"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named_both(monkeypatch, name, value, other, against):
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv(other, against)
+    error = refused()
+    assert error.variable == name
+    assert other in error.rule
+
+
+def test_a_certificate_that_cannot_be_used_is_named(monkeypatch, tmp_path):
+    (tmp_path / "rubbish.pem").write_text("rubbish")
+    monkeypatch.setenv("UNDERTOW_PAPER__TLS_CERTIFICATE", str(tmp_path / "rubbish.pem"))
+    monkeypatch.setenv("UNDERTOW_PAPER__TLS_KEY", str(tmp_path / "rubbish.pem"))
+    assert refused().variable == "UNDERTOW_PAPER__TLS_CERTIFICATE"
 
 
 def test_a_symbol_that_the_tape_lacks_is_named(monkeypatch):
@@ -139,13 +171,25 @@ def test_a_truncated_model_is_named(monkeypatch, tmp_path, name):
     shutil.copytree(DEMONSTRATION, registry)
     damaged = next(registry.rglob(name))
     damaged.write_bytes(damaged.read_bytes()[:10])
-    monkeypatch.setenv("UNDERTOW_MODEL__REGISTRY", str(registry))
-    error = refused()
-    assert error.variable == "UNDERTOW_MODEL__REGISTRY"
-    assert str(damaged) in error.rule
+    named = tmp_path / "named"
+    named.write_text(f"{registry}\n")
+    for variable, value in (("UNDERTOW_MODEL__REGISTRY", registry), ("UNDERTOW_MODEL__REGISTRY_FILE", named)):
+        monkeypatch.delenv("UNDERTOW_MODEL__REGISTRY", raising=False)
+        monkeypatch.setenv(variable, str(value))
+        error = refused()
+        assert error.variable == "UNDERTOW_MODEL__REGISTRY"
+        assert str(damaged) in error.rule
 
 
 def test_a_key_that_is_missing_is_named(monkeypatch):
     monkeypatch.setenv("BYBIT_API_KEY", "key of the other venue")
     monkeypatch.setenv("UNDERTOW_MODE", "demo")
     assert refused(Mode.DEMO).variable == "BYBIT_DEMO_API_KEY"
+
+
+def test_the_guardian_needs_a_key_of_its_own(monkeypatch):
+    monkeypatch.setenv("UNDERTOW_MODE", "demo")
+    for name in ("BYBIT_DEMO_API_", "BYBIT_DEMO_GUARDIAN_API_"):
+        monkeypatch.setenv(f"{name}KEY", "same")
+        monkeypatch.setenv(f"{name}SECRET", "secret")
+    assert refused(Mode.DEMO).variable == "the guardian's API key"

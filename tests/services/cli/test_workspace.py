@@ -6,7 +6,7 @@ import pytest
 
 from services.cli import workspace
 from services.cli.run import compile_kernels
-from services.cli.workspace import claimed
+from services.cli.workspace import claimed, make_temporary
 from undertow.runtime.errors import ConfigurationError
 
 
@@ -27,7 +27,7 @@ def test_a_killed_owner_leaves_the_folder_free(tmp_path):
     code = f"""
 import os, signal
 from pathlib import Path
-from services.cli.workspace import claimed
+from services.cli.workspace import claimed, make_temporary
 with claimed(Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -56,3 +56,14 @@ async def test_compiled_code_that_cannot_be_kept_is_named(tmp_path, monkeypatch)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "numba"))
     with pytest.raises(ConfigurationError, match=r"NUMBA_CACHE_DIR: .* cannot be written"):
         await compile_kernels(tmp_path / "warm.log")
+
+
+def test_what_killed_launchers_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, living, other = (tmp_path / f"undertow-{name}" for name in (f"{gone.pid}-x", f"{os.getpid()}-y", "mine"))
+    for folder in (left, living, other):
+        (folder / "inside").mkdir(parents=True)
+    made = make_temporary()
+    assert sorted(tmp_path.iterdir()) == sorted([living, other, made])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -238,11 +239,20 @@ async def test_refusals_and_limits_do_not_end_the_trying(tmp_path):
     assert len({request.order_id for request in venue.requests}) == len(venue.requests) == 3
 
 
+def obstructed(path: Path) -> bool:
+    """Put a folder where the file would go, unless it is just being written."""
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 async def test_a_disk_that_refuses_does_not_stop_the_kill(tmp_path):
     venue = Venue()
     async with guardian(tmp_path, venue) as app:
         await ready(app)
-        (tmp_path / "guardian.new").mkdir()
+        await eventually(lambda: obstructed(tmp_path / "guardian.new"))
         await kill(app)
         await eventually(lambda: flat(app, venue))
 

@@ -414,6 +414,19 @@ def test_orders_take_effect_after_the_latency_in_their_order() -> None:
     assert items(events, "order")[0]["orderStatus"] == "Cancelled"
 
 
+@pytest.mark.parametrize("qty", ["0.119", "0.120"])
+def test_an_amendment_that_more_has_filled_than_it_leaves_changes_nothing(qty: str) -> None:
+    floor = Floor(order_latency_ns=5 * MS)
+    order_id = floor.create(qty="0.249", price="59999.90").result["orderId"]
+    floor.core.on_time(floor.now_ns + 5 * MS)
+    floor.now_ns += 5 * MS
+    assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty=qty).ret_code == 0
+    floor.trade("Sell", "59999.90", "3.120")  # while it is on its way: 3.000 stood ahead of us
+    floor.core.on_time(floor.now_ns + 5 * MS)
+    found = floor.order(order_id)
+    assert (found["orderStatus"], found["qty"], found["leavesQty"]) == ("PartiallyFilled", "0.249", "0.129")
+
+
 def test_pages_are_newest_first_and_new_rows_shift_nothing() -> None:
     floor = Floor()
     made = [floor.create(price=f"{59_000 + n}.00").result["orderId"] for n in range(5)]
@@ -485,7 +498,6 @@ def test_leverage_mode_and_margin_mode_answer_with_the_documented_codes() -> Non
     ]
     assert floor.position()["leverage"] == "20"
     assert floor.post("position/switch-mode", symbol=SYMBOL, mode=0).ret_code == 110025
-    assert floor.post("position/switch-mode", coin="USDT", mode=3).ret_code == 110029
     assert floor.post("position/switch-mode", coin="USDT", mode=1).ret_code == 10001
     assert floor.post("position/switch-mode", mode=0).ret_code == 10001
     assert floor.post("account/set-margin-mode", setMarginMode="REGULAR_MARGIN").ret_code == 110026

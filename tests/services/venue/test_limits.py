@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.limits import FIXED, RAISABLE, AddressLimit, EndpointLimits
+from services.venue.limits import CONNECTIONS, FIXED, RAISABLE, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
 
 SECOND = 1_000_000_000
 
@@ -27,6 +28,14 @@ def test_accounts_and_endpoints_have_budgets_of_their_own():
 
 def test_a_raised_limit_replaces_the_default():
     assert EndpointLimits({"order/create": 400}).take("u", "order/create", 1, 0).limit == 400
+
+
+@pytest.mark.parametrize(("level", "limit"), [(0, 10), (1, 20), (2, 40), (3, 60), (5, 60)])
+def test_a_vip_level_raises_the_order_endpoints_alone(level, limit):
+    limits = EndpointLimits({"order/cancel": 7})
+    assert limits.take("u", "order/create", 1, 0, vip_level=level).limit == limit
+    assert limits.take("u", "order/realtime", 1, 0, vip_level=level).limit == 50
+    assert limits.take("u", "order/cancel", 1, 0, vip_level=level).limit == 7
 
 
 def test_headers_say_limit_remaining_and_reset():
@@ -56,7 +65,7 @@ def test_raisable_and_fixed_limits_do_not_overlap():
 
 
 def test_the_601st_request_in_five_seconds_bans_the_address_for_ten_minutes():
-    limit = AddressLimit()
+    limit = AddressLimit(REQUESTS)
     assert all(limit.admits("a", n) for n in range(600))
     assert not limit.admits("a", 600)
     assert limit.admits("b", 600)
@@ -65,5 +74,19 @@ def test_the_601st_request_in_five_seconds_bans_the_address_for_ten_minutes():
 
 
 def test_a_steady_hundred_a_second_is_never_banned():
-    limit = AddressLimit()
+    limit = AddressLimit(REQUESTS)
     assert all(limit.admits("a", n * SECOND // 100) for n in range(3000))
+
+
+def test_the_501st_connection_in_five_minutes_bans_the_address():
+    limit = AddressLimit(CONNECTIONS)
+    assert all(limit.admits("a", n * SECOND // 2) for n in range(500))
+    assert not limit.admits("a", 299 * SECOND)
+    assert not limit.admits("a", 898 * SECOND)
+    assert limit.admits("a", 899 * SECOND)
+
+
+def test_beyond_three_thousand_trade_requests_a_second_only_the_excess_is_refused():
+    limit = AddressLimit(TRADE_REQUESTS)
+    assert sum(limit.admits("a", 0) for _ in range(3_100)) == 3_000
+    assert limit.admits("a", SECOND)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import time
 
 import aiohttp
 import pytest
@@ -31,6 +32,9 @@ def test_contradictions_name_the_variable(tmp_path):
     assert refused(tls_certificate=tmp_path / "c.pem") == "UNDERTOW_PAPER__TLS_KEY"
     assert refused(tls_key=tmp_path / "k.pem") == "UNDERTOW_PAPER__TLS_CERTIFICATE"
     assert refused(tls_port=1) == "UNDERTOW_PAPER__TLS_PORT"
+    both = {"tls_certificate": tmp_path / "c.pem", "tls_key": tmp_path / "k.pem", "tls_folder": tmp_path}
+    assert refused(**both) == "UNDERTOW_PAPER__TLS_FOLDER"
+    assert refused(tape=tmp_path / "t.rawlines", origin="now") == "UNDERTOW_PAPER__ORIGIN"
 
 
 def test_what_is_of_the_generated_market_is_refused_for_a_tape_or_an_upstream(tmp_path):
@@ -94,6 +98,19 @@ def test_settings_are_read_from_the_environment(monkeypatch, tape):
 def test_an_empty_tape_setting_means_the_generated_market(monkeypatch):
     monkeypatch.setenv("UNDERTOW_PAPER__TAPE", "")
     assert choose_market(load(Settings)).frames_total is None
+
+
+async def test_market_time_can_be_the_wall_time_so_that_a_client_signs_without_asking_for_it(monkeypatch):
+    monkeypatch.setattr("services.venue.clock.START_DELAY_NS", 10_000_000)
+    async with running(origin="now", start="on_command") as client:
+        before = client.venue.clock.reading.origin_ns
+        assert abs(time.time_ns() - before) < 60 * 10**9
+        await client.start()
+        reading = client.venue.clock.reading
+        assert reading.origin_ns == reading.wall_origin_ns >= before
+        await eventually(lambda: client.has_sent(10))
+        stamp = time.time_ns() // 10**6
+        assert (await client.get("/v5/account/info", "", timestamp=stamp))["retCode"] == 0
 
 
 def test_a_symbol_without_filters_is_refused():

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from undertow.learning.dataset import build_dataset, events_by_symbol
-from undertow.learning.train import TrainingPlan, train
+from undertow.learning.plan import TrainingPlan
+from undertow.learning.train import train
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.generated_wire import CONTRACTS
 

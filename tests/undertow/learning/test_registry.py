@@ -83,6 +83,13 @@ def test_the_champion_is_served(entry):
     assert load_serving(root, Mode.PAPER).model_hash == name
 
 
+def test_a_champion_that_knows_other_features_does_not_serve(trained, tmp_path):
+    other = Card(**{**{f: getattr(trained.card, f) for f in Card.__struct_fields__}, "schema_hash": "0123456789abcdef"})
+    promote(tmp_path, write_entry(tmp_path, other, trained.return_onnx, trained.fill_onnx))
+    with pytest.raises(ModelError, match=r"features of schema 0123456789abcdef.*train again"):
+        load_serving(tmp_path, Mode.PAPER)
+
+
 def test_only_a_sound_entry_can_be_promoted(entry):
     root, name = entry
     (root / name / "fill.onnx").write_bytes(b"")

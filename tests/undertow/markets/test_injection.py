@@ -26,6 +26,7 @@ class StillMarket:
     symbols = ("BTCUSDT", "ETHUSDT")
     instruments = instruments_for(symbols)
     book_depth = 200
+    kline_intervals = ()
     origin_ns = ORIGIN
 
     def __init__(self, seconds: int = 14) -> None:

@@ -65,6 +65,12 @@ def test_iterating_twice_gives_the_same_frames(tmp_path):
         ([b"5 " + BOOK, b'6 {"topic":"orderbook.200.BTCUSDT","type":"delta","ts":1}'], 2, "is not a frame of Bybit"),
         ([b"5 " + BOOK, b'6 {"topic":"weather.BTCUSDT","data":{}}'], 2, "unknown topic"),
         ([b"1786310861689545000" * 2 + b" " + BOOK], 1, "is not in nanoseconds"),
+        (
+            [b"5 " + BOOK, b"6 " + BOOK.replace(b'"snapshot"', b'"delta"').replace(b"[]", b'[["1e9","1"]]', 1)],
+            2,
+            "is not a number",
+        ),
+        ([b"5 " + BOOK, b"6 " + b"x" * 2**22], 2, "is longer than"),
         ([b"5 " + ACK], 0, "holds no market frame"),
         ([b"5 " + TRADE], 0, "has none"),
         ([b"5 " + BOOK, b"6 " + BOOK.replace(b"200", b"50")], 0, "orderbook.50 and orderbook.200"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from undertow.matching.fills import PESSIMISTIC, PROBABILISTIC
+from undertow.matching.fills import PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.matcher import Matcher
 
 BID, ASK = 100, 102
 
 
-def matcher(*, model: int = PESSIMISTIC, depth: int = 5) -> Matcher:
+def matcher(*, model: int = PESSIMISTIC, through: int = PRINTED, depth: int = 5) -> Matcher:
     """A book of 10 lots at 100 and 98, and 10 lots at 102 and 104."""
-    made = Matcher(depth=depth, model=model)
+    made = Matcher(depth=depth, model=model, through=through)
     made.on_book([BUY, BID, 10, BUY, 98, 10, SELL, ASK, 10, SELL, 104, 10], snapshot=True)
     return made
 
@@ -49,7 +49,26 @@ def test_a_trade_through_our_price_fills_us_at_our_price_up_to_its_size() -> Non
     m.rest(2, SELL, ASK, 7)
     assert m.on_trade(SELL, 99, 5) == [(1, BID, 5)]
     assert m.on_trade(BUY, 103, 5) == [(2, ASK, 5)]
-    assert m.ahead(1) == 10
+
+
+def test_a_trade_through_our_price_fills_the_whole_rest_where_it_is_set_so() -> None:
+    m = matcher(through=WHOLE)
+    m.rest(1, BUY, BID, 7)
+    m.rest(2, BUY, BID, 7)
+    m.rest(3, BUY, 99, 7)
+    assert m.on_trade(SELL, 99, 5) == [(1, BID, 7), (2, BID, 7)]
+    assert m.on_trade(SELL, 98, 1) == [(3, 99, 7)]
+
+
+def test_a_trade_through_our_price_leaves_nobody_ahead_of_us() -> None:
+    m = matcher(depth=2)
+    m.rest(1, BUY, BID, 7)
+    m.rest(2, BUY, 90, 7)
+    assert m.on_trade(SELL, 99, 5) == [(1, BID, 5)]
+    assert m.ahead(1) == 0
+    assert m.ahead(2) is None
+    assert m.on_trade(SELL, 89, 3) == [(1, BID, 2), (2, 90, 1)]
+    assert m.ahead(2) == 0
 
 
 def test_only_trades_whose_taker_is_on_the_other_side_count() -> None:
@@ -101,6 +120,16 @@ def test_a_trade_explains_one_decrease_only() -> None:
     m.on_book([BUY, BID, 16], snapshot=False)
     m.on_book([BUY, BID, 8], snapshot=False)
     assert m.ahead(1) == 6 - 8 * 6 // 16
+
+
+def test_a_trade_explains_the_decrease_that_comes_some_frames_later() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    m.on_trade(SELL, BID, 4)
+    m.on_book([BUY, 98, 11], snapshot=False)
+    m.on_book([BUY, BID, 16], snapshot=False)
+    assert m.ahead(1) == 6
 
 
 def test_the_queue_ahead_is_never_longer_than_what_is_displayed() -> None:

@@ -83,7 +83,9 @@ def sweep(  # type: ignore[no-untyped-def]
     total = 0
     for row in range(events.shape[0]):
         if events[row, 0] == 2:
-            total += fills.on_trade(orders, held, events[row, 1], events[row, 2], events[row, 3], written)
+            total += fills.on_trade(
+                orders, held, events[row, 1], events[row, 2], events[row, 3], fills.PRINTED, written
+            )
         else:
             ladder.apply_changes(keys, lots, count, depth, DELTA, events[row : row + 1, 1:])
             total += fills.on_book(orders, held, keys, lots, count, depth, 0, written)

@@ -186,3 +186,29 @@ def test_paper_has_built_in_keys() -> None:
 def test_a_secret_never_shows() -> None:
     credentials = Credentials(api_key="k", api_secret=SecretStr("hidden"))
     assert "hidden" not in f"{credentials!r} {credentials} {credentials.model_dump_json()}"
+
+
+@pytest.mark.parametrize("value", ['["BTCUSDT"', "[BTCUSDT]", "BTCUSDT;ETHUSDT", '"BTCUSDT"'])
+def test_symbols_are_a_list_by_commas_or_in_json(environment: pytest.MonkeyPatch, value: str) -> None:
+    environment.setenv("UNDERTOW_SYMBOLS", value)
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings)
+    assert caught.value.variable == "UNDERTOW_SYMBOLS"
+    environment.setenv("UNDERTOW_SYMBOLS", '["BTCUSDT", "ETHUSDT"]')
+    assert load(Settings).symbols == ("BTCUSDT", "ETHUSDT")
+
+
+def test_an_empty_file_is_named_and_not_taken_for_a_value(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mode").write_text(" \n")
+    environment.setenv("UNDERTOW_MODE_FILE", str(tmp_path / "mode"))
+    with pytest.raises(ConfigurationError, match="is empty") as caught:
+        load(Settings)
+    assert caught.value.variable == "UNDERTOW_MODE_FILE"
+
+
+@pytest.mark.parametrize("key", [" ", "two words", "line\nbreak", "schlüssel"])
+def test_what_no_key_can_be_is_refused(key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        credentials_for(Mode.LIVE, "router", {"BYBIT_API_KEY": key, "BYBIT_API_SECRET": "secret"})
+    assert caught.value.variable == "BYBIT_API_KEY"
+    assert key.strip() == "" or key not in str(caught.value)

@@ -1,0 +1,121 @@
+"""What an order must satisfy besides the filters of its instrument: counts, prices, the position and the money."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.venue import answers as code
+from services.venue import requests
+from services.venue.accounts import Account
+from services.venue.answers import Refusal
+from services.venue.holdings import Holding
+from services.venue.market import Market
+from services.venue.orders import UNTRIGGERED, Order
+from undertow.matching import money as kernel
+from undertow.matching.ladder import BUY
+from undertow.matching.scale import LARGEST_VALUE, from_units
+
+MOST_OPEN: Final = 500
+"""Active orders of an account in one symbol; also the most that one cancel-all ends."""
+_MOST_CONDITIONAL: Final = 10
+
+
+def check_count(account: Account, market: Market, *, conditional: bool) -> None:
+    """Check that one more order is allowed.
+
+    Raises:
+        Refusal: 110009, 110020.
+    """
+    mine = account.orders_in(market)
+    waiting = sum(1 for o in mine if o.status == UNTRIGGERED and o.stop_order_type == "Stop")
+    if conditional and waiting >= _MOST_CONDITIONAL:
+        raise Refusal(code.TOO_MANY_STOPS, "You have too many conditional orders")
+    if not conditional and sum(1 for o in mine if o.status != UNTRIGGERED) >= MOST_OPEN:
+        raise Refusal(code.TOO_MANY_ORDERS, "You have more than 500 active orders")
+
+
+def reprice(account: Account, market: Market, order: Order) -> None:
+    """Move a limit order beyond the price limit to it, or refuse it if the account asked for that.
+
+    Raises:
+        Refusal: 110120, 110121.
+    """
+    if order.order_type == "Market":
+        return
+    limit = market.limit_price(order.side)
+    price = market.scale.price(order.tick)
+    if limit is None or (price <= limit if order.side == BUY else price >= limit):
+        return
+    if not account.reprices_limits:
+        refusal = code.ABOVE_LIMIT_PRICE if order.side == BUY else code.BELOW_LIMIT_PRICE
+        raise Refusal(refusal, f"Order price {price} is beyond the price limit {limit}")
+    order.tick = market.protective_tick(order.side) or order.tick
+
+
+def check_reduces(holding: Holding, side: int) -> None:
+    """Check that there is something to reduce.
+
+    Raises:
+        Refusal: 110017.
+    """
+    if not holding.lots:
+        raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "current position is zero, cannot fix reduce-only order qty")
+    if not holding.closable(side):
+        raise Refusal(code.REDUCE_ONLY_IMPOSSIBLE, "Reduce-only rule not satisfied")
+
+
+def check_trigger_side(market: Market, wanted: requests.Wanted) -> None:
+    """Check that the trigger price has not come already.
+
+    Raises:
+        Refusal: 110092, 110093.
+    """
+    prices = {"MarkPrice": market.mark, "LastPrice": market.last, "IndexPrice": market.index}
+    current = prices.get(wanted.trigger_by)
+    if not wanted.trigger or not current:
+        return
+    if wanted.trigger_direction == requests.RISES and wanted.trigger <= current:
+        raise Refusal(
+            code.TRIGGER_NOT_ABOVE, f"expect Rising, but trigger_price[{wanted.trigger}] <= current[{current}]"
+        )
+    if wanted.trigger_direction == requests.FALLS and wanted.trigger >= current:
+        raise Refusal(
+            code.TRIGGER_NOT_BELOW, f"expect Falling, but trigger_price[{wanted.trigger}] >= current[{current}]"
+        )
+
+
+def check_funds(account: Account, market: Market, order: Order) -> None:
+    """Check that money, tier and leverage allow an order that is already among the open ones.
+
+    Raises:
+        Refusal: 110007, 110086, 110090.
+    """
+    tick = order.tick or market.matcher.best(1 - order.side) or 0
+    holding = account.holding(market, order.index)
+    del account.open[order.order_id]
+    before = account.order_margin()
+    after = account.order_margin(order, tick)
+    account.open[order.order_id] = order
+    if after > before and account.position_margin + after > account.balance:
+        raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
+    value = holding.value + order.scale.value(tick, order.lots)
+    row = int(kernel.tier_of(value, market.tiers))
+    if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
+        raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
+    if after > before and from_units(holding.leverage * 10**6) > market.tier_leverages[row]:
+        raise Refusal(code.LEVERAGE_FOR_SIZE, "The leverage is too high for the risk tier of this size")
+
+
+def check_amended_funds(account: Account, order: Order, tick: int, lots: int) -> None:
+    """Check that the money allows an order to change.
+
+    Raises:
+        Refusal: 110007.
+    """
+    was = (order.tick, order.lots)
+    before = account.order_margin()
+    order.tick, order.lots = tick, lots
+    after = account.order_margin()
+    order.tick, order.lots = was
+    if after > before and account.position_margin + after > account.balance:
+        raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
