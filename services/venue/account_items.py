@@ -43,6 +43,16 @@ def wallet_item(account: Account) -> Item:
     purse = account.purse
     worth = purse.worth if purse else 0
     rates = (_rate(initial, balance), _rate(maintenance, balance))
+    settle = _coin(account.coin, account.wallet, balance) | {
+        "equity": money(balance),
+        "totalOrderIM": money(orders),
+        "totalPositionIM": money(positions),
+        "totalPositionMM": money(maintenance),
+        "unrealisedPnl": money(unrealised),
+        "cumRealisedPnl": money(sum(h.result for h in account.holdings.values())),
+        "marginCollateral": True,
+        "collateralSwitch": True,
+    }
     item = {
         "accountType": "UNIFIED",
         "accountIMRate": rates[0],
@@ -59,22 +69,9 @@ def wallet_item(account: Account) -> Item:
         "totalInitialMarginByMp": money(initial),
         "totalMaintenanceMarginByMp": money(maintenance),
         "accountLTV": "0",
-        "coin": [_settle_coin(account, orders), *([_coin(purse.coin, purse.units, worth)] if purse else [])],
+        "coin": [settle, *([_coin(purse.coin, purse.units, worth)] if purse else [])],
     }
     return item | dict.fromkeys(_CROSS_ONLY, "") if account.isolated else item
-
-
-def _settle_coin(account: Account, orders: int) -> Item:
-    return _coin(account.coin, account.wallet, account.balance) | {
-        "equity": money(account.balance),
-        "totalOrderIM": money(orders),
-        "totalPositionIM": money(account.position_margin),
-        "totalPositionMM": money(account.maintenance),
-        "unrealisedPnl": money(account.unrealised),
-        "cumRealisedPnl": money(sum(h.result for h in account.holdings.values())),
-        "marginCollateral": True,
-        "collateralSwitch": True,
-    }
 
 
 def _coin(coin: str, wallet: int, worth: int) -> Item:

@@ -13,7 +13,7 @@ from services.venue.bracket import PARTIAL, Leg
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
 from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.order_checks import check_amended_funds, check_trigger_side
+from services.venue.order_checks import check_amended_funds, check_trigger_side, limited_tick
 from services.venue.order_states import Status
 from services.venue.orders import PARTIAL_STOPS, SYSTEM_STOPS, Order
 
@@ -34,6 +34,10 @@ class Amendment:
     def changes_bracket(self) -> bool:
         """True when target, stop or their mode change."""
         return self.target is not None or self.stop is not None or bool(self.mode)
+
+    def is_overtaken(self, order: Order) -> bool:
+        """Tell whether the order has filled past it: its quantity, or at all when the bracket changes."""
+        return (self.lots is not None and self.lots <= order.filled) or (self.changes_bracket and bool(order.filled))
 
     def lots_of(self, order: Order) -> int:
         """Give the order's quantity after it."""
@@ -59,7 +63,7 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
     Raises:
         Refusal: with the code of the first breach; 10001 when it changes nothing.
     """
-    change = _read(market, order, body)
+    change = _read(account, market, order, body)
     if change.lots is not None and change.lots <= order.filled:
         raise Refusal(code.AMEND_BELOW_FILLED, "The number of contracts after the change is not above the filled one")
     if change.changes_bracket and order.filled:
@@ -83,10 +87,9 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
     return change
 
 
-def _read(market: Market, order: Order, body: Item) -> Amendment:
-    is_market = order.order_type == "Market"
+def _read(account: Account, market: Market, order: Order, body: Item) -> Amendment:
+    is_market, waits = order.order_type == "Market", _waits(order)
     qty, price, trigger = (requests.number(body, key) for key in ("qty", "price", "triggerPrice"))
-    waits = bool(order.trigger) and order.status in {Status.CREATED, Status.UNTRIGGERED}
     if trigger is not None:
         requests.check_price(market, trigger, "triggerPrice")
     by = requests.one_of(body, "triggerBy", requests.TRIGGERS, "")
@@ -94,15 +97,22 @@ def _read(market: Market, order: Order, body: Item) -> Amendment:
         raise Refusal(
             code.PARAMETER, "params error: triggerPrice and triggerBy belong to orders that wait for a trigger"
         )
+    tick = None if price is None or is_market else requests.check_price(market, price)
+    if tick is not None and not waits:
+        tick = limited_tick(account, market, order.side, tick)
     return Amendment(
         lots=None if qty is None else requests.check_qty(market, qty, is_market=is_market),
-        tick=None if price is None or is_market else requests.check_price(market, price),
+        tick=tick,
         trigger=trigger,
         trigger_by=by,
         target=read_leg(body, market, TARGET, order.bracket.target),
         stop=read_leg(body, market, STOP, order.bracket.stop),
         mode=read_mode(body),
     )
+
+
+def _waits(order: Order) -> bool:
+    return bool(order.trigger) and order.status in {Status.CREATED, Status.UNTRIGGERED}
 
 
 def _differs(order: Order, change: Amendment) -> bool:

@@ -84,7 +84,9 @@ class Desk:
             return Reply(Answer(result=key.describe(origin_ms, self.clock.now_ms())), grant)
         if endpoint in _LISTS and params.get("category") in _OTHER_CATEGORIES:
             return Reply(Answer(result={"category": params["category"], "nextPageCursor": "", "list": []}), grant)
-        return Reply(self.core.get(key.uid, path, dict(params), self.clock.now_ns()), grant)
+        answer = self.core.get(key.uid, path, dict(params), self.clock.now_ns())
+        self._tell(answer)
+        return Reply(answer, grant)
 
     def perform(self, key: ApiKey | None, path: str, body: object) -> Reply:
         """Answer a POST or its twin on the trade socket.
@@ -112,9 +114,12 @@ class Desk:
             answer = self.core.post(writer.uid, path, granted, self.clock.now_ns())
             if answer.ret_code == 0 and grant.allowed < len(requests):
                 answer = _with_refused(answer, requests[grant.allowed :], body.get("category", ""), endpoint)
+        self._tell(answer)
+        return Reply(answer, grant)
+
+    def _tell(self, answer: Answer) -> None:
         if answer.events:
             self.publish(answer.events)
-        return Reply(answer, grant)
 
     def _take(self, key: ApiKey, endpoint: str, wanted: int) -> Grant:
         self.tally.requests += 1

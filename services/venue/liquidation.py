@@ -72,7 +72,7 @@ class Liquidation:
         self._pass_through(account, holding, lots, tick, "CreateByAdl_PassThrough", "AdlTrade", now_ns)
 
     def _check(self, account: Account, holding: Holding, now_ns: int) -> None:
-        if not account.is_marked or not account.is_doomed(holding):
+        if not account.is_doomed(holding) or not account.is_marked:
             return
         if account.isolated:
             self._liquidate(account, [holding], self._orders_of(account, holding), now_ns)

@@ -37,22 +37,19 @@ def check_count(account: Account, market: Market, more: int, *, conditional: boo
         raise Refusal(code.TOO_MANY_ORDERS, "You have more than 500 active orders")
 
 
-def reprice(account: Account, market: Market, order: Order) -> None:
-    """Move a limit order beyond the price limit to it, or refuse it if the account asked for that.
+def limited_tick(account: Account, market: Market, side: int, tick: int) -> int:
+    """Give a limit order's price, beyond the price limit that limit, unless the account asked for a refusal there.
 
     Raises:
         Refusal: 110120, 110121.
     """
-    if order.order_type == "Market":
-        return
-    limit = market.limit_price(order.side)
-    price = market.scale.price(order.tick)
-    if limit is None or (price <= limit if order.side == BUY else price >= limit):
-        return
+    limit, price = market.limit_price(side), market.scale.price(tick)
+    if limit is None or (price <= limit if side == BUY else price >= limit):
+        return tick
     if not account.reprices_limits:
-        refusal = code.ABOVE_LIMIT_PRICE if order.side == BUY else code.BELOW_LIMIT_PRICE
+        refusal = code.ABOVE_LIMIT_PRICE if side == BUY else code.BELOW_LIMIT_PRICE
         raise Refusal(refusal, f"Order price {price} is beyond the price limit {limit}")
-    order.tick = market.limit_tick(order.side) or order.tick
+    return market.limit_tick(side) or tick
 
 
 def check_reduces(holding: Holding, side: int) -> None:
@@ -78,6 +75,18 @@ def check_trigger_side(market: Market, trigger: Decimal, by: str, direction: int
         raise Refusal(code.TRIGGER_NOT_ABOVE, f"expect Rising, but trigger_price[{trigger}] <= current[{current}]")
     if direction == FALLS and current and trigger >= current:
         raise Refusal(code.TRIGGER_NOT_BELOW, f"expect Falling, but trigger_price[{trigger}] >= current[{current}]")
+
+
+def check_entry(account: Account, market: Market, order: Order) -> None:
+    """Check what an order must satisfy to reach the book, among the open ones already, and move one beyond the price limit.
+
+    Raises:
+        Refusal: 110007, 110086, 110090, 110120, 110121.
+    """
+    if order.order_type == "Limit":
+        order.tick = limited_tick(account, market, order.side, order.tick)
+    if not order.reduce_only:
+        check_funds(account, market, order)
 
 
 def check_funds(account: Account, market: Market, order: Order) -> None:

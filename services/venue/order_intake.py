@@ -9,7 +9,7 @@ from services.venue.answers import Item, Refusal
 from services.venue.create_request import Wanted, read_create
 from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.order_checks import check_count, check_funds, check_reduces, check_trigger_side, reprice, split
+from services.venue.order_checks import check_count, check_entry, check_reduces, check_trigger_side, split
 from services.venue.order_life import OrderLife
 from services.venue.orders import Order
 
@@ -29,7 +29,8 @@ class Intake:
         """
         orders = self.draft(account, body, now_ns)
         try:
-            self.check_money(account, orders[0])
+            for order in orders:
+                self.check_entry(account, order)
         except Refusal:
             for order in orders:
                 account.forget(order)
@@ -52,16 +53,14 @@ class Intake:
             for lots, link in zip(pieces, links, strict=True)
         ]
 
-    def check_money(self, account: Account, order: Order) -> None:
-        """Check that the account can afford an order, and move one beyond the price limit.
+    def check_entry(self, account: Account, order: Order) -> None:
+        """Check that an order may reach the book; a conditional one is checked when it triggers.
 
         Raises:
             Refusal: 110007, 110086, 110090, 110120, 110121.
         """
-        if not order.reduce_only and not order.trigger:
-            market = self._markets[order.symbol]
-            reprice(account, market, order)
-            check_funds(account, market, order)
+        if not order.trigger:
+            check_entry(account, self._markets[order.symbol], order)
 
     def _check(self, account: Account, holding: Holding, wanted: Wanted) -> list[int]:
         market = holding.market

@@ -20,7 +20,7 @@ from services.venue.create_request import Wanted
 from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
-from services.venue.order_checks import check_funds, reprice
+from services.venue.order_checks import check_entry
 from services.venue.order_states import Event, Status
 from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
@@ -76,7 +76,7 @@ class OrderLife:
         if order.trigger:
             self._live.wait(order)
             self._show(account, holding, [order])
-        elif is_late and not order.reduce_only and not self._is_affordable(account, holding.market, order):
+        elif is_late and not self._may_enter(account, holding.market, order):
             self._live.finish(order, Event.REFUSED)
             self._show(account, holding, [order])
         else:
@@ -87,7 +87,7 @@ class OrderLife:
         if not order.is_open:
             return
         account, holding = self._of(order)
-        if change.lots_of(order) <= order.filled or (change.changes_bracket and order.filled):
+        if change.is_overtaken(order):
             self._show(account, holding, [order])
             return
         order.updated_ms = now_ns // _MS
@@ -144,7 +144,7 @@ class OrderLife:
             order.move(Event.TRIGGERED)
             order.updated_ms = now_ns // _MS
             self._show(account, holding, [order, *partners])
-            if order.reduce_only or self._is_affordable(account, holding.market, order):
+            if self._may_enter(account, holding.market, order):
                 self._match(account, holding, order, now_ns)
             else:
                 self._end(account, holding, order, NO_CANCEL, now_ns)
@@ -200,10 +200,9 @@ class OrderLife:
         self._live.close(order, NO_CANCEL, now_ns)
 
     @staticmethod
-    def _is_affordable(account: Account, market: Market, order: Order) -> bool:
+    def _may_enter(account: Account, market: Market, order: Order) -> bool:
         try:
-            reprice(account, market, order)
-            check_funds(account, market, order)
+            check_entry(account, market, order)
         except Refusal:
             order.reject_reason = "EC_Others"
             return False

@@ -85,6 +85,38 @@ def test_a_trigger_price_that_has_come_is_refused_also_when_amended() -> None:
     assert floor.post("order/amend", symbol=SYMBOL, orderId=resting, triggerPrice="60400").ret_code == 10001
 
 
+def test_an_amended_price_beyond_the_price_limit_is_repriced_unless_the_account_asked_otherwise() -> None:
+    floor = Floor()
+    floor.book(asks=[("60000.10", "0"), ("60000.20", "0")])
+    order_id = floor.create(qty="0.01").result["orderId"]
+    amend = {"symbol": SYMBOL, "orderId": order_id}
+    assert floor.post("order/amend", **amend, price="90000.00").ret_code == 0
+    limit = Decimal(floor.order(order_id)["price"])
+    assert 60_000 < limit < 61_000
+    assert floor.post("order/amend", **amend, price="60000.00").ret_code == 0
+    floor.post("account/set-limit-px-action", modifyEnable=False)
+    assert floor.post("order/amend", **amend, price="90000.00").ret_code == 110121
+    assert floor.post("order/amend", **amend, price=f"{limit:.2f}").ret_code == 0
+
+
+def test_a_reduce_only_limit_is_held_to_the_price_limit_too() -> None:
+    floor = Floor()
+    floor.market(qty="0.02")
+    order_id = floor.create("Sell", "0.02", "100.00", reduceOnly=True).result["orderId"]
+    assert floor.order(order_id)["price"] == "59400.00"
+    assert floor.order(order_id)["avgPrice"] == "60000"
+
+
+def test_a_conditional_order_that_closes_everything_is_amended_and_closes() -> None:
+    floor = Floor()
+    floor.market(qty="0.02")
+    closing = {"reduceOnly": True, "closeOnTrigger": True, "triggerPrice": "59500", "triggerDirection": 2}
+    order_id = floor.market("Sell", "0", **closing).result["orderId"]
+    assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, triggerPrice="59700").ret_code == 0
+    assert (floor.order(order_id)["triggerPrice"], floor.order(order_id)["qty"]) == ("59700", "0.000")
+    assert items(floor.trade("Sell", "59700", "0.001"), "order")[-1]["cumExecQty"] == "0.02"
+
+
 def test_ten_conditional_orders_are_the_most_and_guards_do_not_count() -> None:
     floor = Floor()
     floor.market(stopLoss="59000", takeProfit="61000")

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -63,16 +63,16 @@ def until(happens: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 
 @contextlib.contextmanager
-def running_venue(folder: Path, *keys: str) -> Iterator[RunningVenue]:
-    """Start the venue with an account for each key."""
+def running_venue(folder: Path, *keys: str, rsa: Mapping[str, str]) -> Iterator[RunningVenue]:
+    """Start the venue with an account for each key; those of `rsa` have a public key instead of a secret."""
     accounts = [
         {
             "uid": str(200_001 + number),
             "opening_balance": OPENING,
             "vip_level": 3,
-            "keys": [{"key": key, "secret": f"{key}-secret"}],
+            "keys": [{"key": key} | ({"rsa_public_key": rsa[key]} if key in rsa else {"secret": f"{key}-secret"})],
         }
-        for number, key in enumerate(keys)
+        for number, key in enumerate((*keys, *rsa))
     ]
     environment = {
         **os.environ,

@@ -75,7 +75,7 @@ class Bot:
     def agrees(self) -> bool:
         """Answer whether what the streams said, what HTTP says and what the venue's core says are one."""
         truth = self.venue.ledger(self.key)
-        rows = self.executions.values()
+        rows = list(self.executions.values())
         signs = {"Buy": 1, "Sell": -1, "": 0}
         moved = sum(signs[row["side"]] * Decimal(row["execQty"]) for row in rows if row["execType"] != "Funding")
         held = signs[self.positions["BTCUSDT"]["side"]] * Decimal(self.size())
@@ -84,7 +84,7 @@ class Bot:
         history = self._all(self.http.get_order_history, limit=50)
         still_open = self._all(self.http.get_open_orders, settleCoin="USDT", limit=50)
         position = self.http.get_positions(**BTC)["result"]["list"][0]
-        told = {"orders": {order_id: row["orderStatus"] for order_id, row in self.orders.items()}}
+        told = {"orders": {order_id: row["orderStatus"] for order_id, row in dict(self.orders).items()}}
         asked = {"orders": {row["orderId"]: row["orderStatus"] for row in history + still_open}}
         told |= {"executions": set(self.executions), "wallet": self.wallets[-1]["coin"][0]["walletBalance"]}
         executed = self._all(self.http.get_executions, limit=100)
@@ -198,7 +198,7 @@ def test_pybit_trades_a_day(bot: Bot):
 
     # funding is collected, then half is closed by hand and half by the stop
     venue.tell(funding_in_ms=60, rate="-0.0001")
-    until(lambda: any(row["execType"] == "Funding" for row in bot.executions.values()))
+    until(lambda: any(row["execType"] == "Funding" for row in list(bot.executions.values())))
     paid = [row for row in bot.executions.values() if row["execType"] == "Funding"]
     assert [Decimal(row["execFee"]) for row in paid] == [Decimal("-0.13")]
     closing = {**BTC, "side": "Sell", "orderType": "Market", "qty": "0.010", "reduceOnly": True}
@@ -217,11 +217,11 @@ def test_pybit_trades_a_day(bot: Bot):
     assert bot.venue.ledger(bot.key)["funding"] == "0.13"
     log = http.get_transaction_log(accountType="UNIFIED", limit=50)["result"]["list"]
     assert sum(Decimal(row["change"]) for row in log) == Decimal(bot.venue.ledger(bot.key)["wallet"])
-    topics = {message["topic"] for message in bot.public}
-    books = {f"orderbook.{depth}.BTCUSDT" for depth in (1, 50, 200, 1000)}
-    assert topics >= books | {"publicTrade.BTCUSDT", "tickers.BTCUSDT", "kline.5.BTCUSDT"}
+    wanted = {f"orderbook.{depth}.BTCUSDT" for depth in (1, 50, 200, 1000)}
+    wanted |= {"publicTrade.BTCUSDT", "tickers.BTCUSDT", "kline.5.BTCUSDT"}
+    until(lambda: {message["topic"] for message in list(bot.public)} >= wanted)
     venue.tell(liquidation=["Buy", "63000.00", "1.500"])
-    until(lambda: any(message["topic"] == "allLiquidation.BTCUSDT" for message in bot.public))
+    until(lambda: any(message["topic"] == "allLiquidation.BTCUSDT" for message in list(bot.public)))
 
 
 @pytest.mark.parametrize("bot", ["pybit-fall"], indirect=True)
@@ -233,7 +233,7 @@ def test_pybit_is_liquidated(bot: Bot):
     feared = Decimal(bot.http.get_positions(**BTC)["result"]["list"][0]["liqPrice"])
     assert 63_000 < feared < 65_000
     bot.venue.tell(price=f"{feared - 20:.0f}.00")
-    until(lambda: any(row["execType"] == "BustTrade" for row in bot.executions.values()))
+    until(lambda: any(row["execType"] == "BustTrade" for row in list(bot.executions.values())))
     until(lambda: bot.size() == "0")
     busted = next(row for row in bot.executions.values() if row["execType"] == "BustTrade")
     assert bot.orders[busted["orderId"]]["createType"].startswith("CreateByTakeOver")
@@ -263,4 +263,12 @@ def test_pybit_finds_the_venue_under_the_names_of_every_environment(venue: Runni
     http = pybit.HTTP(**where, api_key="pybit-day", api_secret="pybit-day-secret")
     http.client.verify = venue.ca_file
     assert http.get_account_info()["retCode"] == 0
+    http.client.close()
+
+
+def test_pybit_signs_with_rsa(venue: RunningVenue, rsa_pair: tuple[str, str]):
+    http = pybit.HTTP(testnet=False, api_key="rsa", api_secret=rsa_pair[0], rsa_authentication=True)
+    http.client.verify = venue.ca_file
+    assert http.place_order(**limit("64000.00"))["retCode"] == 0
+    assert http.cancel_all_orders(**BTC)["result"]["success"] == "1"
     http.client.close()

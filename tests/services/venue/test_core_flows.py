@@ -1,0 +1,166 @@
+"""What holds whatever the accounts and the market do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+
+from tests.services.venue.floor import SYMBOL, items
+from tests.services.venue.flows import FLOWS, TERMS, UIDS, FlowFloor, Step, Terms, play, written
+from undertow.domain.money import fee_for, funding_for
+from undertow.domain.order import Side
+from undertow.domain.position import Position
+
+ZERO = Decimal(0)
+
+
+def decimals(row: dict[str, Any], *keys: str) -> list[Decimal]:
+    return [Decimal(row[key]) for key in keys]
+
+
+def told(floor: FlowFloor, uid: str, topic: str) -> list[dict[str, Any]]:
+    return items([event for event in floor.events if event.uid == uid], topic)
+
+
+def index_of(floor: FlowFloor, uid: str, row: dict[str, Any], orders: dict[str, dict[str, Any]]) -> int:
+    """Which position an execution belongs to; that of funding is told by its side alone."""
+    if row["execType"] == "Funding":
+        return floor.index(uid, 1 if row["side"] == "Buy" else 2)
+    return int(orders[row["orderId"]]["positionIdx"])
+
+
+def books_of(floor: FlowFloor, uid: str) -> tuple[dict[int, Position], Decimal]:
+    """What books in Decimal make of the venue's executions alone: positions, and fees in MNT."""
+    orders = {order["orderId"]: order for order in told(floor, uid, "order")}
+    positions: dict[int, Position] = {index: Position(symbol=SYMBOL) for index in floor.held(uid)}
+    elsewhere = ZERO
+    for row in told(floor, uid, "execution"):
+        index = index_of(floor, uid, row, orders)
+        qty, price, fee = decimals(row, "execQty", "execPrice", "execFee")
+        if row["feeCurrency"] != "USDT":
+            elsewhere, fee = elsewhere + fee, ZERO
+        positions[index] = (
+            positions[index].after_funding(-fee)
+            if row["execType"] == "Funding"
+            else positions[index].after_fill(Side(row["side"]), qty, price, fee)
+        )
+    return positions, elsewhere
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=40, deadline=None)
+def test_the_executions_add_up_to_the_position_of_each_index(flow: list[Step], terms: Terms) -> None:
+    floor = play(flow, terms)
+    for uid in UIDS:
+        for index, position in books_of(floor, uid)[0].items():
+            shown = floor.held(uid)[index]
+            sign = {"Buy": 1, "Sell": -1, "": 0}[shown["side"]]
+            assert position.qty == sign * Decimal(shown["size"])
+            assert Decimal(shown["unrealisedPnl"]) == position.unrealised(floor.core.mark(SYMBOL))
+            result = position.realised - position.fees + position.funding
+            assert Decimal(shown["cumRealisedPnl"]) == result
+            if floor.index(uid, 1):
+                assert sign in {0, 1 if index == 1 else -1}
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=40, deadline=None)
+def test_the_wallet_changes_by_result_fees_funding_and_transfers_to_the_last_decimal(
+    flow: list[Step], terms: Terms
+) -> None:
+    floor = play(flow, terms)
+    for uid in UIDS:
+        positions, elsewhere = books_of(floor, uid)
+        wallets, ledger = floor.wallets(uid), floor.core.ledger(uid)
+        transfers = dict.fromkeys(wallets, ZERO)
+        running = dict.fromkeys(wallets, ZERO)
+        for row in floor.log(uid):
+            coin, kind = row["currency"], row["type"]
+            cash_flow, funding, fee, change, balance = decimals(
+                row, "cashFlow", "funding", "fee", "change", "cashBalance"
+            )
+            assert change == cash_flow + funding - fee
+            running[coin] += change
+            assert balance == running[coin]
+            transfers[coin] += change if kind in {"TRANSFER_IN", "TRANSFER_OUT"} else ZERO
+        assert running == {coin: Decimal(shown["walletBalance"]) for coin, shown in wallets.items()}
+        realised, fees, funding = (
+            sum((getattr(p, name) for p in positions.values()), ZERO) for name in ("realised", "fees", "funding")
+        )
+        assert running["USDT"] == realised - fees + funding + transfers["USDT"]
+        assert [realised, fees, funding, transfers["USDT"]] == decimals(
+            ledger, "realised", "fees", "funding", "transfers"
+        )
+        if "MNT" in wallets:
+            assert running["MNT"] == transfers["MNT"] - elsewhere
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=30, deadline=None)
+def test_no_fill_is_worse_than_its_limit_and_fees_and_funding_follow_the_rules(flow: list[Step], terms: Terms) -> None:
+    floor = play(flow, terms)
+    for uid in UIDS:
+        for row in told(floor, uid, "execution"):
+            qty, price, fee, rate = decimals(row, "execQty", "execPrice", "execFee", "feeRate")
+            sign = 1 if row["side"] == "Buy" else -1
+            if row["execType"] == "Funding":
+                assert -fee == funding_for(sign * qty, price, rate)
+                continue
+            assert sign * price <= sign * Decimal(row["orderPrice"])
+            assert Decimal(row["execValue"]) == qty * price
+            if row["feeCurrency"] == "USDT":
+                assert fee == fee_for(qty, price, rate)
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=25, deadline=None)
+def test_reduce_only_never_increases_and_an_order_ends_as_its_last_event_says(flow: list[Step], terms: Terms) -> None:
+    floor = play(flow, terms)
+    for uid in UIDS:
+        last = {order["orderId"]: order for order in told(floor, uid, "order")}
+        filled = dict.fromkeys(last, ZERO)
+        for row in told(floor, uid, "execution"):
+            if row["execType"] == "Funding":
+                continue
+            filled[row["orderId"]] += Decimal(row["execQty"])
+            if last[row["orderId"]]["reduceOnly"]:
+                assert row["closedSize"] == row["execQty"]
+        for order_id, order in last.items():
+            assert Decimal(order["cumExecQty"]) == filled[order_id] <= Decimal(order["qty"])
+            queried = floor.get("order/realtime", uid, orderId=order_id).result["list"][0]
+            assert {key: queried[key] for key in order.keys() & queried.keys() - {"tpslMode"}} == {
+                key: order[key] for key in order.keys() & queried.keys() - {"tpslMode"}
+            }
+
+
+def check_margins(floor: FlowFloor) -> None:
+    """No account owes anything, and what must be liquidated is."""
+    book = floor.core.snapshot(SYMBOL, 1)
+    assert not book["b"] or not book["a"] or Decimal(book["b"][0][0]) < Decimal(book["a"][0][0])
+    assert floor.core.insurance_fund >= 0
+    for uid in UIDS:
+        coin, positions = floor.wallets(uid)["USDT"], floor.held(uid).values()
+        wallet, equity, maintenance, margins = decimals(
+            coin, "walletBalance", "equity", "totalPositionMM", "totalPositionIM"
+        )
+        if floor.get("account/info", uid).result["marginMode"] == "ISOLATED_MARGIN":
+            assert wallet >= margins >= 0
+            for position in positions:
+                own, result, needed = decimals(position, "positionIM", "unrealisedPnl", "positionMM")
+                assert own + result > needed or position["size"] == "0"
+        else:
+            assert equity > maintenance or (equity >= 0 == maintenance)
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=60, deadline=None)
+def test_no_margin_balance_is_ever_negative_and_the_shown_book_never_crossed(flow: list[Step], terms: Terms) -> None:
+    play(flow, terms, check_margins)
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=10, deadline=None)
+def test_the_same_flow_twice_is_byte_identical(flow: list[Step], terms: Terms) -> None:
+    assert written(play(flow, terms)) == written(play(flow, terms))
