@@ -80,13 +80,6 @@ def test_orders_executions_and_positions_of_every_kind_were_compared(said: Said)
     }
 
 
-WITHOUT_AN_EXAMPLE = {
-    "POST /v5/order/pre-check",  # the protocol page names it and its limit alone
-    "POST /v5/order/disconnected-cancel-all",  # refused here, as for any ordinary account
-    "GET /v5/account/query-dcp-info",  # the same
-}
-
-
 def test_whatever_the_venue_serves_has_an_example() -> None:
     shown = Shown()
     core = VenueCore(instruments_for(["BTCUSDT"]), [], [])
@@ -94,7 +87,7 @@ def test_whatever_the_venue_serves_has_an_example() -> None:
     served |= {f"GET {path}" for path in (*shown.pages._pages["linear"], *shown.pages._without_category)}
     served |= {f"spot GET {path}" for path in shown.pages._pages["spot"]}
     served |= {f"private {topic}" for topic in TOPICS} | {f"trade {operation}" for operation in PATHS}
-    assert served - set(EXAMPLES) == WITHOUT_AN_EXAMPLE
+    assert served - set(EXAMPLES) == set()
 
 
 def test_every_kind_of_public_topic_was_listened_to() -> None:
