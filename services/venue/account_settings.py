@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from services.venue.answers import FeeCoin
 from services.venue.keys import ACCOUNT_UID, PAPER_KEYS, RIGHTS, TRADING, Standing
 from undertow.runtime.settings import Section
 
@@ -87,10 +88,37 @@ class KeySettings(Section):
         return self
 
 
+class FeeCoinSettings(Section):
+    """A coin in which an account pays its trading fees while it has enough of it.
+
+    Attributes:
+        price: USDT of one coin.
+        balance: what the account opens with.
+    """
+
+    coin: str = Field(pattern=r"^[A-Z0-9]{2,10}$")
+    price: Decimal = Field(decimal_places=8)
+    balance: Decimal = Field(default=Decimal(0), ge=0, max_digits=20, decimal_places=8)
+
+    @model_validator(mode="after")
+    def _possible(self) -> FeeCoinSettings:
+        self.opened()
+        return self
+
+    def opened(self) -> FeeCoin:
+        """Give it as the core takes it.
+
+        Raises:
+            ValueError: a price out of bounds, or USDT itself.
+        """
+        return FeeCoin(self.coin, self.price, self.balance)
+
+
 class AccountSettings(Section):
     """An account.
 
     Attributes:
+        fee_coin: another coin to pay trading fees in; none for USDT.
         maker_rate: a fraction of the value, negative for a rebate.
         vip_level: sets the limits of the order endpoints: 1 is 20 a second, 2 is 40, above is 60.
         unified: False for a classic account, which is refused with 10028.
@@ -102,6 +130,7 @@ class AccountSettings(Section):
     opening_balance: Decimal = Field(default=Decimal(10_000), ge=0, max_digits=20, decimal_places=8)
     maker_rate: Decimal = Field(default=Decimal("0.0002"), gt=-_MOST_RATE, lt=_MOST_RATE, decimal_places=8)
     taker_rate: Decimal = Field(default=Decimal("0.00055"), ge=0, lt=_MOST_RATE, decimal_places=8)
+    fee_coin: FeeCoinSettings | None = None
     vip_level: int = Field(default=0, ge=0, le=5)
     unified: bool = True
     standing: Standing = "good"

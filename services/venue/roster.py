@@ -54,6 +54,7 @@ def read_roster(paper: PaperSettings, symbols: Sequence[str], origin_ns: int) ->
                 keys=tuple(key.key for key in account.keys),
                 maker_rate=account.maker_rate,
                 taker_rate=account.taker_rate,
+                fee_coin=account.fee_coin.opened() if account.fee_coin else None,
             )
         )
     return Roster(tuple(accounts), KeyRing(keys))

@@ -58,6 +58,13 @@ def test_without_the_setting_there_is_the_paper_account_alone(monkeypatch):
         ([{**ACCOUNT, "opening_balance": "-1"}], ["[0].opening_balance"]),
         ([{**ACCOUNT, "taker_rate": "2"}], ["[0].taker_rate"]),
         ([{**ACCOUNT, "vip_level": 6}], ["[0].vip_level"]),
+        ([{**ACCOUNT, "fee_coin": {"coin": "MNT", "price": "0"}}], ["[0].fee_coin price: 0 is outside 0.01 to 900"]),
+        (
+            [{**ACCOUNT, "fee_coin": {"coin": "USDT", "price": "1"}}],
+            ["[0].fee_coin coin: fees in USDT need no fee coin"],
+        ),
+        ([{**ACCOUNT, "fee_coin": {"coin": "mnt", "price": "1"}}], ["[0].fee_coin.coin"]),
+        ([{**ACCOUNT, "fee_coin": {"coin": "MNT"}}], ["[0].fee_coin.price is missing"]),
         ([{**ACCOUNT, "standing": "poor"}], ["[0].standing is none of good, banned, region"]),
         ([{**ACCOUNT, "keys": []}], ["[0].keys"]),
         ([ACCOUNT, key(key="other") | {"uid": "200001"}], ["[1].uid 200001 is taken already"]),

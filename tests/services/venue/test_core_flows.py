@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from hypothesis import given, settings
 
 from tests.services.venue.floor import SYMBOL, items
-from tests.services.venue.flows import FLOWS, TERMS, UIDS, FlowFloor, Step, Terms, play, written
+from tests.services.venue.flows import FLOWS, TERMS, TIERS, UIDS, FlowFloor, Step, Terms, play, written
 from undertow.domain.money import fee_for, funding_for
 from undertow.domain.order import Side
 from undertow.domain.position import Position
 
 ZERO = Decimal(0)
+TAKER = Decimal("0.00055")
 
 
 def decimals(row: dict[str, Any], *keys: str) -> list[Decimal]:
@@ -133,6 +134,42 @@ def test_reduce_only_never_increases_and_an_order_ends_as_its_last_event_says(fl
             assert {key: queried[key] for key in order.keys() & queried.keys() - {"tpslMode"}} == {
                 key: order[key] for key in order.keys() & queried.keys() - {"tpslMode"}
             }
+
+
+def up(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.00000001"), ROUND_CEILING)
+
+
+def check_twin(floor: FlowFloor) -> None:
+    """Margins and totals in Decimal, from what the positions show alone."""
+    mark = floor.core.mark(SYMBOL)
+    for uid in UIDS:
+        isolated = floor.get("account/info", uid).result["marginMode"] == "ISOLATED_MARGIN"
+        margins = maintenances = ZERO
+        for shown in floor.held(uid).values():
+            margin, maintenance, size, cost, leverage = decimals(
+                shown, "positionIM", "positionMM", "size", "positionValue", "leverage"
+            )
+            margins, maintenances = margins + margin, maintenances + maintenance
+            if not size:
+                assert (margin, maintenance) == (ZERO, ZERO)
+                continue
+            value, own = size * mark, up(cost / leverage)
+            tier = next(tier for tier in TIERS if value <= Decimal(tier["riskLimitValue"]))
+            assert shown["riskId"] == tier["id"]
+            fee_of = (cost - own if shown["side"] == "Buy" else cost + own) if isolated else value
+            needed = up(value * Decimal(tier["maintenanceMargin"])) - Decimal(tier["mmDeduction"] or 0)
+            assert maintenance == max(ZERO, needed) + up(fee_of * TAKER)
+            if not isolated:
+                assert margin == up(value / leverage) + up(value * TAKER)
+        coin = floor.wallets(uid)["USDT"]
+        assert [margins, maintenances] == decimals(coin, "totalPositionIM", "totalPositionMM")
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=40, deadline=None)
+def test_margins_equal_those_of_a_slow_twin_in_decimal(flow: list[Step], terms: Terms) -> None:
+    play(flow, terms, check_twin)
 
 
 def check_margins(floor: FlowFloor) -> None:

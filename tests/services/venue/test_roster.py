@@ -40,6 +40,18 @@ async def ready(client: Client) -> Client:
     return client.as_key("bot")
 
 
+async def test_an_account_may_pay_its_fees_in_another_coin(venue):
+    coin = {"coin": "MNT", "price": "0.8", "balance": "10"}
+    async with venue(account(fee_coin=coin)) as client:
+        bot = await ready(client)
+        taken = order(orderType="Market", timeInForce="IOC")
+        assert (await bot.post("/v5/order/create", taken))["retCode"] == 0
+        rows = (await bot.get("/v5/execution/list", "category=linear"))["result"]["list"]
+        assert [(row["feeCurrency"], row["execFee"]) for row in rows] == [("MNT", "0.44687569")]
+        listed = (await bot.get("/v5/account/transaction-log", "currency=MNT"))["result"]["list"]
+        assert [row["change"] for row in listed] == ["-0.44687569", "10"]
+
+
 async def test_every_account_has_its_own_money_fees_orders_and_stream(venue):
     async with venue(account(opening_balance="500", maker_rate="0.0001", taker_rate="0.0003")) as client:
         bot = await ready(client)
