@@ -70,12 +70,11 @@ def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[st
     """
     if not any(params.get(key) for key in ("symbol", "baseCoin", "settleCoin", "orderId", "orderLinkId")):
         raise Refusal(code.PARAMETER, "params error: symbol, baseCoin or settleCoin is required")
-    wants_closed = requests.one_of(params, "openOnly", frozenset("01"), "0") == "1"
     selects = filters_of(params.get("orderFilter", ""))
     orders = _by_id(account, params)
     if orders is not None:
         orders = [order for order in orders if order.is_open or order.order_id in account.recent]
-    elif wants_closed:
+    elif requests.one_of(params, "openOnly", frozenset("01"), "0") == "1":
         orders = sorted(account.recent.values(), key=lambda order: -order.number)
     else:
         orders = [order for order in reversed(account.open.values()) if order.is_open]

@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.venue.settings import PaperSettings
@@ -90,7 +96,10 @@ def _is_fresh(folder: Path) -> bool:
     try:
         authority, server = (x509.load_pem_x509_certificate(path.read_bytes()) for path in paths[:2])
         server.verify_directly_issued_by(authority)
-    except (ValueError, TypeError):
+        key = load_pem_private_key(paths[2].read_bytes(), None)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    if key.public_key() != server.public_key():
         return False
     return server.not_valid_after_utc > datetime.now(UTC) + _SPARE
 

@@ -27,6 +27,8 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs signals"),
 ]
 
+LONG = pytest.mark.long
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -114,7 +116,9 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
         sleep(0.005)
 
 
-@pytest.mark.parametrize("newest", ["cli.warm", "redis", "venue", "guardian", "admin"])
+@pytest.mark.parametrize(
+    "newest", ["cli.warm", *(pytest.param(n, marks=LONG) for n in ("redis", "venue", "admin")), "guardian"]
+)
 def test_an_interrupt_during_start_up_leaves_nothing(start, newest):
     """Interrupt as soon as the process `newest` is there; those after it are not yet."""
     fleet = start()
@@ -125,7 +129,7 @@ def test_an_interrupt_during_start_up_leaves_nothing(start, newest):
     assert not report.exists() or fleet.report()["errors"] == 0, fleet.report()
 
 
-@pytest.mark.parametrize("gap", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("gap", [0.4, *(pytest.param(gap, marks=LONG) for gap in (0.1, 1.0))])
 def test_a_second_interrupt_changes_nothing(start, gap):
     fleet = start()
     until(lambda: fleet.pids("admin"))

@@ -160,6 +160,10 @@ async def trading(trader: Trader) -> None:
         await trader.until("private execution", execType="Funding")
         stop = {**SYMBOL, "tpslMode": "Full", "positionIdx": 0, "stopLoss": "60000.00"}
         await trader.post("position/trading-stop", stop)
+        await trader.post("position/trading-stop", {**stop, "stopLoss": "60000.00", "trailingStop": "3000.00"})
+        sizes = {"tpSize": "0.005", "slSize": "0.005", "takeProfit": "69000.00", "stopLoss": "58000.00"}
+        limit = {"tpOrderType": "Limit", "tpLimitPrice": "69001.00"}
+        await trader.post("position/trading-stop", {**stop, "tpslMode": "Partial", **sizes, **limit})
         await trader.get("position/list", LINEAR)
         sale = order(side="Sell", orderType="Market", qty="0.001", timeInForce="IOC")
         await trader.post("order/create", sale)
@@ -264,6 +268,8 @@ async def account(trader: Trader) -> None:
     await trader.get("account/info")
     await trader.get("user/query-api")
     await trader.get("asset/coin/query-info")
+    await trader.get("account/query-dcp-info")
+    await trader.post("order/disconnected-cancel-all", {"timeWindow": 10})
 
 
 async def orders(trader: Trader) -> None:
@@ -286,6 +292,7 @@ async def orders(trader: Trader) -> None:
     }
     for name, request in batches.items():
         await trader.post(f"order/{name}-batch", {"category": "linear", "request": request})
+    await trader.post("order/pre-check", {**FAR, "orderLinkId": "thought"})
     await trader.post("order/create", {**FAR, "orderLinkId": "open"})
     await trader.get("order/realtime", LINEAR)
     await trader.post("order/cancel-all", {**SYMBOL, "orderFilter": "StopOrder"})
@@ -349,7 +356,10 @@ async def control(trader: Trader, wire: Wire) -> None:
         "unsubscribe": {"op": "unsubscribe", "args": ["kline.720.BTCUSDT"]},
         "refused": {"op": "subscribe", "args": ["orderbook.500.BTCUSDT"]},
     }.items():
-        trader.file(f"socket {name}", await wire.ask({"req_id": "c", **message}))
+        reply = await wire.ask({"req_id": "c", **message})
+        while "topic" in reply:  # a candle of the moment
+            reply = await wire.hear()
+        trader.file(f"socket {name}", reply)
 
 
 def _due(at_ms: int) -> str:

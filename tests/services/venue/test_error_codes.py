@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.venue.error_codes import ACCOUNTS, HTTP, ROWS, Bench, choice
+from tests.services.venue.error_bench import ACCOUNTS, Bench, choice
+from tests.services.venue.error_codes import HTTP, ROWS
 from tests.services.venue.little_market import running
 from tests.support import eventually
 

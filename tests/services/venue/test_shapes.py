@@ -27,6 +27,7 @@ from undertow.markets.tape import TapeSource
 Said = dict[str, list[Any]]
 EMPTY_LISTS = {
     "GET /v5/market/account-ratio": "result.list",  # nobody knows other people's accounts
+    "GET /v5/account/query-dcp-info": "result.dcpInfos",  # not for ordinary accounts
     "GET /v5/asset/coin/query-info": "result.rows[].chains",  # nothing can be deposited here
 }
 
@@ -60,6 +61,9 @@ def test_orders_executions_and_positions_of_every_kind_were_compared(said: Said)
     orders = items("private order", "orderStatus", "rejectReason")
     assert {status for status, _ in orders} >= {"New", "Filled", "Cancelled", "Untriggered", "Deactivated"}
     assert ("Cancelled", "EC_PostOnlyWillTakeLiquidity") in orders
+    assert items("private order", "stopOrderType") >= {
+        *(("Stop",), ("StopLoss",), ("TakeProfit",), ("TrailingStop",), ("PartialTakeProfit",), ("PartialStopLoss",))
+    }
     executions = items("private execution", "execType", "isMaker")
     assert executions >= {
         ("Trade", True),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -54,9 +55,9 @@ async def test_without_tls_the_control_api_says_how_to_have_it(tmp_path):
 def test_a_second_start_keeps_the_authority_that_clients_trust(tmp_path):
     paper = PaperSettings(tls_folder=tmp_path)
     open_tls(paper)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = names_and_bytes(tmp_path)
     open_tls(paper)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert names_and_bytes(tmp_path) == before
     assert set(before) == {"ca.pem", "server.pem", "server-key.pem"}
 
 
@@ -66,17 +67,35 @@ def test_the_key_is_the_owners_alone_and_that_of_the_authority_is_nowhere(tmp_pa
     assert b"PRIVATE KEY" not in (tmp_path / "ca.pem").read_bytes() + (tmp_path / "server.pem").read_bytes()
 
 
+def names_and_bytes(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize("name", ["ca.pem", "server.pem", "server-key.pem"])
-def test_what_is_damaged_or_missing_is_made_anew_as_a_whole(tmp_path, name):
-    paper = PaperSettings(tls_folder=tmp_path)
+@pytest.mark.parametrize("how", ["missing", "damaged", "of another start"])
+def test_what_does_not_belong_together_is_made_anew_as_a_whole(tmp_path, name, how):
+    paper, other = PaperSettings(tls_folder=tmp_path / "one"), PaperSettings(tls_folder=tmp_path / "other")
     open_tls(paper)
-    if name == "server-key.pem":
-        (tmp_path / name).unlink()
+    open_tls(other)
+    before = names_and_bytes(tmp_path / "one")
+    file = tmp_path / "one" / name
+    if how == "missing":
+        file.unlink()
     else:
-        (tmp_path / name).write_text("no certificate")
+        file.write_bytes(b"no" if how == "damaged" else (tmp_path / "other" / name).read_bytes())
     open_tls(paper)
-    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    assert len(context.get_ca_certs()) == 1
+    after = names_and_bytes(tmp_path / "one")
+    assert set(after) == set(before)
+    assert not set(after.values()) & set(before.values())
+
+
+def test_a_certificate_about_to_end_is_made_anew(tmp_path, monkeypatch):
+    with monkeypatch.context() as short:
+        short.setattr("services.venue.tls._LIFE", timedelta(hours=1))
+        open_tls(PaperSettings(tls_folder=tmp_path))
+    before = names_and_bytes(tmp_path)
+    open_tls(PaperSettings(tls_folder=tmp_path))
+    assert not set(names_and_bytes(tmp_path).values()) & set(before.values())
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

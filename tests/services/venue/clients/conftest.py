@@ -6,7 +6,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.services.venue.clients.running_venue import PRICE, point_at, running_venue
 
-KEYS = ("pybit-day", "pybit-fall", "pybit-alone", "ccxt-day", "ccxt-fall", "ccxt-hedge", "ccxt-pro")
+KEYS = (
+    "pybit-day",
+    "pybit-fall",
+    "pybit-alone",
+    "pybit-guards",
+    "ccxt-day",
+    "ccxt-fall",
+    "ccxt-hedge",
+    "ccxt-guards",
+    "ccxt-pro",
+)
 
 
 @pytest.fixture(scope="session")

@@ -174,6 +174,13 @@ def _sides(bot: ccxt.bybit) -> dict[str, float]:
     return {row["side"]: row["contracts"] for row in bot.fetch_positions([SYMBOL]) if row["contracts"]}
 
 
+@pytest.mark.parametrize(("choose", "how"), [("enable_demo_trading", "enable"), ("set_sandbox_mode", "enabled")])
+def test_ccxt_finds_the_venue_under_the_names_of_demo_and_testnet(venue: RunningVenue, choose: str, how: str):
+    bot = exchange(venue, "ccxt-day")
+    getattr(bot, choose)(**{how: True})
+    assert bot.fetch_balance()["USDT"]["total"] > 0
+
+
 def test_what_ccxt_reads_of_a_refusal_is_its_own_kind_of_error(venue: RunningVenue):
     wrong = exchange(venue, "nobody")
     with pytest.raises(ccxt.AuthenticationError):
