@@ -44,7 +44,7 @@ def market(count: int) -> Ints:
     return np.column_stack((kind, side, tick, lots)).astype(np.int64)
 
 
-@njit(cache=True)
+@njit
 def sweep(events: Ints, keys: Ints, lots: Ints, count: Ints, orders: Ints, held: Ints, written: Ints) -> int:
     total = 0
     number = OURS

@@ -10,7 +10,8 @@ The assumptions, each with a test of the same words in `tests/undertow/matching/
 5.  Only trades whose taker is on the other side count: a taker's sell reaches our bids, a taker's buy our asks.
 6.  Several of our orders share one trade in price-time order; a later one waits for an earlier one.
 7.  A displayed quantity that falls by more than was traded there since it last changed was cancelled. PESSIMISTIC: nobody ahead of us
-    cancelled. PROBABILISTIC: cancellations hit every lot alike, ahead -= floor(cancelled * ahead / displayed before, less what was traded).
+    cancelled. PROBABILISTIC: cancellations hit every lot alike, ahead -= cancelled * ahead / (displayed before - traded). Parts of a lot
+    ahead are kept, to 1/65536; what a trade has left behind them is rounded to the nearest lot.
 8.  The queue ahead is never longer than what is displayed; lots that join the level stand behind us.
 9.  An order outside the displayed range does not know its queue: trades at its price do not fill it, and it takes its place behind all that
     is displayed when its level first comes into sight. A level that leaves the range keeps its place.
@@ -46,7 +47,7 @@ SIDE: Final = 1
 KEY: Final = 2
 LEAVES: Final = 3
 AHEAD: Final = 4
-"""Lots that must trade at our price before us; UNKNOWN while the level is out of sight."""
+"""What must trade at our price before us, in 1/GRAINS of a lot; UNKNOWN while the level is out of sight."""
 SEEN: Final = 5
 """Lots displayed at our level since it last changed."""
 TRADED: Final = 6
@@ -56,6 +57,8 @@ TOOK: Final = 7
 COLUMNS: Final = 8
 
 UNKNOWN: Final = -1
+GRAINS: Final = 1 << 16
+"""Parts of a lot in which the queue ahead is kept: whole lots would let no small cancellation count."""
 
 
 def new_orders(capacity: int) -> tuple[Ints, Ints]:
@@ -102,7 +105,7 @@ def rest(
     orders[row, SIDE] = side
     orders[row, KEY] = key
     orders[row, LEAVES] = leaves
-    orders[row, AHEAD] = shown if is_visible(keys, count, depth, side, key) else UNKNOWN
+    orders[row, AHEAD] = shown * GRAINS if is_visible(keys, count, depth, side, key) else UNKNOWN
     orders[row, SEEN] = shown
     orders[row, TRADED] = 0
     orders[row, TOOK] = 1 if crosses(keys, count, side, key) else 0
@@ -180,8 +183,8 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
             ahead = orders[row, AHEAD]
             if ahead == UNKNOWN:
                 continue
-            orders[row, AHEAD] = max(0, ahead - left)
-            reach = left - ahead
+            reach = (left * GRAINS - ahead + GRAINS // 2) // GRAINS
+            orders[row, AHEAD] = max(0, ahead - left * GRAINS)
         else:
             orders[row, AHEAD] = 0
             if through == WHOLE:
@@ -202,13 +205,15 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
 
 @njit(cache=True)
 def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> int:
-    """Give the queue ahead after the displayed quantity went from `seen` to `shown` while `traded` lots traded there."""
+    """Give the queue ahead (in grains) after the displayed lots went from `seen` to `shown` while `traded` lots traded there."""
     if model == PROBABILISTIC:
         waiting = max(0, seen - traded)
         cancelled = waiting - shown
         if cancelled > 0:
-            ahead -= cancelled * min(ahead, waiting) // waiting
-    return min(ahead, shown)
+            ahead = min(ahead, waiting * GRAINS)
+            whole, part = ahead // waiting, ahead % waiting  # in two parts, so that the product fits
+            ahead -= whole * cancelled + part * cancelled // waiting
+    return min(ahead, shown * GRAINS)
 
 
 @njit(cache=True)
@@ -233,7 +238,7 @@ def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth
         shown = displayed(keys, lots, count, side, key)
         ahead = orders[row, AHEAD]
         if ahead == UNKNOWN:
-            orders[row, AHEAD] = shown
+            orders[row, AHEAD] = shown * GRAINS
         elif shown == orders[row, SEEN]:
             continue  # the trades seen so far explain a decrease that is still to come
         else:

@@ -78,10 +78,10 @@ class Matcher:
         return bool(kernel.set_leaves(self._orders, self._held, order, lots))
 
     def ahead(self, order: int) -> int | None:
-        """Lots ahead of an order in its queue; None when unknown or not resting."""
+        """Lots ahead of an order in its queue, a part of a lot as a whole one; None when unknown or not resting."""
         row = kernel.row_of(self._orders, self._held, order)
         ahead = int(self._orders[row, kernel.AHEAD]) if row >= 0 else kernel.UNKNOWN
-        return None if ahead == kernel.UNKNOWN else ahead
+        return None if ahead == kernel.UNKNOWN else -(-ahead // kernel.GRAINS)
 
     def best(self, side: int) -> int | None:
         """Tick of the best displayed level."""

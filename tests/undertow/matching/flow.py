@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.undertow.matching.twin import Fill, Twin
+from undertow.matching import fills as kernel
 from undertow.matching.fills import PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE
 from undertow.matching.ladder import BUY, SELL, Ints
 from undertow.matching.matcher import Matcher
@@ -40,6 +41,12 @@ class Desk:
     def arrays(self) -> tuple[Ints, ...]:
         m = self.matcher
         return m._keys, m._lots, m._count, m._orders, m._held
+
+    def ahead(self, number: int) -> Decimal | None:
+        """The queue ahead to the last grain, None when unknown or not resting."""
+        row = kernel.row_of(self.matcher._orders, self.matcher._held, number)
+        grains = int(self.matcher._orders[row, kernel.AHEAD]) if row >= 0 else kernel.UNKNOWN
+        return None if grains == kernel.UNKNOWN else grains * SCALE.qty_step / kernel.GRAINS
 
     def do(self, number: int, step: Step) -> list[tuple[int, int, int]]:
         kind = step[0]

@@ -100,7 +100,19 @@ def test_the_probabilistic_queue_spreads_cancellations_over_all_displayed_lots()
     m.rest(1, BUY, BID, 7)
     m.on_book([BUY, BID, 20], snapshot=False)
     m.on_book([BUY, BID, 15], snapshot=False)
-    assert m.ahead(1) == 10 - 5 * 10 // 20
+    assert m.ahead(1) == 8  # 10 - 5 * 10 / 20 = 7.5
+
+
+def test_the_probabilistic_queue_remembers_parts_of_a_lot() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    for displayed in range(19, 9, -1):
+        m.on_book([BUY, BID, displayed], snapshot=False)
+    assert m.ahead(1) == 5
+    m.on_book([BUY, BID, 9], snapshot=False)  # 4.5 ahead
+    assert m.on_trade(SELL, BID, 4) == []
+    assert m.on_trade(SELL, BID, 1) == [(1, BID, 1)]
 
 
 def test_a_decrease_that_trades_explain_is_no_cancellation() -> None:

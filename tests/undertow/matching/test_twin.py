@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 from hypothesis import given, settings
@@ -49,8 +50,7 @@ def test_integers_and_decimals_agree_on_every_fill_and_every_queue(model: int, t
         assert got == flow.do_with(twin, number, step)
         assert desk.matcher.resting == len(twin.orders)
         for order in twin.orders:
-            ahead = desk.matcher.ahead(order.number)
-            assert (None if ahead is None else SCALE.qty(ahead)) == order.ahead
+            assert desk.ahead(order.number) == order.ahead
 
 
 def played(model: int, through: int, steps: list[Step]) -> Iterator[tuple[Step, Desk, list[tuple[int, int, int]]]]:
@@ -101,12 +101,12 @@ def test_our_orders_at_one_price_fill_first_in_first_out(model: int, through: in
 @given(MODELS, RULES, FLOWS)
 @settings(max_examples=150, deadline=None)
 def test_the_queue_ahead_never_grows(model: int, through: int, steps: list[Step]) -> None:
-    ahead: dict[int, int] = {}
+    ahead: dict[int, Decimal] = {}
     for step, desk, _ in played(model, through, steps):
         if step[0] == "replace":
             ahead.pop(step[1], None)
         for number in desk.leaves:
-            now = desk.matcher.ahead(number)
+            now = desk.ahead(number)
             if now is not None:
                 assert now <= ahead.get(number, now)
                 ahead[number] = now

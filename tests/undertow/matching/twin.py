@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
-from undertow.matching.fills import PRINTED, PROBABILISTIC, WHOLE
+from undertow.matching.fills import GRAINS, PRINTED, PROBABILISTIC, WHOLE
 from undertow.matching.ladder import BUY
 
 Fill = tuple[int, Decimal, Decimal]
@@ -71,6 +71,9 @@ class Twin:
     def in_order(self) -> list[Resting]:
         return sorted(self.orders, key=lambda o: (o.side, -o.price if o.side == BUY else o.price))
 
+    def nearest(self, qty: Decimal, rounding: str) -> Decimal:
+        return (qty / self.step).to_integral_value(rounding) * self.step
+
     def forget_done(self) -> None:
         self.orders = [order for order in self.orders if order.leaves]
 
@@ -87,7 +90,7 @@ class Twin:
                 order.traded += qty
                 if order.ahead is None:
                     continue
-                part = min(order.leaves, max(ZERO, left - order.ahead))
+                part = min(order.leaves, max(ZERO, self.nearest(left - order.ahead, ROUND_HALF_UP)))
                 order.ahead = max(ZERO, order.ahead - left)
             if part > 0:
                 order.leaves -= part
@@ -125,8 +128,9 @@ class Twin:
         else:
             waiting = max(ZERO, order.seen - order.traded)
             if self.model == PROBABILISTIC and waiting > shown:
-                share = (waiting - shown) * min(order.ahead, waiting) / waiting
-                order.ahead -= (share / self.step).to_integral_value(ROUND_FLOOR) * self.step
+                order.ahead = min(order.ahead, waiting)
+                share = (waiting - shown) * order.ahead / waiting
+                order.ahead -= self.nearest(share * GRAINS, ROUND_FLOOR) / GRAINS
             order.ahead = min(order.ahead, shown)
         order.seen, order.traded = shown, ZERO
 
