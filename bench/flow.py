@@ -15,7 +15,7 @@ from numba import njit
 from bench.binance import MS_NS, SNAPSHOT, STEP_NS, TRADE, Window
 from undertow.matching import fills, ladder
 from undertow.matching.fills import COLUMNS, LEAVES
-from undertow.matching.ladder import BUY, SELL, Ints
+from undertow.matching.ladder import BUY, SELL, Ints, Ladder
 
 POST_ONLY: Final = 0
 IOC: Final = 1
@@ -37,7 +37,7 @@ def make_orders(window: Window, *, depth: int, count: int, seed: int) -> Ints:
     rng = np.random.default_rng(seed)
     heads = window.heads
     chosen = np.sort(rng.integers(1, len(heads) - 1, count))
-    bests = best_ticks(heads, window.changes, depth, chosen)
+    bests = best_ticks(heads, window.changes, ladder.new_ladder(depth), depth, chosen)
     rows: list[tuple[int, int, int, int, int, int, int]] = []
     for number, index in enumerate(chosen.tolist()):
         at_ns = int(heads[index, 0]) + STEP_NS // 2
@@ -86,31 +86,30 @@ def with_lanes(actions: Ints) -> tuple[Ints, int]:
 
 
 @njit
-def best_ticks(heads: Ints, changes: Ints, depth: int, chosen: Ints) -> Ints:
+def best_ticks(heads: Ints, changes: Ints, book: Ladder, depth: int, chosen: Ints) -> Ints:
     """Give (bid, ask) after each chosen event; `chosen` ascends."""
-    keys, lots, count = np.zeros((2, 4 * depth), np.int64), np.zeros((2, 4 * depth), np.int64), np.zeros(2, np.int64)
     bests = np.zeros((chosen.shape[0], 2), np.int64)
     done = 0
     for index in range(heads.shape[0]):
         if heads[index, 1] != TRADE:
             snapshot = heads[index, 1] == SNAPSHOT
-            ladder.apply_changes(keys, lots, count, depth, snapshot, changes[heads[index, 2] : heads[index, 3]])
+            ladder.apply_changes(book, depth, snapshot, changes[heads[index, 2] : heads[index, 3]])
         while done < chosen.shape[0] and chosen[done] == index:
-            bests[done, 0] = keys[BUY, count[BUY] - 1]
-            bests[done, 1] = -keys[SELL, count[SELL] - 1]
+            bests[done, 0] = ladder.best(book, BUY)
+            bests[done, 1] = -ladder.best(book, SELL)
             done += 1
     return bests
 
 
 @njit
-def act(action: Ints, orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth: int, written: Ints) -> int:
+def act(action: Ints, orders: Ints, held: Ints, book: Ladder, depth: int, written: Ints) -> int:
     """Let one action take effect; give the number of fills written."""
     what, order, side, tick, quantity = action[1], action[2], action[3], action[4], action[5]
     if what in (IOC, FOK):
-        return fills.take(keys, lots, count, side, tick, quantity, what == FOK, order, written)
+        return fills.take(book, side, tick, quantity, what == FOK, order, written)
     if what == POST_ONLY:
-        if not fills.crosses(keys, count, side, fills.key_of(side, tick)):
-            fills.rest(orders, held, keys, lots, count, depth, order, side, tick, quantity)
+        if not fills.crosses(book, side, fills.key_of(side, tick)):
+            fills.rest(orders, held, book, depth, order, side, tick, quantity)
         return 0
     row = fills.row_of(orders, held, order)
     if row < 0:
@@ -120,8 +119,8 @@ def act(action: Ints, orders: Ints, held: Ints, keys: Ints, lots: Ints, count: I
         fills.set_leaves(orders, held, order, min(leaves, quantity))
         return 0
     fills.set_leaves(orders, held, order, 0)
-    if what == REPRICE and not fills.crosses(keys, count, side, fills.key_of(side, tick)):
-        fills.rest(orders, held, keys, lots, count, depth, order, side, tick, leaves)
+    if what == REPRICE and not fills.crosses(book, side, fills.key_of(side, tick)):
+        fills.rest(orders, held, book, depth, order, side, tick, leaves)
     return 0
 
 
@@ -133,14 +132,13 @@ def sweep(
     depth: int,
     model: int,
     through: int,
-    ladders: tuple[Ints, Ints, Ints],
+    book: Ladder,
     orders: Ints,
     held: Ints,
     written: Ints,
     out: Ints,
 ) -> int:
     """Drive the kernel through a window; give the number of fills put into `out`, rows of (order, time ns, tick, lots)."""
-    keys, lots, count = ladders
     lanes = orders.shape[0]
     total = 0
     waiting = 0
@@ -149,7 +147,7 @@ def sweep(
         while waiting < actions.shape[0] and actions[waiting, 0] < at_ns:
             action = actions[waiting]
             lane = action[6]
-            done = act(action, orders[lane], held[lane], keys, lots, count, depth, written)
+            done = act(action, orders[lane], held[lane], book, depth, written)
             if done > 0:  # a take is told as its whole and its last price
                 out[total, 0], out[total, 1], out[total, 2] = action[2], action[0], written[done - 1, 1]
                 out[total, 3] = written[:done, 2].sum()
@@ -158,7 +156,7 @@ def sweep(
         kind = heads[index, 1]
         if kind != TRADE:
             rows = changes[heads[index, 2] : heads[index, 3]]
-            ladder.apply_changes(keys, lots, count, depth, kind == SNAPSHOT, rows)
+            ladder.apply_changes(book, depth, kind == SNAPSHOT, rows)
         for lane in range(lanes):
             if held[lane, 0] == 0:
                 continue
@@ -167,7 +165,7 @@ def sweep(
                     orders[lane], held[lane], heads[index, 2], heads[index, 3], heads[index, 4], through, written
                 )
             else:
-                done = fills.on_book(orders[lane], held[lane], keys, lots, count, depth, model, written)
+                done = fills.on_book(orders[lane], held[lane], book, depth, model, written)
             for row in range(done):
                 out[total, 0], out[total, 1] = written[row, 0], at_ns
                 out[total, 2], out[total, 3] = written[row, 1], written[row, 2]
@@ -179,9 +177,9 @@ def run(
     window: Window, actions: Ints, *, depth: int, model: int, through: int, lanes: int, capacity: int
 ) -> tuple[Ints, float]:
     """Give the fills and the CPU seconds that the sweep took."""
-    ladders = ladder.new_ladder(depth)
+    book = ladder.new_ladder(depth)
     orders, held = np.zeros((lanes, capacity, COLUMNS), np.int64), np.zeros((lanes, 1), np.int64)
     written, out = np.zeros((4 * depth, 3), np.int64), np.zeros((4 * len(actions) + 100_000, 4), np.int64)
     began = time.thread_time()
-    total = sweep(window.heads, window.changes, actions, depth, model, through, ladders, orders, held, written, out)
+    total = sweep(window.heads, window.changes, actions, depth, model, through, book, orders, held, written, out)
     return out[:total], time.thread_time() - began

@@ -32,7 +32,7 @@ REQUIRED: Final = 0.995
 ORDERS: Final = 3_000
 """Of each window."""
 SEED: Final = 7
-WHOLE_BOOK: Final = 4_000
+WHOLE_BOOK: Final = 8_000
 """More levels than either side of the recordings ever has."""
 ROUNDS: Final = 5
 LATENCY_NS: Final = 5 * MS_NS

@@ -32,7 +32,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from undertow.matching.ladder import BUY, Ints, displayed, is_visible
+from undertow.matching.ladder import BUY, NONE, Ints, Ladder, below, best, displayed, is_visible
 
 PESSIMISTIC: Final = 0
 PROBABILISTIC: Final = 1
@@ -73,25 +73,14 @@ def key_of(side: int, tick: int) -> int:
 
 
 @njit(cache=True)
-def crosses(keys: Ints, count: Ints, side: int, key: int) -> bool:
+def crosses(book: Ladder, side: int, key: int) -> bool:
     """Tell whether the best opposite price reaches an order's price: it would take."""
-    other = 1 - side
-    return bool(count[other] > 0 and -keys[other, count[other] - 1] <= key)
+    opposite = best(book, 1 - side)
+    return bool(opposite != NONE and -opposite <= key)
 
 
 @njit(cache=True)
-def rest(
-    orders: Ints,
-    held: Ints,
-    keys: Ints,
-    lots: Ints,
-    count: Ints,
-    depth: int,
-    order: int,
-    side: int,
-    tick: int,
-    leaves: int,
-) -> None:
+def rest(orders: Ints, held: Ints, book: Ladder, depth: int, order: int, side: int, tick: int, leaves: int) -> None:
     """Put an order at the back of its queue; `orders` must have a free row."""
     key = key_of(side, tick)
     size = held[0]
@@ -100,15 +89,15 @@ def rest(
         for column in range(COLUMNS):
             orders[row, column] = orders[row - 1, column]
         row -= 1
-    shown = displayed(keys, lots, count, side, key)
+    shown = displayed(book, side, key)
     orders[row, ID] = order
     orders[row, SIDE] = side
     orders[row, KEY] = key
     orders[row, LEAVES] = leaves
-    orders[row, AHEAD] = shown * GRAINS if is_visible(keys, count, depth, side, key) else UNKNOWN
+    orders[row, AHEAD] = shown * GRAINS if is_visible(book, depth, side, key) else UNKNOWN
     orders[row, SEEN] = shown
     orders[row, TRADED] = 0
-    orders[row, TOOK] = 1 if crosses(keys, count, side, key) else 0
+    orders[row, TOOK] = 1 if crosses(book, side, key) else 0
     held[0] = size + 1
 
 
@@ -147,23 +136,21 @@ def set_leaves(orders: Ints, held: Ints, order: int, leaves: int) -> bool:
 
 
 @njit(cache=True)
-def take(
-    keys: Ints, lots: Ints, count: Ints, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints
-) -> int:
+def take(book: Ladder, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints) -> int:
     """Walk the opposite levels up to `tick`; give the number of fills written, 0 for a fill-or-kill that cannot be whole."""
     other = 1 - side
     limit = key_of(side, tick)
     left = quantity
     written = 0
-    for index in range(count[other] - 1, -1, -1):
-        if left == 0 or -keys[other, index] > limit:
-            break
-        part = min(left, lots[other, index])
+    key = best(book, other)
+    while left > 0 and key != NONE and -key <= limit:
+        part = min(left, displayed(book, other, key))
         fills[written, 0] = order
-        fills[written, 1] = abs(keys[other, index])
+        fills[written, 1] = abs(key)
         fills[written, 2] = part
         written += 1
         left -= part
+        key = below(book, other, key)
     return 0 if whole and left > 0 else written
 
 
@@ -217,13 +204,13 @@ def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> i
 
 
 @njit(cache=True)
-def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth: int, model: int, fills: Ints) -> int:
+def on_book(orders: Ints, held: Ints, book: Ladder, depth: int, model: int, fills: Ints) -> int:
     """After a book frame: move our places in the queues, fill what the book crosses; give the number of fills written."""
     written = 0
     for row in range(held[0]):
         side = orders[row, SIDE]
         key = orders[row, KEY]
-        if crosses(keys, count, side, key):
+        if crosses(book, side, key):
             if orders[row, TOOK] == 0:
                 fills[written, 0] = orders[row, ID]
                 fills[written, 1] = abs(key)
@@ -233,14 +220,14 @@ def on_book(orders: Ints, held: Ints, keys: Ints, lots: Ints, count: Ints, depth
                 continue
         else:
             orders[row, TOOK] = 0
-        if not is_visible(keys, count, depth, side, key):
-            continue
-        shown = displayed(keys, lots, count, side, key)
+        shown = displayed(book, side, key)
         ahead = orders[row, AHEAD]
+        if ahead != UNKNOWN and shown == orders[row, SEEN]:
+            continue  # the trades seen so far explain a decrease that is still to come
+        if not is_visible(book, depth, side, key):
+            continue
         if ahead == UNKNOWN:
             orders[row, AHEAD] = shown * GRAINS
-        elif shown == orders[row, SEEN]:
-            continue  # the trades seen so far explain a decrease that is still to come
         else:
             orders[row, AHEAD] = ahead_after(model, ahead, orders[row, SEEN], orders[row, TRADED], shown)
         orders[row, SEEN] = shown

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from undertow.matching import fills as kernel
-from undertow.matching.ladder import Ints, apply_changes, new_ladder
+from undertow.matching.ladder import NONE, WINDOW, Ints, apply_changes, best, new_ladder, top
 
 Fill = tuple[int, int, int]
 """Order id, tick, lots."""
@@ -21,15 +21,22 @@ class Matcher:
         model: PESSIMISTIC or PROBABILISTIC of `undertow.matching.fills`.
         through: PRINTED or WHOLE of `undertow.matching.fills`.
         capacity: orders that there is room for at first; it grows.
+        window: ticks of the ladder's ring.
     """
 
     def __init__(
-        self, *, depth: int, model: int = kernel.PESSIMISTIC, through: int = kernel.PRINTED, capacity: int = 64
+        self,
+        *,
+        depth: int,
+        model: int = kernel.PESSIMISTIC,
+        through: int = kernel.PRINTED,
+        capacity: int = 64,
+        window: int = WINDOW,
     ) -> None:
         self.depth = depth
         self.model = model
         self.through = through
-        self._keys, self._lots, self._count = new_ladder(depth)
+        self._book = new_ladder(depth, window)
         self._orders, self._held = kernel.new_orders(capacity)
         self._fills: Ints = np.zeros((max(capacity, 4 * depth), 3), np.int64)
 
@@ -41,12 +48,10 @@ class Matcher:
     def on_book(self, changes: Sequence[int], *, snapshot: bool) -> list[Fill]:
         """Apply a frame, `changes` flat as side, tick, lots, side, ...; give the fills that follow."""
         table = np.array(changes, np.int64).reshape(-1, 3)
-        apply_changes(self._keys, self._lots, self._count, self.depth, snapshot, table)
+        apply_changes(self._book, self.depth, snapshot, table)
         if not self._held[0]:
             return []
-        written = kernel.on_book(
-            self._orders, self._held, self._keys, self._lots, self._count, self.depth, self.model, self._fills
-        )
+        written = kernel.on_book(self._orders, self._held, self._book, self.depth, self.model, self._fills)
         return self._written(written)
 
     def on_trade(self, taker: int, tick: int, lots: int) -> list[Fill]:
@@ -57,13 +62,11 @@ class Matcher:
 
     def take(self, order: int, side: int, tick: int, lots: int, *, whole: bool = False) -> list[Fill]:
         """Walk the displayed depth up to `tick`; `whole` is fill-or-kill."""
-        return self._written(
-            kernel.take(self._keys, self._lots, self._count, side, tick, lots, whole, order, self._fills)
-        )
+        return self._written(kernel.take(self._book, side, tick, lots, whole, order, self._fills))
 
     def would_take(self, side: int, tick: int) -> bool:
         """Tell whether an order at this price would take at once."""
-        return bool(kernel.crosses(self._keys, self._count, side, kernel.key_of(side, tick)))
+        return bool(kernel.crosses(self._book, side, kernel.key_of(side, tick)))
 
     def rest(self, order: int, side: int, tick: int, lots: int) -> None:
         """Put an order at the back of the queue at its price."""
@@ -71,7 +74,7 @@ class Matcher:
             more, _ = kernel.new_orders(len(self._orders))
             self._orders = np.concatenate((self._orders, more))
             self._fills = np.zeros((max(len(self._orders), 4 * self.depth), 3), np.int64)
-        kernel.rest(self._orders, self._held, self._keys, self._lots, self._count, self.depth, order, side, tick, lots)
+        kernel.rest(self._orders, self._held, self._book, self.depth, order, side, tick, lots)
 
     def set_leaves(self, order: int, lots: int) -> bool:
         """Shrink an order where it stands, 0 removes it; False when it does not rest."""
@@ -85,15 +88,12 @@ class Matcher:
 
     def best(self, side: int) -> int | None:
         """Tick of the best displayed level."""
-        size = self._count[side]
-        return abs(int(self._keys[side, size - 1])) if size else None
+        key = int(best(self._book, side))
+        return None if key == NONE else abs(key)
 
     def levels(self, side: int, depth: int) -> list[tuple[int, int]]:
         """Displayed (tick, lots), best first."""
-        size = int(self._count[side])
-        first = max(0, size - depth)
-        keys, lots = self._keys[side, first:size], self._lots[side, first:size]
-        return list(zip(np.abs(keys[::-1]).tolist(), lots[::-1].tolist(), strict=True))
+        return [(abs(key), lots) for key, lots in top(self._book, side, depth).tolist()]
 
     def _written(self, count: int) -> list[Fill]:
         return [tuple(row) for row in self._fills[:count].tolist()] if count else []

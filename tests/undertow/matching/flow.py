@@ -30,7 +30,7 @@ class Desk:
     """A matcher and what its caller knows: side, limit and arrival of each order, and the lots that each still wants."""
 
     def __init__(self, model: int, through: int) -> None:
-        self.matcher = Matcher(depth=DEPTH, model=model, through=through, capacity=2)
+        self.matcher = Matcher(depth=DEPTH, model=model, through=through, capacity=2, window=4)
         self.known: dict[int, tuple[int, int, int]] = {}
         self.leaves: dict[int, int] = {}
         self._arrivals = 0
@@ -40,7 +40,7 @@ class Desk:
 
     def arrays(self) -> tuple[Ints, ...]:
         m = self.matcher
-        return m._keys, m._lots, m._count, m._orders, m._held
+        return *m._book, m._orders, m._held
 
     def ahead(self, number: int) -> Decimal | None:
         """The queue ahead to the last grain, None when unknown or not resting."""

@@ -197,6 +197,15 @@ def test_a_taking_order_walks_the_levels_from_the_best_no_further_than_its_limit
     assert m.take(1, BUY, 104, 15) == [(1, 102, 10), (1, 104, 5)]
 
 
+def test_an_order_would_take_from_the_best_opposite_price_on() -> None:
+    m = matcher()
+    assert m.would_take(BUY, ASK)
+    assert not m.would_take(BUY, ASK - 1)
+    assert m.would_take(SELL, BID)
+    assert not m.would_take(SELL, BID + 1)
+    assert not Matcher(depth=5).would_take(BUY, ASK)
+
+
 def test_fill_or_kill_takes_nothing_unless_it_can_take_all() -> None:
     m = matcher()
     assert m.take(1, BUY, 104, 21, whole=True) == []
