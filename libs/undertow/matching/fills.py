@@ -32,7 +32,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from undertow.matching.ladder import BUY, NONE, Ints, Ladder, below, best, displayed, is_visible
+from undertow.matching.ladder import BUY, NONE, Ints, Ladder, apply_changes, below, best, displayed, is_visible
 
 PESSIMISTIC: Final = 0
 PROBABILISTIC: Final = 1
@@ -235,3 +235,12 @@ def on_book(orders: Ints, held: Ints, book: Ladder, depth: int, model: int, fill
     if written:
         drop_done(orders, held)
     return written
+
+
+@njit(cache=True)
+def on_frame(
+    orders: Ints, held: Ints, book: Ladder, depth: int, snapshot: bool, changes: Ints, model: int, fills: Ints
+) -> int:
+    """Apply a book frame to the ladder, then `on_book`: one call from Python instead of two."""
+    apply_changes(book, depth, snapshot, changes)
+    return on_book(orders, held, book, depth, model, fills)

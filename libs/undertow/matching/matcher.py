@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from undertow.matching import fills as kernel
-from undertow.matching.ladder import NONE, WINDOW, Ints, apply_changes, best, new_ladder, top
+from undertow.matching.ladder import BEST, COUNT, WINDOW, Ints, new_ladder, top
 
 Fill = tuple[int, int, int]
 """Order id, tick, lots."""
@@ -48,10 +48,9 @@ class Matcher:
     def on_book(self, changes: Sequence[int], *, snapshot: bool) -> list[Fill]:
         """Apply a frame, `changes` flat as side, tick, lots, side, ...; give the fills that follow."""
         table = np.array(changes, np.int64).reshape(-1, 3)
-        apply_changes(self._book, self.depth, snapshot, table)
-        if not self._held[0]:
-            return []
-        written = kernel.on_book(self._orders, self._held, self._book, self.depth, self.model, self._fills)
+        written = kernel.on_frame(
+            self._orders, self._held, self._book, self.depth, snapshot, table, self.model, self._fills
+        )
         return self._written(written)
 
     def on_trade(self, taker: int, tick: int, lots: int) -> list[Fill]:
@@ -88,8 +87,8 @@ class Matcher:
 
     def best(self, side: int) -> int | None:
         """Tick of the best displayed level."""
-        key = int(best(self._book, side))
-        return None if key == NONE else abs(key)
+        state = self._book[3]
+        return abs(int(state[side, BEST])) if state[side, COUNT] else None
 
     def levels(self, side: int, depth: int) -> list[tuple[int, int]]:
         """Displayed (tick, lots), best first."""

@@ -20,6 +20,7 @@ def warm() -> None:
     matcher.would_take(BUY, 12)
     matcher.set_leaves(1, 0)
     matcher.ahead(1)
+    matcher.levels(BUY, 1)
     holding = np.zeros(5, np.int64)
     tiers = np.array([[10**15, 10**6, 10**6, 0]], np.int64)
     money.book_fill(holding, BUY, 2, 200, 1)
