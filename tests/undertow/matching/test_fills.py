@@ -71,6 +71,14 @@ def test_a_trade_through_our_price_leaves_nobody_ahead_of_us() -> None:
     assert m.ahead(2) == 0
 
 
+def test_the_last_lot_of_an_order_stays_when_another_order_is_filled() -> None:
+    m = matcher()
+    m.rest(1, BUY, 101, 2)
+    m.rest(2, BUY, BID, 1)
+    assert m.on_trade(SELL, 101, 2) == [(1, 101, 2)]
+    assert m.on_trade(SELL, BID, 11) == [(2, BID, 1)]
+
+
 def test_only_trades_whose_taker_is_on_the_other_side_count() -> None:
     m = matcher()
     m.rest(1, BUY, BID, 7)
@@ -122,6 +130,16 @@ def test_a_decrease_that_trades_explain_is_no_cancellation() -> None:
     m.on_trade(SELL, BID, 4)
     m.on_book([BUY, BID, 16], snapshot=False)
     assert m.ahead(1) == 6
+
+
+def test_a_trade_explains_a_decrease_of_its_size_though_it_met_another_order_of_ours_first() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, 101, 4)
+    m.rest(2, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    assert m.on_trade(SELL, BID, 6) == [(1, 101, 4)]
+    m.on_book([BUY, BID, 14], snapshot=False)
+    assert m.ahead(2) == 8
 
 
 def test_a_trade_explains_one_decrease_only() -> None:
