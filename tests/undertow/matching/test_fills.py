@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from undertow.matching.fills import PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE
+import pytest
+
+from undertow.matching.fills import GRAINS, PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE, ahead_after
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.matcher import Matcher
+from undertow.matching.scale import LARGEST_LOTS
 
 BID, ASK = 100, 102
 
@@ -180,6 +183,14 @@ def test_an_order_out_of_sight_takes_its_place_when_its_level_appears() -> None:
     assert m.ahead(1) == 8
 
 
+def test_an_order_whose_level_comes_into_sight_with_nothing_displayed_is_first() -> None:
+    m = matcher(depth=2)
+    m.rest(1, BUY, 90, 7)
+    assert m.ahead(1) is None
+    m.on_book([BUY, 98, 0], snapshot=False)
+    assert m.ahead(1) == 0
+
+
 def test_a_level_that_leaves_the_range_keeps_its_place() -> None:
     m = matcher(depth=2)
     m.rest(1, BUY, 98, 7)
@@ -253,3 +264,10 @@ def test_more_orders_than_the_first_capacity_all_rest_in_price_time_order() -> N
     m.on_book([BUY, BID, 0, BUY, 98, 0], snapshot=False)
     filled = [number for number, _, _ in m.on_trade(SELL, 1, 1_000)]
     assert filled == sorted(range(200), key=lambda n: (-(n % 40), n))
+
+
+@pytest.mark.parametrize("seen", [3, 7, 1_000_003, LARGEST_LOTS])
+@pytest.mark.parametrize("shown", [0, 1, 2])
+def test_the_share_of_cancellations_is_exact_to_the_grain_up_to_the_largest_quantity(seen: int, shown: int) -> None:
+    ahead = seen * GRAINS // 2
+    assert ahead_after(PROBABILISTIC, ahead, seen, 0, shown) == ahead - (seen - shown) * ahead // seen
