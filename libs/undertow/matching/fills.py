@@ -194,10 +194,9 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
 def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> int:
     """Give the queue ahead (in grains) after the displayed lots went from `seen` to `shown` while `traded` lots traded there."""
     if model == PROBABILISTIC:
-        waiting = max(0, seen - traded)
+        waiting = seen - traded
         cancelled = waiting - shown
         if cancelled > 0:
-            ahead = min(ahead, waiting * GRAINS)
             whole, part = ahead // waiting, ahead % waiting  # in two parts, so that the product fits
             ahead -= whole * cancelled + part * cancelled // waiting
     return min(ahead, shown * GRAINS)

@@ -240,7 +240,7 @@ def apply_changes(book: Ladder, depth: int, snapshot: bool, changes: Ints) -> No
         tick = changes[row, 1]
         key = tick if side == BUY else -tick
         slot = key & (window - 1)
-        is_near = state[side, BEST] - window < key <= state[side, BEST] and state[side, COUNT] > 0
+        is_near = state[side, BEST] - window < key <= state[side, BEST]  # of an empty side the ring is empty
         if is_near and ring[side, slot] > 0 and changes[row, 2] > 0:
             ring[side, slot] = changes[row, 2]  # most changes: worth half of the time not to call for
         else:
