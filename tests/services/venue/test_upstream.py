@@ -36,7 +36,7 @@ def address(upstream: Client) -> str:
 @contextlib.asynccontextmanager
 async def following(upstream: Client, **how: Any):
     async with running(upstream=address(upstream), **how) as client:
-        await eventually(lambda: client.venue.unready_reason() is None)
+        await eventually(lambda: client.venue.clock.is_open and client.venue.unready_reason() is None)
         yield client
 
 
@@ -105,6 +105,18 @@ async def test_an_upstream_that_dies_is_named_and_its_return_brings_a_fresh_snap
                 assert (fresh["type"], fresh["data"]["b"]) == ("snapshot", bids)
                 result = (await client.page(page))["result"]
                 assert (result["b"], result["a"]) == (bids, asks)
+
+
+async def test_until_our_market_opens_the_upstream_is_not_missed(tmp_path):
+    """A launcher waits for every service to be ready before it opens the market."""
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        how = {"upstream": address(upstream), "symbols": ["BTCUSDT"], "start": "on_command"}
+        async with running(**how) as client:
+            await eventually(lambda: client.venue.unready_reason() is None)
+            await client.page("/control/stats")
+            assert (await client.stats())["frames_sent"] == 0
+            await client.start()
+            await eventually(lambda: client.has_sent(3))
 
 
 async def failure(**how: Any) -> ConfigurationError:
