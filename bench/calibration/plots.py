@@ -18,7 +18,7 @@ from undertow.markets.generated_wire import CONTRACTS
 from undertow.markets.observation import DEPTHS_BPS
 
 RECORDED, SECOND, GENERATED, SHOWN = "#1f4e79", "#7fa7cf", "#c0504d", "#999999"
-POINTS = 150
+POINTS = 70
 WINDOWS_S = (1, 3, 10, 30, 100, 300, 1000)
 
 

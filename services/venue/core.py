@@ -261,6 +261,7 @@ class VenueCore:
     def _advance(self, now_ns: int) -> None:
         while self._waiting and self._waiting[0][0] <= now_ns:
             at_ns, effect = self._waiting.popleft()
+            self._engine.settle_funding(at_ns - 1)  # who comes after a stamp does not pay it
             effect(at_ns)
             self._engine.liquidation.check_filled(at_ns)
         self._engine.settle_funding(now_ns)

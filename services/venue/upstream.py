@@ -119,8 +119,10 @@ class UpstreamFeed:
                 await self._arrived.wait()
 
     def unready_reason(self) -> str | None:
-        """Say why no frames come."""
-        return self._why_not and f"the upstream {self._market.url}: {self._why_not}"
+        """Say why no frames come; before our market opens none are wanted."""
+        if self._why_not is None or not self._clock.is_open:
+            return None
+        return f"the upstream {self._market.url}: {self._why_not}"
 
     async def close(self) -> None:
         """Hang up."""

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.calibration import parameters, recordings
+from bench.calibration import parameters, recordings, report
+from bench.calibration.__main__ import PAGE
 from tests.support import recorded
 from undertow.markets.generated_parameters import shipped
 
@@ -25,3 +26,11 @@ def test_liquidations_are_counted_in_true_dollars():
         "BTCUSDT": 1611, "ETHUSDT": 1632, "SOLUSDT": 1052, "DOGEUSDT": 1422,
     }  # fmt: skip
     assert liquidated["BTCUSDT"].usd.max() == pytest.approx(539_479, rel=1e-5)
+
+
+def test_the_page_shows_the_shipped_parameters_and_pictures_that_are_there():
+    page = PAGE.read_text()
+    assert "\n".join(report._parameters(shipped())) in page
+    pictures = [line.split("(")[1].rstrip(")") for line in page.splitlines() if line.startswith("![")]
+    assert len(pictures) == 3
+    assert all((PAGE.parent / picture).stat().st_size for picture in pictures)

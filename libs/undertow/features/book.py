@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from undertow.features.jit import kernel
 from undertow.features.layout import CAPACITY
+from undertow.runtime.jit import kernel
 
 Floats = npt.NDArray[np.float64]
 

@@ -28,9 +28,9 @@ from undertow.features import layout as at
 from undertow.features.book import set_level
 from undertow.features.catalogue import N_FEATURES
 from undertow.features.events import Events
-from undertow.features.jit import kernel
 from undertow.features.slow import put
 from undertow.features.vector import write_vector
+from undertow.runtime.jit import kernel
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from undertow.features.events import KINDS, MARK, NS_PER_SECOND
-from undertow.features.jit import kernel
 from undertow.features.layout import F_SLOW, I_SLOW
+from undertow.runtime.jit import kernel
 
 if TYPE_CHECKING:  # the kernel imports this module
     from undertow.features.kernel import FeatureState

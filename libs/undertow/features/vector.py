@@ -14,8 +14,8 @@ import numpy.typing as npt
 from undertow.features import layout as at
 from undertow.features.book import notional_within, size_of_best
 from undertow.features.events import NS_PER_SECOND
-from undertow.features.jit import kernel
 from undertow.features.slow import age_seconds
+from undertow.runtime.jit import kernel
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

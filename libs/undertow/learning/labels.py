@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from undertow.features.book import set_level
 from undertow.features.events import ASK, BID, BOOK_CLEAR, END, RESET, TRADE_BUY, TRADE_SELL, Events
-from undertow.features.jit import kernel
 from undertow.features.layout import CAPACITY
 from undertow.learning.grid import ARMS, REST_NS
+from undertow.runtime.jit import kernel
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -22,8 +22,8 @@ class MarketFrame:
     injected: bool = False
 
 
-class MarketSource(Protocol):
-    """What is known of a market before its first frame, wherever the frames come from."""
+class FrameSource(Protocol):
+    """A market that is there in advance. Iterating twice gives the same frames."""
 
     @property
     def label(self) -> str:
@@ -49,15 +49,6 @@ class MarketSource(Protocol):
     def kline_intervals(self) -> tuple[str, ...]:
         """Intervals of its kline topics; the venue builds the others from the trades."""
         ...
-
-    @property
-    def origin_ns(self) -> int | None:
-        """Market time of the first frame; None where that is the wall time of the start."""
-        ...
-
-
-class FrameSource(MarketSource, Protocol):
-    """A market that is there in advance. Iterating twice gives the same frames."""
 
     @property
     def origin_ns(self) -> int:

@@ -30,9 +30,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from undertow.matching.ladder import BUY, NONE, Ints, Ladder, apply_changes, below, best, displayed, is_visible
+from undertow.runtime.jit import kernel
 
 PESSIMISTIC: Final = 0
 PROBABILISTIC: Final = 1
@@ -66,20 +66,20 @@ def new_orders(capacity: int) -> tuple[Ints, Ints]:
     return np.zeros((capacity, COLUMNS), np.int64), np.zeros(1, np.int64)
 
 
-@njit(cache=True)
+@kernel
 def key_of(side: int, tick: int) -> int:
     """Give the side-free price: larger is better."""
     return tick if side == BUY else -tick
 
 
-@njit(cache=True)
+@kernel
 def crosses(book: Ladder, side: int, key: int) -> bool:
     """Tell whether the best opposite price reaches an order's price: it would take."""
     opposite = best(book, 1 - side)
     return bool(opposite != NONE and -opposite <= key)
 
 
-@njit(cache=True)
+@kernel
 def rest(orders: Ints, held: Ints, book: Ladder, depth: int, order: int, side: int, tick: int, leaves: int) -> None:
     """Put an order at the back of its queue; `orders` must have a free row."""
     key = key_of(side, tick)
@@ -101,7 +101,7 @@ def rest(orders: Ints, held: Ints, book: Ladder, depth: int, order: int, side: i
     held[0] = size + 1
 
 
-@njit(cache=True)
+@kernel
 def row_of(orders: Ints, held: Ints, order: int) -> int:
     """Give an order's row, or -1."""
     for row in range(held[0]):
@@ -110,7 +110,7 @@ def row_of(orders: Ints, held: Ints, order: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@kernel
 def drop_done(orders: Ints, held: Ints) -> None:
     """Remove rows that have nothing left."""
     kept = 0
@@ -123,7 +123,7 @@ def drop_done(orders: Ints, held: Ints) -> None:
     held[0] = kept
 
 
-@njit(cache=True)
+@kernel
 def set_leaves(orders: Ints, held: Ints, order: int, leaves: int) -> bool:
     """Shrink an order in place, or (0) remove it; False when it does not rest here."""
     row = row_of(orders, held, order)
@@ -135,7 +135,7 @@ def set_leaves(orders: Ints, held: Ints, order: int, leaves: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@kernel
 def take(book: Ladder, side: int, tick: int, quantity: int, whole: bool, order: int, fills: Ints) -> int:
     """Walk the opposite levels up to `tick`; give the number of fills written, 0 for a fill-or-kill that cannot be whole."""
     other = 1 - side
@@ -154,7 +154,7 @@ def take(book: Ladder, side: int, tick: int, quantity: int, whole: bool, order: 
     return 0 if whole and left > 0 else written
 
 
-@njit(cache=True)
+@kernel
 def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, through: int, fills: Ints) -> int:
     """Let one public trade work on our resting orders; give the number of fills written."""
     side = 1 - taker
@@ -190,20 +190,19 @@ def on_trade(orders: Ints, held: Ints, taker: int, tick: int, quantity: int, thr
     return written
 
 
-@njit(cache=True)
+@kernel
 def ahead_after(model: int, ahead: int, seen: int, traded: int, shown: int) -> int:
     """Give the queue ahead (in grains) after the displayed lots went from `seen` to `shown` while `traded` lots traded there."""
     if model == PROBABILISTIC:
-        waiting = max(0, seen - traded)
+        waiting = seen - traded
         cancelled = waiting - shown
         if cancelled > 0:
-            ahead = min(ahead, waiting * GRAINS)
             whole, part = ahead // waiting, ahead % waiting  # in two parts, so that the product fits
             ahead -= whole * cancelled + part * cancelled // waiting
     return min(ahead, shown * GRAINS)
 
 
-@njit(cache=True)
+@kernel
 def on_book(orders: Ints, held: Ints, book: Ladder, depth: int, model: int, fills: Ints) -> int:
     """After a book frame: move our places in the queues, fill what the book crosses; give the number of fills written."""
     written = 0
@@ -237,7 +236,7 @@ def on_book(orders: Ints, held: Ints, book: Ladder, depth: int, model: int, fill
     return written
 
 
-@njit(cache=True)
+@kernel
 def on_frame(
     orders: Ints, held: Ints, book: Ladder, depth: int, snapshot: bool, changes: Ints, model: int, fills: Ints
 ) -> int:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from undertow.runtime.jit import kernel
 
 Ints = NDArray[np.int64]
 Ladder = tuple[Ints, Ints, Ints, Ints]
@@ -42,7 +43,7 @@ def new_ladder(depth: int, window: int = WINDOW) -> Ladder:
     return np.zeros((2, window), np.int64), far, far.copy(), np.zeros((2, 4), np.int64)
 
 
-@njit(cache=True)
+@kernel
 def find(keys: Ints, state: Ints, side: int, key: int) -> int:
     """Give the first index of a far level that is not worse than `key`."""
     low, high = 0, state[side, FAR]
@@ -55,7 +56,7 @@ def find(keys: Ints, state: Ints, side: int, key: int) -> int:
     return low
 
 
-@njit(cache=True)
+@kernel
 def displayed(book: Ladder, side: int, key: int) -> int:
     """Give the lots shown at a level; 0 when it is not shown."""
     ring, keys, lots, state = book
@@ -70,14 +71,14 @@ def displayed(book: Ladder, side: int, key: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@kernel
 def best(book: Ladder, side: int) -> int:
     """Give the key of the best level, or NONE."""
     state = book[3]
     return int(state[side, BEST]) if state[side, COUNT] > 0 else NONE
 
 
-@njit(cache=True)
+@kernel
 def below(book: Ladder, side: int, key: int) -> int:
     """Give the key of the next level worse than the level `key`, or NONE."""
     ring, keys, _, state = book
@@ -91,7 +92,7 @@ def below(book: Ladder, side: int, key: int) -> int:
     return int(keys[side, index]) if index >= 0 else NONE
 
 
-@njit(cache=True)
+@kernel
 def is_visible(book: Ladder, depth: int, side: int, key: int) -> bool:
     """Tell whether the venue would show this level: inside the shown range, or the side is shorter than its depth."""
     _, keys, _, state = book
@@ -99,7 +100,7 @@ def is_visible(book: Ladder, depth: int, side: int, key: int) -> bool:
     return bool(state[side, COUNT] < depth or key >= worst)
 
 
-@njit(cache=True)
+@kernel
 def set_far(book: Ladder, side: int, key: int, quantity: int) -> None:
     """Set, insert or (0 lots) delete a far level; full arrays give up their worst level."""
     _, keys, lots, state = book
@@ -134,7 +135,7 @@ def set_far(book: Ladder, side: int, key: int, quantity: int) -> None:
     lots[side, index] = quantity
 
 
-@njit(cache=True)
+@kernel
 def drop_worst(book: Ladder, side: int) -> int:
     """Take the worst level out of the ring, which has one; give its lots."""
     ring, _, _, state = book
@@ -151,7 +152,7 @@ def drop_worst(book: Ladder, side: int) -> int:
     return int(quantity)
 
 
-@njit(cache=True)
+@kernel
 def raise_best(book: Ladder, side: int, key: int) -> None:
     """Make `key`, better than all, the best; what the window then leaves behind becomes far."""
     ring, _, _, state = book
@@ -164,7 +165,7 @@ def raise_best(book: Ladder, side: int, key: int) -> None:
     state[side, BEST] = key
 
 
-@njit(cache=True)
+@kernel
 def lower_best(book: Ladder, side: int) -> None:
     """Find the best after its level went; what the window then reaches comes near."""
     ring, keys, lots, state = book
@@ -185,7 +186,7 @@ def lower_best(book: Ladder, side: int) -> None:
         ring[side, keys[side, nearest] & (window - 1)] = lots[side, nearest]
 
 
-@njit(cache=True)
+@kernel
 def set_level(book: Ladder, side: int, key: int, quantity: int) -> None:
     """Set, insert or (0 lots) delete one level."""
     ring, _, _, state = book
@@ -216,7 +217,7 @@ def set_level(book: Ladder, side: int, key: int, quantity: int) -> None:
             lower_best(book, side)
 
 
-@njit(cache=True)
+@kernel
 def clear(book: Ladder) -> None:
     """Empty both sides."""
     ring, _, _, state = book
@@ -228,7 +229,7 @@ def clear(book: Ladder) -> None:
         state[side, FAR] = 0
 
 
-@njit(cache=True)
+@kernel
 def apply_changes(book: Ladder, depth: int, snapshot: bool, changes: Ints) -> None:
     """Apply one frame: a snapshot replaces the book; then each side is cut to `depth` levels, at least one."""
     ring, keys, lots, state = book
@@ -240,7 +241,7 @@ def apply_changes(book: Ladder, depth: int, snapshot: bool, changes: Ints) -> No
         tick = changes[row, 1]
         key = tick if side == BUY else -tick
         slot = key & (window - 1)
-        is_near = state[side, BEST] - window < key <= state[side, BEST] and state[side, COUNT] > 0
+        is_near = state[side, BEST] - window < key <= state[side, BEST]  # of an empty side the ring is empty
         if is_near and ring[side, slot] > 0 and changes[row, 2] > 0:
             ring[side, slot] = changes[row, 2]  # most changes: worth half of the time not to call for
         else:
@@ -257,7 +258,7 @@ def apply_changes(book: Ladder, depth: int, snapshot: bool, changes: Ints) -> No
             drop_worst(book, side)
 
 
-@njit(cache=True)
+@kernel
 def top(book: Ladder, side: int, depth: int) -> Ints:
     """Give the best levels as rows of (key, lots)."""
     state = book[3]

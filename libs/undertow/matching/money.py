@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from numba import njit
-
 from undertow.matching.ladder import BUY, Ints
 from undertow.matching.scale import UNITS
+from undertow.runtime.jit import kernel
 
 LOTS: Final = 0
 """Signed; long > 0."""
@@ -34,21 +33,21 @@ FUNDING: Final = 4
 """Received."""
 
 
-@njit(cache=True)
+@kernel
 def share_up(value: int, rate: int) -> int:
     """Give value · rate, rounded up."""
     whole, part = value // UNITS, value % UNITS
     return whole * rate - (-(part * rate) // UNITS)
 
 
-@njit(cache=True)
+@kernel
 def in_coin(amount: int, price: int) -> int:
     """Give amount / price, rounded up; the price in 1e-8 quote coin, below 9e10, so that its product with 1e8 fits."""
     whole, part = amount // price, amount % price
     return whole * UNITS - (-(part * UNITS) // price)
 
 
-@njit(cache=True)
+@kernel
 def share_even(value: int, rate: int) -> int:
     """Give value · rate, rounded half-even."""
     whole, part = value // UNITS, value % UNITS
@@ -60,7 +59,7 @@ def share_even(value: int, rate: int) -> int:
     return base
 
 
-@njit(cache=True)
+@kernel
 def portion_even(cost: int, closed: int, held: int) -> int:
     """Give cost · closed / held, rounded half-even; 0 < closed <= held < 2^31."""
     whole, part = cost // held, cost % held
@@ -72,7 +71,7 @@ def portion_even(cost: int, closed: int, held: int) -> int:
     return base
 
 
-@njit(cache=True)
+@kernel
 def book_fill(holding: Ints, side: int, lots: int, value: int, fee: int) -> int:
     """Book a fill of `value` units; give the realised result it brought, before its fee."""
     signed = lots if side == BUY else -lots
@@ -96,7 +95,7 @@ def book_fill(holding: Ints, side: int, lots: int, value: int, fee: int) -> int:
     return int(realised)
 
 
-@njit(cache=True)
+@kernel
 def book_funding(holding: Ints, lot_value: int, rate: int) -> int:
     """Book funding at a mark of `lot_value` units a lot; give what was received."""
     received = -share_even(holding[LOTS] * lot_value, rate)
@@ -104,13 +103,13 @@ def book_funding(holding: Ints, lot_value: int, rate: int) -> int:
     return received
 
 
-@njit(cache=True)
+@kernel
 def unrealised(holding: Ints, lot_value: int) -> int:
     """Give the result if closed at the mark, before fees."""
     return int(holding[LOTS] * lot_value - holding[COST])
 
 
-@njit(cache=True)
+@kernel
 def tier_of(value: int, tiers: Ints) -> int:
     """Give the row of the tier that a position of this value falls in; beyond the last it is the last."""
     row = 0
@@ -119,46 +118,46 @@ def tier_of(value: int, tiers: Ints) -> int:
     return row
 
 
-@njit(cache=True)
+@kernel
 def maintenance_before_fee(value: int, tiers: Ints) -> int:
     """Give the maintenance margin of a position of `value` at mark without the fee of closing it."""
     row = tier_of(value, tiers)
     return int(max(0, share_up(value, tiers[row, 2]) - tiers[row, 3]))
 
 
-@njit(cache=True)
+@kernel
 def maintenance(value: int, tiers: Ints, taker_rate: int) -> int:
     """Give the maintenance margin of a position of `value` at mark, the estimated fee of closing it included."""
     return maintenance_before_fee(value, tiers) + share_up(value, taker_rate)
 
 
-@njit(cache=True)
+@kernel
 def by_leverage(value: int, leverage: int) -> int:
     """Give value / leverage (in 1/100), rounded up."""
     whole, part = value // leverage, value % leverage
     return whole * 100 - (-(part * 100) // leverage)
 
 
-@njit(cache=True)
+@kernel
 def initial(value: int, leverage: int, taker_rate: int) -> int:
     """Give the initial margin at a leverage (in 1/100), the estimated fee of closing included."""
     return by_leverage(value, leverage) + share_up(value, taker_rate)
 
 
-@njit(cache=True)
+@kernel
 def bankruptcy_value(cost: int, leverage: int) -> int:
     """Give what a position of a signed entry value is worth when its own margin is lost."""
     margin = by_leverage(abs(cost), leverage)
     return abs(cost) - margin if cost > 0 else abs(cost) + margin
 
 
-@njit(cache=True)
+@kernel
 def isolated_initial(cost: int, leverage: int, taker_rate: int) -> int:
     """Give the isolated margin of a position of a signed entry value, the fee of closing it at bankruptcy included."""
     return by_leverage(abs(cost), leverage) + share_up(bankruptcy_value(cost, leverage), taker_rate)
 
 
-@njit(cache=True)
+@kernel
 def isolated_maintenance(value: int, tiers: Ints, cost: int, leverage: int, taker_rate: int) -> int:
     """Give the maintenance margin of an isolated position of `value` at mark and a signed entry value."""
     return maintenance_before_fee(value, tiers) + share_up(bankruptcy_value(cost, leverage), taker_rate)

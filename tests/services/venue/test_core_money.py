@@ -12,6 +12,16 @@ from undertow.domain.money import fee_for
 HOUR_NS = 3_600_000 * MS
 
 
+def test_an_order_that_takes_effect_after_the_stamp_pays_no_funding() -> None:
+    floor = Floor(order_latency_ns=10 * MS)
+    floor.market("Buy", "0.010")
+    floor.ticker(nextFundingTime=str(floor.now_ns // MS + 5))
+    floor.events += floor.core.on_time(floor.now_ns + 20 * MS)
+    kinds = [row["execType"] for row in items(floor.events, "execution")]
+    assert kinds == ["Trade"]
+    assert floor.core.ledger("u1")["funding"] == "0"
+
+
 def test_funding_is_paid_once_at_the_stamp_by_those_who_hold() -> None:
     floor = Floor()
     stamp_ns = floor.now_ns + HOUR_NS

@@ -36,7 +36,7 @@ def address(upstream: Client) -> str:
 @contextlib.asynccontextmanager
 async def following(upstream: Client, **how: Any):
     async with running(upstream=address(upstream), **how) as client:
-        await eventually(lambda: client.venue.unready_reason() is None)
+        await eventually(lambda: client.venue.clock.is_open and client.venue.unready_reason() is None)
         yield client
 
 
@@ -105,6 +105,45 @@ async def test_an_upstream_that_dies_is_named_and_its_return_brings_a_fresh_snap
                 assert (fresh["type"], fresh["data"]["b"]) == ("snapshot", bids)
                 result = (await client.page(page))["result"]
                 assert (result["b"], result["a"]) == (bids, asks)
+
+
+async def test_the_environments_proxy_is_the_way_to_an_upstream_elsewhere(tmp_path, monkeypatch):
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        asked: list[str] = []
+
+        async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].decode())
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port(upstream))
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+
+        async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy:
+            for name in ("no_proxy", "ws_proxy", "socks_proxy", "all_proxy"):
+                monkeypatch.delenv(name, raising=False)
+                monkeypatch.delenv(name.upper(), raising=False)
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+            url = "ws://stream.venue.test:8080/v5/public/linear"
+            async with running(upstream=url, symbols=["BTCUSDT"]) as client:
+                await eventually(lambda: client.has_sent(3))
+            assert asked == ["CONNECT stream.venue.test:8080 HTTP/1.1"]
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
+
+
+async def test_until_our_market_opens_the_upstream_is_not_missed(tmp_path):
+    """A launcher waits for every service to be ready before it opens the market."""
+    async with running(tape=dripping(tmp_path / "drip.rawlines")) as upstream:
+        how = {"upstream": address(upstream), "symbols": ["BTCUSDT"], "start": "on_command"}
+        async with running(**how) as client:
+            await eventually(lambda: client.venue.unready_reason() is None)
+            await client.page("/control/stats")
+            assert (await client.stats())["frames_sent"] == 0
+            await client.start()
+            await eventually(lambda: client.has_sent(3))
 
 
 async def failure(**how: Any) -> ConfigurationError:

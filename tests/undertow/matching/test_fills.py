@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from undertow.matching.fills import PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE
+import pytest
+
+from undertow.matching.fills import GRAINS, PESSIMISTIC, PRINTED, PROBABILISTIC, WHOLE, ahead_after
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.matcher import Matcher
+from undertow.matching.scale import LARGEST_LOTS
 
 BID, ASK = 100, 102
 
@@ -71,6 +74,14 @@ def test_a_trade_through_our_price_leaves_nobody_ahead_of_us() -> None:
     assert m.ahead(2) == 0
 
 
+def test_the_last_lot_of_an_order_stays_when_another_order_is_filled() -> None:
+    m = matcher()
+    m.rest(1, BUY, 101, 2)
+    m.rest(2, BUY, BID, 1)
+    assert m.on_trade(SELL, 101, 2) == [(1, 101, 2)]
+    assert m.on_trade(SELL, BID, 11) == [(2, BID, 1)]
+
+
 def test_only_trades_whose_taker_is_on_the_other_side_count() -> None:
     m = matcher()
     m.rest(1, BUY, BID, 7)
@@ -124,6 +135,16 @@ def test_a_decrease_that_trades_explain_is_no_cancellation() -> None:
     assert m.ahead(1) == 6
 
 
+def test_a_trade_explains_a_decrease_of_its_size_though_it_met_another_order_of_ours_first() -> None:
+    m = matcher(model=PROBABILISTIC)
+    m.rest(1, BUY, 101, 4)
+    m.rest(2, BUY, BID, 7)
+    m.on_book([BUY, BID, 20], snapshot=False)
+    assert m.on_trade(SELL, BID, 6) == [(1, 101, 4)]
+    m.on_book([BUY, BID, 14], snapshot=False)
+    assert m.ahead(2) == 8
+
+
 def test_a_trade_explains_one_decrease_only() -> None:
     m = matcher(model=PROBABILISTIC)
     m.rest(1, BUY, BID, 7)
@@ -160,6 +181,14 @@ def test_an_order_out_of_sight_takes_its_place_when_its_level_appears() -> None:
     assert m.on_trade(SELL, 90, 50) == []
     m.on_book([BUY, BID, 0, BUY, 98, 0, BUY, 90, 8, BUY, 89, 1], snapshot=False)
     assert m.ahead(1) == 8
+
+
+def test_an_order_whose_level_comes_into_sight_with_nothing_displayed_is_first() -> None:
+    m = matcher(depth=2)
+    m.rest(1, BUY, 90, 7)
+    assert m.ahead(1) is None
+    m.on_book([BUY, 98, 0], snapshot=False)
+    assert m.ahead(1) == 0
 
 
 def test_a_level_that_leaves_the_range_keeps_its_place() -> None:
@@ -235,3 +264,10 @@ def test_more_orders_than_the_first_capacity_all_rest_in_price_time_order() -> N
     m.on_book([BUY, BID, 0, BUY, 98, 0], snapshot=False)
     filled = [number for number, _, _ in m.on_trade(SELL, 1, 1_000)]
     assert filled == sorted(range(200), key=lambda n: (-(n % 40), n))
+
+
+@pytest.mark.parametrize("seen", [3, 7, 1_000_003, LARGEST_LOTS])
+@pytest.mark.parametrize("shown", [0, 1, 2])
+def test_the_share_of_cancellations_is_exact_to_the_grain_up_to_the_largest_quantity(seen: int, shown: int) -> None:
+    ahead = seen * GRAINS // 2
+    assert ahead_after(PROBABILISTIC, ahead, seen, 0, shown) == ahead - (seen - shown) * ahead // seen

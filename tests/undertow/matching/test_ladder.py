@@ -40,7 +40,7 @@ def test_the_ladder_equals_two_dictionaries_cut_to_their_depth(
             dict(sorted(twin[1].items())[:depth]),
         )
         for side in (BUY, SELL):
-            assert matcher.levels(side, depth) == list(twin[side].items())
+            assert matcher.levels(side, 2 * depth) == list(twin[side].items())
             assert matcher.best(side) == next(iter(twin[side]), None)
 
 

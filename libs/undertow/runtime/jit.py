@@ -1,9 +1,9 @@
 """One decorator for every kernel: compiled, cached, and recompiled when any kernel's source changed.
 
 Numba looks only at the file of the outermost function to decide whether its cache is fresh, so a change in a callee of
-another file would go unnoticed and old features would be computed in silence. Here the stamp is a hash of all sources of
-this package and of the function's own; it does not depend on modification times either, so a cache baked into an image
-stays valid.
+another file would go unnoticed, and old features or old fills would be computed in silence. Here the stamp is a hash of all
+sources of the packages that hold kernels and of the function's own; it does not depend on modification times either, so a
+cache baked into an image stays valid.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ def source_stamp(folder: Path) -> str:
     return digest.hexdigest()
 
 
-_OWN: Final = Path(__file__).parent
+_KERNELS: Final = tuple(Path(__file__).parents[1] / package for package in ("features", "matching"))
 
 
 def kernel(function: F) -> F:
     """Compile `function` in nopython mode with strict IEEE arithmetic: no result may depend on vectorisation."""
     dispatcher: Any = numba.njit(cache=True)(function)
     if dispatcher is not function:  # it is when the jit is off
-        stamp = source_stamp(_OWN) + source_stamp(Path(function.__code__.co_filename).parent)
+        own = Path(function.__code__.co_filename).parent
+        stamp = "".join(source_stamp(folder) for folder in (*_KERNELS, own))
         cache = dispatcher._cache  # noqa: SLF001 - numba offers no other way to name a stamp
         cache._cache_file._source_stamp = stamp  # noqa: SLF001 - as above
     return cast("F", dispatcher)

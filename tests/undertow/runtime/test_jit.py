@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from undertow.features.jit import source_stamp
+from undertow.runtime.jit import source_stamp
 
 PROGRAM = "from outer import twice; print(twice(1.0), twice.stats.cache_hits and sum(twice.stats.cache_hits.values()))"
 
@@ -28,10 +28,10 @@ def run(folder):
 
 def test_a_change_in_a_callee_of_another_file_is_compiled_anew(tmp_path):
     (tmp_path / "inner.py").write_text(
-        "from undertow.features.jit import kernel\n@kernel\ndef once(x):\n    return x + 1.0\n"
+        "from undertow.runtime.jit import kernel\n@kernel\ndef once(x):\n    return x + 1.0\n"
     )
     (tmp_path / "outer.py").write_text(
-        "from undertow.features.jit import kernel\nfrom inner import once\n"
+        "from undertow.runtime.jit import kernel\nfrom inner import once\n"
         "@kernel\ndef twice(x):\n    return once(once(x))\n"
     )
     assert run(tmp_path)[0] == "3.0"
