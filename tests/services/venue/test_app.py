@@ -122,10 +122,11 @@ async def test_the_query_string_is_signed_exactly_as_it_was_sent(open_client):
 async def test_a_cursor_counts_whether_or_not_its_percent_signs_were_encoded_again(open_client, spell):
     for n in range(3):
         await open_client.post("/v5/order/create", order(price="60000.00", orderLinkId=f"o{n}"))
-    newest = await open_client.get("/v5/order/realtime", "category=linear&settleCoin=USDT&limit=2")
-    cursor = spell(newest["result"]["nextPageCursor"])
-    listed = await open_client.get("/v5/order/realtime", f"category=linear&settleCoin=USDT&cursor={cursor}")
-    assert [each["orderLinkId"] for each in listed["result"]["list"]] == ["o0"]
+    query = "category=linear&settleCoin=USDT&limit=2"
+    first = (await open_client.get("/v5/order/realtime", query))["result"]
+    second = (await open_client.get("/v5/order/realtime", f"{query}&cursor={spell(first['nextPageCursor'])}"))["result"]
+    assert [each["orderLinkId"] for each in (*first["list"], *second["list"])] == ["o2", "o1", "o0"]
+    assert second["nextPageCursor"] == ""
 
 
 async def test_a_window_that_is_not_sent_is_signed_as_nothing(open_client):
