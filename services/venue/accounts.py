@@ -23,6 +23,8 @@ from undertow.matching.scale import to_units
 
 HISTORY: Final = 20_000
 """Closed orders, executions and log rows an account remembers of each."""
+UNFILLED: Final = 2_000
+"""Of the closed orders those without a fill: they come and go by the thousand."""
 RECENT: Final = 500
 """Closed orders that order/realtime still knows."""
 
@@ -65,6 +67,7 @@ class Account:
         self.executions: deque[Item] = deque(maxlen=HISTORY)
         self.log: deque[Item] = deque(maxlen=HISTORY)
         self.recent: dict[str, Order] = {}
+        self._unfilled: deque[Order] = deque()
         self.closers: dict[str, Order] = {}
         self.sequence = 0
         self.reprices_limits = True
@@ -116,11 +119,21 @@ class Account:
         self.links.pop(order.link_id, None)
 
     def close(self, order: Order) -> None:
-        """Take an order from the open ones to the recently closed ones, of which the last 500 are kept."""
+        """Take an order from the open ones to the recently closed ones, of which the last 500 are kept.
+
+        Beyond `UNFILLED` the oldest that nothing of was filled is forgotten.
+        """
         self.open.pop(order.order_id, None)
         self.recent[order.order_id] = order
         if len(self.recent) > RECENT:
             del self.recent[next(iter(self.recent))]
+        if not order.filled:
+            self._unfilled.append(order)
+            if len(self._unfilled) > UNFILLED:
+                oldest = self._unfilled.popleft()
+                self.orders.pop(oldest.order_id, None)
+                if self.links.get(oldest.link_id) is oldest:
+                    del self.links[oldest.link_id]
 
     def closes(self, order: Order) -> None:
         """Note that an order has closed something: the latest stands last, the oldest beyond `HISTORY` is forgotten."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.venue.clock import VenueClock
 from undertow.markets.ports import MarketFrame
+
+_SHORTEST_NAP_S: Final = 0.001
+"""What a loop's timers can tell apart; a shorter nap would spin."""
 
 
 class Feed(Protocol):
@@ -66,7 +69,7 @@ class Played:
     async def wait(self, longest_s: float) -> None:
         """Return when the next frame is due, at the latest after this many wall seconds."""
         left = longest_s if self._next is None else self._clock.wall_seconds_until(self._next.at_ns)
-        await asyncio.sleep(max(0.0, min(longest_s, left)))
+        await asyncio.sleep(max(_SHORTEST_NAP_S, min(longest_s, left)))
 
     def unready_reason(self) -> str | None:
         """Give None: what is there in advance can always be played."""

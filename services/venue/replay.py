@@ -18,7 +18,7 @@ from undertow.markets.ports import MarketFrame
 
 PULSE_SECONDS: Final = 0.005
 """Wall seconds between two looks at what is due by time alone, when no frame comes."""
-_FRAMES_AT_A_STRETCH: Final = 32
+_FRAMES_AT_A_STRETCH: Final = 8
 """After so many frames clients get a turn."""
 
 

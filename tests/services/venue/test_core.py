@@ -517,6 +517,20 @@ def test_a_reduce_only_stop_that_finds_no_position_is_cancelled() -> None:
     assert items(events, "order")[1]["cancelType"] == "CancelByReduceOnly"
 
 
+def test_of_orders_without_fills_the_oldest_are_forgotten_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.venue.accounts.UNFILLED", 2)
+    floor = Floor()
+    filled = floor.market(orderLinkId="filled").result["orderId"]
+    gone = []
+    for number in range(3):
+        gone.append(floor.create(price="59000.00", orderLinkId=f"gone-{number}").result["orderId"])
+        floor.post("order/cancel", symbol=SYMBOL, orderId=gone[-1])
+    listed = floor.get("order/history", symbol=SYMBOL).result["list"]
+    assert [row["orderId"] for row in listed] == [gone[2], gone[1], filled]
+    assert floor.create(price="59000.00", orderLinkId="gone-0").ret_code == 0
+    assert floor.create(price="59000.00", orderLinkId="gone-1").ret_code == 110072
+
+
 def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.venue.accounts.HISTORY", 3)
     floor = Floor()

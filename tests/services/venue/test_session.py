@@ -102,3 +102,15 @@ async def test_frames_arrive_in_the_order_in_which_they_were_sent(count):
             echo.say({"n": number})
         assert [(await wire.receive_json())["n"] for _ in range(count)] == list(range(count))
         assert echo.sent == count
+
+
+@pytest.mark.parametrize("sizes", [[1], [0, 125, 126], [65_535, 65_536, 3], [2] * 300])
+async def test_frames_that_waited_together_arrive_each_by_itself_and_in_order(sizes):
+    echo = Echo()
+    async with served(echo) as http, http.ws_connect("/", max_msg_size=0) as wire:
+        sent = [b"x" * size for size in sizes]
+        for raw in sent:
+            echo.send(raw)
+        received = [await wire.receive_str() for _ in sent]
+        assert [each.encode() for each in received] == sent
+        assert echo.sent == len(sent)
