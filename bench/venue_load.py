@@ -36,7 +36,7 @@ SUBSCRIBERS = 3
 ACCOUNTS = 20
 ORDERS_PER_S = 10  # of each account
 LEAD_S = 2
-START_TIMEOUT_S = 120
+START_TIMEOUT_S = 300  # a long tape is checked first
 TOPICS = ("orderbook.200", "publicTrade", "tickers", "kline.1", "allLiquidation")
 CHILD = "bench.venue_load"
 
