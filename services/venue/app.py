@@ -37,6 +37,7 @@ from services.venue.trade_socket import TradeHub
 from services.venue.upheaval import Hubs, Upheaval
 from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import PREFIX
 
@@ -150,6 +151,7 @@ class Venue:
         await runner.setup()
         try:
             await self._listen(runner)
+            settle()
             self._listening = True
             if self._paper.start == "immediately":
                 self.clock.start()
