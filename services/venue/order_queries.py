@@ -75,9 +75,9 @@ def realtime(account: Account, markets: Mapping[str, Market], params: Mapping[st
     if orders is not None:
         orders = [order for order in orders if order.is_open or order.order_id in account.recent]
     elif requests.one_of(params, "openOnly", frozenset("01"), "0") == "1":
-        orders = sorted(account.recent.values(), key=lambda order: -order.number)
+        orders = _newest_first(account.recent)
     else:
-        orders = [order for order in reversed(account.open.values()) if order.is_open]
+        orders = [order for order in _newest_first(account.open) if order.is_open]
     rows = (
         (order.number, order.rest_item())
         for order in orders
@@ -152,6 +152,11 @@ def filters_of(filter_name: str) -> Callable[[Order], bool]:
     if filter_name not in selections:
         raise Refusal(code.PARAMETER, "params error: orderFilter invalid")
     return selections[filter_name]
+
+
+def _newest_first(orders: Mapping[str, Order]) -> list[Order]:
+    """Sort by number, which pages count by; where an order stands in the account's memory changes when it triggers or closes."""
+    return sorted(orders.values(), key=lambda order: -order.number)
 
 
 def _is_conditional(order: Order) -> bool:

@@ -43,12 +43,14 @@ def positions(account: Account, markets: Mapping[str, Market], params: Mapping[s
     """
     symbol = params.get("symbol", "")
     if symbol:
-        chosen = account.holdings_in(find_market(markets, symbol))
+        chosen = list(enumerate(account.holdings_in(find_market(markets, symbol))))
     elif params.get("settleCoin"):
-        chosen = [h for h in account.holdings.values() if h.lots and h.market.settle_coin == params["settleCoin"]]
+        # a holding keeps its place when another is closed, so the place in all of them is what pages may count by
+        numbered = enumerate(account.holdings.values())
+        chosen = [(n, h) for n, h in numbered if h.lots and h.market.settle_coin == params["settleCoin"]]
     else:
         raise Refusal(code.PARAMETER, "params error: symbol or settleCoin is required")
-    rows = ((-place, rest_position(account, holding)) for place, holding in enumerate(chosen))
+    rows = ((-place, rest_position(account, holding)) for place, holding in chosen)
     return {"category": "linear", **page(rows, params, most=200, default=20)}
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.services.venue.floor import MS, SYMBOL, Floor, items
@@ -172,6 +172,45 @@ def test_a_page_shows_every_order_that_stays_exactly_once_whatever_comes_and_goe
     assert cursor == ""
     assert len(seen) == len(set(seen))
     assert [order for order in seen if order in {*stays, *more}] == [*more[::-1], *stays[::-1]]
+
+
+@given(st.lists(st.sampled_from(["rest", "wait", "trigger", "fill", "cancel"]), min_size=4, max_size=20))
+@example(["wait", "rest", "rest", "trigger"])
+@settings(max_examples=40, deadline=None)
+def test_pages_of_one_are_the_unpaged_list_while_orders_trigger_fill_and_cancel(steps: list[str]) -> None:
+    floor = Floor(balance="100000")
+    rises = 60_000
+    for step in steps:
+        listed = ids(floor, "order/realtime", symbol=SYMBOL, limit="50")
+        if step == "rest":
+            floor.create(qty="0.001")
+        elif step == "wait":
+            floor.create(qty="0.001", triggerPrice=f"{rises + 500}", triggerDirection=1)
+        elif step == "trigger":
+            rises += 1_000
+            floor.ticker(lastPrice=f"{rises}")
+        elif step == "fill":
+            floor.trade("Sell", "59999.90", "0.001")
+        elif listed:
+            floor.post("order/cancel", symbol=SYMBOL, orderId=listed[len(listed) // 2])
+        for only in ("0", "1"):
+            asked = {"symbol": SYMBOL, "openOnly": only}
+            paged = [row["orderId"] for row in pages(floor, "order/realtime", **asked, limit="1")]
+            assert paged == ids(floor, "order/realtime", **asked, limit="50")
+
+
+def test_a_page_of_positions_shows_what_is_held_though_what_the_page_before_showed_was_closed() -> None:
+    floor = Floor()
+    floor.book(bids=[("3000.00", "9")], asks=[("3000.10", "9")], snapshot=True, symbol="ETHUSDT")
+    floor.ticker("ETHUSDT", lastPrice="3000.00", markPrice="3000.00", indexPrice="3000.00")
+    floor.market()
+    floor.market(symbol="ETHUSDT", qty="0.1")
+    asked = {"settleCoin": "USDT", "limit": "1"}
+    first = floor.get("position/list", **asked).result
+    assert [row["symbol"] for row in first["list"]] == [SYMBOL]
+    floor.market("Sell", reduceOnly=True)
+    rest = floor.get("position/list", **asked, cursor=first["nextPageCursor"]).result
+    assert [row["symbol"] for row in rest["list"]] == ["ETHUSDT"]
 
 
 def test_closed_profit_and_loss_is_one_row_for_each_closing_order() -> None:
