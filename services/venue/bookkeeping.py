@@ -113,6 +113,7 @@ class Books:
                 closing_fee=closing_fee,
             )
             order.closing.leverage, order.closing.kind = holding.leverage, kind
+            order.closing.at_ms = now_ns // _MS
             account.closes(order)
         holding.open_fees += fee - closing_fee
         if holding.lots and lots > closed and closed == abs(before):

@@ -31,7 +31,7 @@ def closed_pnl(account: Account, markets: Mapping[str, Market], params: Mapping[
 
     def rows() -> Iterator[tuple[int, Item]]:
         for order in reversed(account.closers.values()):
-            if order.closing and start <= order.updated_ms <= end and symbol in {"", order.symbol}:
+            if order.closing and start <= order.closing.at_ms <= end and symbol in {"", order.symbol}:
                 yield order.closing.sequence, _row(order, order.closing)
 
     return {"category": "linear", **page(rows(), params, most=100, default=50)}
@@ -58,5 +58,5 @@ def _row(order: Order, closing: Closing) -> Item:
         "openFee": money(closing.opening_fee),
         "closeFee": money(closing.closing_fee),
         "createdTime": str(order.created_ms),
-        "updatedTime": str(order.updated_ms),
+        "updatedTime": str(closing.at_ms),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Closing:
-    """Lots, money in units of 1e-8, the leverage (in 1/100) and kind of the last closing fill, and where it stands among all executions.
+    """Lots, money in units of 1e-8, and of the last closing fill the leverage (in 1/100), kind, time and place among all executions.
 
     Attributes:
         opening_fee: the closed part's share of what opening the position cost.
@@ -22,6 +22,7 @@ class Closing:
     fills: int = 0
     leverage: int = 0
     kind: str = ""
+    at_ms: int = 0
     sequence: int = 0
 
     def add(self, *, lots: int, exit_value: int, gain: int, is_long: bool, opening_fee: int, closing_fee: int) -> None:

@@ -252,6 +252,20 @@ def test_the_latest_close_comes_first_even_of_an_older_order() -> None:
     assert floor.get("position/closed-pnl", limit="101").ret_code == 10001
 
 
+def test_the_time_of_a_close_stays_that_of_its_last_fill_when_the_rest_of_its_order_is_cancelled() -> None:
+    floor = Floor()
+    floor.market(qty="0.05")
+    order_id = floor.create("Sell", "0.02", "60001.00", reduceOnly=True).result["orderId"]
+    floor.trade("Buy", "60001.10", "0.01")
+    filled_ms = floor.now_ns // MS
+    later(floor, DAY_MS)
+    floor.post("order/cancel", symbol=SYMBOL, orderId=order_id)
+    assert floor.order(order_id)["updatedTime"] == str(floor.now_ns // MS)
+    around = {"startTime": str(filled_ms - 1), "endTime": str(filled_ms + 1)}
+    assert [row["updatedTime"] for row in floor.get("position/closed-pnl", **around).result["list"]] == [str(filled_ms)]
+    assert ids(floor, "position/closed-pnl", startTime=str(filled_ms + 2)) == []
+
+
 def test_a_liquidation_is_among_the_closed() -> None:
     floor = Floor(balance="1000")
     floor.market(qty="0.15")
