@@ -11,10 +11,10 @@ from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
-from undertow.matching.scale import to_units
+from undertow.matching.scale import OffGridError, to_units
 
 _MS: Final = 1_000_000
-_GIFT_LIMITS: Final = {"USDT": Decimal(100_000)}
+_LARGEST_GIFT: Final = Decimal(100_000)
 
 
 class AccountHandlers:
@@ -37,16 +37,26 @@ class AccountHandlers:
 
     def _apply_money(self, account: Account, body: Item, now_ns: int) -> Answer:
         adjust, coins = body.get("adjustType", 0), body.get("utaDemoApplyMoney")
-        if adjust not in {0, 1} or not isinstance(coins, list) or not coins:
+        if type(adjust) is not int or adjust not in {0, 1} or not isinstance(coins, list) or not coins:
             raise Refusal(code.PARAMETER, "params error: adjustType or utaDemoApplyMoney invalid")
-        total = 0
-        for item in coins:
-            amount = requests.number(item, "amountStr") if isinstance(item, dict) else None
-            if amount is None or not 0 < amount <= _GIFT_LIMITS.get(item.get("coin", ""), Decimal(0)):
-                raise Refusal(code.PARAMETER, "params error: only USDT, up to 100000 per request")
-            total += int(to_units(amount))
+        amounts = [_gift(account, item) for item in coins]
+        if sum(amounts) > _LARGEST_GIFT:
+            raise Refusal(code.PARAMETER, f"params error: only up to {_LARGEST_GIFT} {account.coin} per request")
+        try:
+            total = sum(map(to_units, amounts))
+        except OffGridError:
+            raise Refusal(code.PARAMETER, "params error: amountStr has more than 8 decimals") from None
         if adjust and total > (account.removable_of(account.coin) or 0):
             raise Refusal(code.PARAMETER, "params error: more than the available balance")
         self._books.transfer(account, -total if adjust else total, now_ns // _MS)
         self._books.publish_wallet(account)
         return Answer()
+
+
+def _gift(account: Account, item: object) -> Decimal:
+    if not isinstance(item, dict) or item.get("coin") != account.coin:
+        raise Refusal(code.PARAMETER, f"params error: only {account.coin} is given")
+    amount = requests.number(item, "amountStr")
+    if not amount:
+        raise Refusal(code.PARAMETER, "params error: amountStr must be above 0")
+    return amount

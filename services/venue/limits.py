@@ -1,4 +1,4 @@
-"""How often one may ask: per account and endpoint in a rolling second, and per address whoever signs. Pure; time is an argument."""
+"""How often one may ask: per account and endpoint in a rolling second (or minute), and per address. Pure; time is an argument."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _SECOND_NS: Final = 1_000_000_000
+_MINUTE_NS: Final = 60 * _SECOND_NS
 VIP_LIMITS: Final = (0, 20, 40, 60)
 """Per second and endpoint of `RAISABLE`, by VIP level; the last for all above."""
 
@@ -41,9 +42,10 @@ FIXED: Final = {
     "account/transaction-log": 25,
     "account/set-margin-mode": 5,
     "account/query-dcp-info": 5,
-    "account/smp-group": 5,
     "user/query-api": 10,
 }
+PER_MINUTE: Final = {"account/demo-apply-money": 1}
+"""What is counted in minutes."""
 OTHERWISE: Final = 10
 """For private endpoints that the protocol gives no number for (our inference)."""
 
@@ -53,7 +55,7 @@ class Grant:
     """What a limiter allowed.
 
     Attributes:
-        limit: per second.
+        limit: per second, or per minute for `PER_MINUTE`.
         allowed: how many of those asked for.
         remaining: how many are left now.
         reset_in_ns: until one more is free when none is left, else 0.
@@ -74,27 +76,27 @@ class Grant:
 
 
 class EndpointLimits:
-    """A rolling second per account and endpoint.
+    """A rolling second, or minute, per account and endpoint.
 
     Args:
         raised: endpoints whose default is replaced, for every account.
     """
 
     def __init__(self, raised: Mapping[str, int]) -> None:
-        self._limits = {**FIXED, **RAISABLE}
+        self._limits = {**FIXED, **RAISABLE, **PER_MINUTE}
         self._raised = dict(raised)
         self._taken: dict[tuple[str, str], deque[int]] = {}
 
     def take(self, uid: str, endpoint: str, wanted: int, at_ns: int, *, vip_level: int = 0) -> Grant:
         """Take up to `wanted` from the budget; what is refused costs nothing."""
-        limit = self._limit(endpoint, vip_level)
+        limit, window_ns = self._limit(endpoint, vip_level), _MINUTE_NS if endpoint in PER_MINUTE else _SECOND_NS
         taken = self._taken.setdefault((uid, endpoint), deque())
-        while taken and taken[0] <= at_ns - _SECOND_NS:
+        while taken and taken[0] <= at_ns - window_ns:
             taken.popleft()
         allowed = min(wanted, limit - len(taken))
         taken.extend([at_ns] * allowed)
         remaining = limit - len(taken)
-        reset_in_ns = taken[0] + _SECOND_NS - at_ns if not remaining else 0
+        reset_in_ns = taken[0] + window_ns - at_ns if not remaining else 0
         return Grant(limit, allowed, remaining, reset_in_ns)
 
     def _limit(self, endpoint: str, vip_level: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,34 @@ def test_money_for_tests_is_a_transfer_in_the_log() -> None:
     all_of_it = {"adjustType": 1, "utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "10001"}]}
     assert floor.post("account/demo-apply-money", **all_of_it).ret_code == 10001
     assert floor.post("account/demo-apply-money").ret_code == 10001
+
+
+@pytest.mark.parametrize(
+    "gift",
+    [
+        {"adjustType": []},
+        {"adjustType": True},
+        {"utaDemoApplyMoney": [{"coin": ["USDT"], "amountStr": "1"}]},
+        {"utaDemoApplyMoney": [{"coin": "BTC", "amountStr": "1"}]},
+        {"utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "0.000000001"}]},
+        {"utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "0"}]},
+        {"utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "10000.1"}] * 10},
+        {"utaDemoApplyMoney": ["USDT"]},
+    ],
+)
+def test_money_for_tests_is_refused_of_another_kind_and_beyond_100000_in_one_request(gift: dict[str, Any]) -> None:
+    floor = Floor()
+    one = {"adjustType": 0, "utaDemoApplyMoney": [{"coin": "USDT", "amountStr": "1"}]}
+    assert floor.post("account/demo-apply-money", **(one | gift)).ret_code == 10001
+    assert floor.coin()["walletBalance"] == "10000"
+    assert floor.post("account/demo-apply-money", **one).ret_code == 0
+
+
+def test_a_request_for_money_may_hold_100000_in_parts() -> None:
+    floor = Floor()
+    parts = [{"coin": "USDT", "amountStr": "10000"}] * 10
+    assert floor.post("account/demo-apply-money", utaDemoApplyMoney=parts).ret_code == 0
+    assert floor.coin()["walletBalance"] == "110000"
 
 
 def test_closed_pnl_of_a_round_trip_contains_both_fees() -> None:

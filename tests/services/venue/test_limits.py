@@ -1,10 +1,25 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.venue.limits import CONNECTIONS, FIXED, RAISABLE, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
+from services.venue.answers import AccountSpec
+from services.venue.core import VenueCore
+from services.venue.limits import (
+    CONNECTIONS,
+    FIXED,
+    PER_MINUTE,
+    RAISABLE,
+    REQUESTS,
+    TRADE_REQUESTS,
+    AddressLimit,
+    EndpointLimits,
+    Grant,
+)
+from undertow.markets.instruments import instruments_for
 
 SECOND = 1_000_000_000
 
@@ -58,6 +73,21 @@ def test_no_rolling_second_ever_holds_more_than_the_limit(steps):
         passed += [now] * grant.allowed
         assert sum(1 for at in passed if at > now - SECOND) <= 10
         assert grant.remaining == 10 - sum(1 for at in passed if at > now - SECOND)
+
+
+def test_money_for_tests_is_given_once_a_minute():
+    limits = EndpointLimits({})
+    gift = "account/demo-apply-money"
+    assert limits.take("u", gift, 1, 0) == Grant(limit=1, allowed=1, remaining=0, reset_in_ns=60 * SECOND)
+    assert limits.take("u", gift, 1, 60 * SECOND - 1) == Grant(limit=1, allowed=0, remaining=0, reset_in_ns=1)
+    assert limits.take("v", gift, 1, 60 * SECOND - 1).allowed == 1
+    assert limits.take("u", gift, 1, 60 * SECOND).allowed == 1
+
+
+def test_every_endpoint_with_a_limit_is_served():
+    core = VenueCore(instruments_for(["BTCUSDT"]), [], [AccountSpec("u1", Decimal(1))])
+    served = {path.removeprefix("/v5/") for path in core.paths} | {"user/query-api"}
+    assert {*FIXED, *RAISABLE, *PER_MINUTE} <= served
 
 
 def test_raisable_and_fixed_limits_do_not_overlap():
