@@ -194,7 +194,8 @@ def _compare(key: ApiKey, origin: str, signature: str) -> None:
     if key.rsa_public_key:
         matches = _verifies(key.rsa_public_key, origin, signature)
     else:
-        matches = hmac.compare_digest(sign(key.secret, origin).encode(), signature.encode())
+        # bytes that are no UTF-8 came in as surrogates
+        matches = hmac.compare_digest(sign(key.secret, origin).encode(), signature.encode(errors="surrogateescape"))
     if not matches:
         raise Refusal(SIGNATURE, f"error sign! origin_string[{origin}]")
     if key.owner.standing in _BARRED:

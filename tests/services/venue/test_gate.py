@@ -38,6 +38,12 @@ def test_one_other_byte_does_not_pass():
     assert code_of(lambda: authenticate_http(RING, headers('{"a":1}'), '{"a": 1}', NOW)) == 10004
 
 
+@pytest.mark.parametrize("signature", ["\udcff", "é", "00"])
+def test_a_signature_is_wrong_even_when_its_bytes_are_no_text(signature):
+    assert code_of(lambda: authenticate_http(RING, headers("", **{"X-BAPI-SIGN": signature}), "", NOW)) == 10004
+    assert code_of(lambda: authenticate_socket(RING, ["KEY", NOW + 1, signature], NOW)) == 10004
+
+
 def test_an_unknown_key_is_told_before_anything_else():
     assert code_of(lambda: authenticate_http(RING, headers("", **{"X-BAPI-API-KEY": "WHO"}), "", NOW)) == 10003
 
