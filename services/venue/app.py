@@ -87,7 +87,10 @@ class Venue:
         private = PrivateHub(ring, self.clock, mischief)
         desk = Desk(core, self.clock, EndpointLimits(paper.rate_limits), private.publish)
         trade_limit = AddressLimit(TRADE_REQUESTS) if paper.ip_limit else None
-        trade, status = TradeHub(desk, ring, self.clock, trade_limit, mischief), StatusHub(self.clock, mischief)
+        trade, status = (
+            TradeHub(desk, ring, self.clock, trade_limit, mischief, runtime.survived),
+            StatusHub(self.clock, mischief),
+        )
         self._sockets = Sockets(public, spot.hub, private, trade, status)
         hubs: Hubs = {PUBLIC: (public, spot.hub), PRIVATE: (private,), TRADE: (trade,)}
         upheaval = Upheaval(mischief, self.clock, core, board, numbers, hubs, public, status)

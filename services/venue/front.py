@@ -227,8 +227,8 @@ def _text(raw: bytes) -> str:
 def _parsed(raw: bytes) -> object:
     try:
         return msgspec.json.decode(raw) if raw else {}
-    except msgspec.MsgspecError:
-        raise bad_parameter("params error: the body is not JSON") from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise bad_parameter("params error: the body is not JSON, or nested too deep") from None
 
 
 def _asgi(app: Callable[..., Awaitable[None]]) -> Callable[[web.Request], Awaitable[web.Response]]:

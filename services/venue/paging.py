@@ -12,7 +12,8 @@ from services.venue.answers import Item, Refusal
 DAY_MS: Final = 24 * 3_600 * 1_000
 WEEK_MS: Final = 7 * DAY_MS
 TWO_YEARS_MS: Final = 730 * DAY_MS
-_CURSOR: Final = re.compile(r"page_args%3D(-?\d+)%26")
+_CURSOR: Final = re.compile(r"page_args%3D(-?[0-9]{1,18})%26")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 def page(rows: Iterable[tuple[int, Item]], params: Mapping[str, str], *, most: int, default: int) -> Item:
@@ -58,6 +59,6 @@ def _integer(params: Mapping[str, Any], key: str, default: int) -> int:
     text = params.get(key, "")
     if not text:
         return default
-    if not str(text).isdecimal():
+    if not _NUMBER.fullmatch(str(text)):
         raise Refusal(code.PARAMETER, f"params error: {key} invalid")
     return int(text)

@@ -13,7 +13,7 @@ from services.venue.holdings import HEDGE_INDEXES, ONE_WAY
 from services.venue.market import Market
 from undertow.matching.scale import LARGEST_VALUE, OffGridError
 
-_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
+_NUMBER: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 TRIGGERS: Final = frozenset({"LastPrice", "IndexPrice", "MarkPrice"})
 ORDER_TYPES: Final = frozenset({"Limit", "Market"})
 
@@ -69,7 +69,7 @@ def integer(body: Mapping[str, object], key: str, default: int | None = None) ->
 
 
 def number(body: Mapping[str, object], key: str) -> Decimal | None:
-    """Read a non-negative decimal string; None when absent or empty.
+    """Read a non-negative decimal string, of at most 18 digits on either side of the point; None when absent or empty.
 
     Raises:
         Refusal: 10001.

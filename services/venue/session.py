@@ -138,7 +138,7 @@ class Session(ABC):
                 return
             try:
                 spoken = _DECODE(message.data)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 spoken = None
             if isinstance(spoken, dict):
                 self.hear(spoken)

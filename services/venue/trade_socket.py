@@ -19,6 +19,7 @@ from services.venue.private_socket import IDLE_SECONDS
 from services.venue.refusals import (
     ALREADY_AUTHENTICATED,
     REPEATED_REQUEST_ID,
+    SERVER_ERROR,
     TOO_MANY_FROM_ADDRESS,
     UNKNOWN_OPERATION,
     RateRefusal,
@@ -47,11 +48,19 @@ class TradeHub:
         clock: market time.
         addresses: the limit per address; None switches it off.
         mischief: what goes wrong.
+        survived: takes an unexpected error.
     """
 
     def __init__(
-        self, desk: Desk, ring: KeyRing, clock: VenueClock, addresses: AddressLimit | None, mischief: Mischief
+        self,
+        desk: Desk,
+        ring: KeyRing,
+        clock: VenueClock,
+        addresses: AddressLimit | None,
+        mischief: Mischief,
+        survived: Callable[..., None],
     ) -> None:
+        self.survived = survived
         self.mischief = mischief
         self.addresses = addresses
         self.desk = desk
@@ -120,6 +129,9 @@ class TradeSession(Session):
                 self._tell(message, work())
         except Refusal as refusal:
             self._tell(message, refusal)
+        except Exception as error:  # noqa: BLE001 - one request must not end the session; it is counted and logged
+            self._hub.survived("request_failed", error, operation=operation)
+            self._tell(message, Refusal(SERVER_ERROR, "Server error."))
 
     def _admitted(self, message: dict[str, Any], operation: str) -> Callable[[], Reply]:
         body = self._checked(message, operation)

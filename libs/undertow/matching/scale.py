@@ -62,7 +62,7 @@ class Scale:
             OffGridError: the price is between two ticks.
         """
         ticks = price / self.tick_size
-        if ticks % 1:
+        if ticks != ticks.to_integral_value():
             raise OffGridError(f"{self.symbol}: price {price} is not a multiple of {self.tick_size}")
         return int(ticks)
 
@@ -73,7 +73,7 @@ class Scale:
             OffGridError: the quantity is between two steps, or beyond `LARGEST_LOTS`.
         """
         lots = qty / self.qty_step
-        if lots % 1 or abs(lots) > LARGEST_LOTS:
+        if lots != lots.to_integral_value() or abs(lots) > LARGEST_LOTS:
             raise OffGridError(
                 f"{self.symbol}: qty {qty} is not a multiple of {self.qty_step} below {LARGEST_LOTS} of them"
             )
@@ -103,7 +103,7 @@ def to_units(amount: Decimal) -> int:
         OffGridError: it is finer than that.
     """
     units = amount / MONEY_STEP
-    if units % 1:
+    if units != units.to_integral_value():
         raise OffGridError(f"{amount} is finer than {MONEY_STEP}")
     return int(units)
 

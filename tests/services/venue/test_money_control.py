@@ -64,6 +64,8 @@ ADL = {"key": "paper-router", "symbol": "BTCUSDT", "qty": "0.001"}
         ("transfer", MONEY | {"amount": "1e3"}, 400, "amount"),
         ("transfer", MONEY | {"amount": "-10000.1"}, 400, "amount"),
         ("transfer", MONEY | {"amount": "0.000000001"}, 400, "amount"),
+        ("transfer", MONEY | {"amount": "1" * 40}, 400, "amount"),
+        ("transfer", MONEY | {"amount": "0." + "1" * 40}, 400, "amount"),
         ("transfer", MONEY | {"coin": "BTC"}, 400, "coin"),
         ("transfer", MONEY | {"coin": 7}, 400, "coin"),
         ("transfer", MONEY | {"amuont": "1"}, 400, "amuont"),
