@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from services.venue.board import Board, PublicTrade, SymbolBoard
 from services.venue.candles import INTERVALS, Candles
-from services.venue.page_params import Params, choice_of, limit_of, page_of, span_of
+from services.venue.paging import Params, by_place, choice_of, cut, limit_of, span_of
 from services.venue.refusals import bad_parameter
 
 _STATUSES: Final = ("Trading", "PreLaunch", "Delivering", "Closed")
@@ -124,7 +124,7 @@ class CategoryPages:
         if wanted["symbol"]:
             self.of(params)
         items = [item for item in self.instruments if all(not v or item.get(k) == v for k, v in wanted.items())]
-        chosen, cursor = page_of(items, params, limit)
+        chosen, cursor = cut(by_place(items), params, limit)
         return {"category": self.terms.category, "list": chosen, "nextPageCursor": cursor}
 
     def orderbook(self, params: Params, _now_ns: int) -> dict[str, Any]:

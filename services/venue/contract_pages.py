@@ -12,7 +12,7 @@ from typing import Any, Final
 from services.venue.board import INTEREST_INTERVALS_MS
 from services.venue.candles import Candles
 from services.venue.category_pages import CategoryPages, candle_rows
-from services.venue.page_params import Params, choice_of, limit_of, page_of, span_of
+from services.venue.paging import Params, by_place, choice_of, cut, limit_of, span_of
 from services.venue.price_limits import price_limits
 from services.venue.refusals import bad_parameter
 
@@ -51,11 +51,11 @@ class ContractPages:
         seen = board.interest[choice_of(params, "intervalTime", INTEREST_INTERVALS_MS)]
         start, end = span_of(params, "startTime", "endTime")
         items = [
-            {"openInterest": both, "singleOpenInterest": single, "timestamp": str(at)}
+            (at, {"openInterest": both, "singleOpenInterest": single, "timestamp": str(at)})
             for at, (both, single) in sorted(seen.items(), reverse=True)
             if start <= at <= end
         ]
-        chosen, cursor = page_of(items, params, limit_of(params, 50, 200))
+        chosen, cursor = cut(items, params, limit_of(params, 50, 200))
         return {"symbol": board.symbol, "category": "linear", "list": chosen, "nextPageCursor": cursor}
 
     def funding_history(self, params: Params, _now_ns: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class ContractPages:
         symbols, cursor = (
             ([self.shared.of(params).symbol], "")
             if params.get("symbol")
-            else page_of(self.shared.board.symbols, params, _RISK_SYMBOLS_A_PAGE)
+            else cut(by_place(self.shared.board.symbols), params, _RISK_SYMBOLS_A_PAGE)
         )
         tiers = [tier for symbol in symbols for tier in self.risk_tiers if tier["symbol"] == symbol]
         return {"category": "linear", "list": tiers, "nextPageCursor": cursor}

@@ -11,7 +11,7 @@ from services.venue.board import Board
 from services.venue.category_pages import LINEAR, SPOT, CategoryPages
 from services.venue.contract_pages import ContractPages
 from services.venue.orders import plain
-from services.venue.page_params import Params
+from services.venue.paging import Params
 from services.venue.refusals import bad_parameter
 from services.venue.spot_floor import SpotFloor
 

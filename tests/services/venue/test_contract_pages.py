@@ -54,6 +54,15 @@ def test_open_interest_is_paged():
     assert second["nextPageCursor"] == ""
 
 
+def test_what_comes_between_two_pages_of_open_interest_shifts_nothing():
+    page = Shown(ticker(), *(ticker(n * 300_000, kind="delta", openInterest=f"{n}.000") for n in range(1, 4)))
+    asked = {"intervalTime": "5min", "limit": "2"}
+    first = page.ask("open-interest", asked)
+    page.show(ticker(4 * 300_000, kind="delta", openInterest="4.000"))
+    second = page.ask("open-interest", {**asked, "cursor": first["nextPageCursor"]})
+    assert [row["openInterest"] for row in [*first["list"], *second["list"]]] == ["3.000", "2.000", "1.000", "100.000"]
+
+
 def test_funding_is_history_once_its_stamp_has_passed():
     page = Shown(ticker(), ticker(10, kind="delta", fundingRate="0.0002"))
     assert page.ask("funding/history")["list"] == []
