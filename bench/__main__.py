@@ -11,7 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODULES = ("decode_book", "bus_hops", "features", "inference", "matching", "venue_frames", "venue_load", "tick_to_order")
+MODULES = (
+    "decode_book",
+    "bus_hops",
+    "features",
+    "inference",
+    "matching",
+    "venue_frames",
+    "venue_load",
+    "tick_to_order",
+)
 
 
 def main() -> int:

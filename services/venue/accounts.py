@@ -15,7 +15,6 @@ from typing import Final
 from services.venue.answers import AccountSpec, Item
 from services.venue.holdings import HEDGE_INDEXES, ONE_WAY, Holding
 from services.venue.market import Market
-from services.venue.order_states import Status
 from services.venue.orders import Order
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY
@@ -27,6 +26,9 @@ UNFILLED: Final = 2_000
 """Of the closed orders those without a fill: they come and go by the thousand."""
 RECENT: Final = 500
 """Closed orders that order/realtime still knows."""
+
+Growth = dict[tuple[str, int, int], int]
+"""Symbol, position index and side (0 buy, 1 sell) → money units."""
 
 
 @dataclass(slots=True)
@@ -166,27 +168,42 @@ class Account:
         """Margin of the positions."""
         return sum(self.margin_of(h) for h in self.holdings.values())
 
-    def order_margin(self, extra: Order | None = None, price_tick: int = 0) -> int:
-        """Initial margin of the open orders, and of one more at a price."""
+    def growth(self, order: Order | None = None, tick: int = 0, lots: int = 0) -> Growth:
+        """Give the value by which the open orders would grow each position on each side.
+
+        Args:
+            order: one that is reckoned at another price and quantity, or (0 lots) left out.
+            tick: that price.
+            lots: that quantity.
+        """
         buckets: dict[tuple[str, int, int], list[int]] = {}
-        for order in self.open.values():
-            if not order.reduce_only and order.status is not Status.UNTRIGGERED:
-                bucket = buckets.setdefault((order.symbol, order.index, order.side), [0, 0])
-                bucket[0] += order.leaves
-                bucket[1] += order.scale.value(order.tick, order.leaves)
-        if extra is not None:
-            bucket = buckets.setdefault((extra.symbol, extra.index, extra.side), [0, 0])
-            bucket[0] += extra.lots
-            bucket[1] += extra.scale.value(price_tick, extra.lots)
-        total = 0
-        for (symbol, index, side), (lots, value) in buckets.items():
-            holding = self.holdings[symbol, index]
-            held = holding.lots if side else -holding.lots  # what this side would close
-            grows = max(0, lots - max(0, held))
-            exposed = value * grows // lots if lots else 0
-            if exposed:
-                total += self._order_margin(exposed if side == BUY else -exposed, holding.leverage)
-        return total
+        for each in self.open.values():
+            if not each.reduce_only and not each.waits and each is not order:
+                bucket = buckets.setdefault((each.symbol, each.index, each.side), [0, 0])
+                bucket[0] += each.leaves
+                bucket[1] += each.scale.value(each.tick, each.leaves)
+        if order is not None and lots:
+            bucket = buckets.setdefault((order.symbol, order.index, order.side), [0, 0])
+            bucket[0] += lots
+            bucket[1] += order.scale.value(tick, lots)
+        growth = {}
+        for (symbol, index, side), (wanted, value) in buckets.items():
+            held = self.holdings[symbol, index].lots
+            closes = max(0, held if side else -held)
+            growth[symbol, index, side] = value * max(0, wanted - closes) // wanted if wanted else 0
+        return growth
+
+    def margin_of_growth(self, growth: Growth) -> int:
+        """Initial margin that such growth needs."""
+        return sum(
+            self._order_margin(value if side == BUY else -value, self.holdings[symbol, index].leverage)
+            for (symbol, index, side), value in growth.items()
+            if value
+        )
+
+    def order_margin(self) -> int:
+        """Initial margin of the open orders."""
+        return self.margin_of_growth(self.growth())
 
     def _order_margin(self, value: int, leverage: int) -> int:
         if not self.isolated:

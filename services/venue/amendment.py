@@ -83,12 +83,12 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
     for name, leg in ((TARGET, change.target), (STOP, change.stop)):
         if leg:
             check_side(name, leg, order.side, entry or market.price_of(leg.by))
-    check_amended_funds(account, order, tick, lots)
+    check_amended_funds(account, market, order, tick, lots)
     return change
 
 
 def _read(account: Account, market: Market, order: Order, body: Item) -> Amendment:
-    is_market, waits = order.order_type == "Market", _waits(order)
+    is_market, waits = order.order_type == "Market", order.waits
     qty, price, trigger = (requests.number(body, key) for key in ("qty", "price", "triggerPrice"))
     if trigger is not None:
         requests.check_price(market, trigger, "triggerPrice")
@@ -109,10 +109,6 @@ def _read(account: Account, market: Market, order: Order, body: Item) -> Amendme
         stop=read_leg(body, market, STOP, order.bracket.stop),
         mode=read_mode(body),
     )
-
-
-def _waits(order: Order) -> bool:
-    return bool(order.trigger) and order.status in {Status.CREATED, Status.UNTRIGGERED}
 
 
 def _differs(order: Order, change: Amendment) -> bool:

@@ -21,8 +21,9 @@ from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
 from services.venue.holdings import Holding
 from services.venue.market import Market
+from services.venue.order_checks import grown_value, highest_leverage
 from services.venue.orders import money
-from undertow.matching import money as kernel
+from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import OffGridError, to_units
 
 _CROSS: Final = "REGULAR_MARGIN"
@@ -69,12 +70,13 @@ class MarginHandlers:
         may_differ = account.isolated and market.symbol in account.hedged
         if buy is None or sell is None or (buy != sell and not may_differ):
             raise Refusal(code.PARAMETER, "params error: buy leverage must equal sell leverage")
-        holdings = account.holdings_in(market)
+        holdings, growth = account.holdings_in(market), account.growth()
         asked = (buy, sell)[: len(holdings)]
         for holding, leverage in zip(holdings, asked, strict=True):
             if not market.min_leverage <= leverage or leverage % market.leverage_step:
                 raise Refusal(code.PARAMETER, "params error: leverage invalid")
-            if leverage > market.tier_leverages[int(kernel.tier_of(holding.value, market.tiers))]:
+            value = max(holding.value, *(grown_value(holding, growth, side) for side in (BUY, SELL)))
+            if leverage > highest_leverage(market, value):
                 raise Refusal(code.LEVERAGE_ABOVE_TIER, "cannot set leverage gt maxLeverage by risk limit")
         wanted = [int(100 * leverage) for leverage in asked]
         if wanted == [each.leverage for each in holdings]:

@@ -7,12 +7,11 @@ from typing import Final
 
 from services.venue import answers as code
 from services.venue import requests
-from services.venue.accounts import Account
+from services.venue.accounts import Account, Growth
 from services.venue.answers import Refusal
 from services.venue.create_request import FALLS, RISES, Wanted
 from services.venue.holdings import Holding
 from services.venue.market import Market
-from services.venue.order_states import Status
 from services.venue.orders import CONDITIONAL, Order
 from undertow.matching import money as kernel
 from undertow.matching.ladder import BUY
@@ -30,10 +29,10 @@ def check_count(account: Account, market: Market, more: int, *, conditional: boo
         Refusal: 110009, 110020.
     """
     mine = account.orders_in(market)
-    waiting = sum(1 for o in mine if o.status is Status.UNTRIGGERED and o.stop_order_type == CONDITIONAL)
+    waiting = sum(1 for o in mine if o.waits and o.stop_order_type == CONDITIONAL)
     if conditional and waiting + more > _MOST_CONDITIONAL:
         raise Refusal(code.TOO_MANY_STOPS, "You have too many conditional orders")
-    if not conditional and sum(1 for o in mine if o.status is not Status.UNTRIGGERED) + more > MOST_OPEN:
+    if not conditional and sum(1 for o in mine if not o.waits) + more > MOST_OPEN:
         raise Refusal(code.TOO_MANY_ORDERS, "You have more than 500 active orders")
 
 
@@ -96,34 +95,46 @@ def check_funds(account: Account, market: Market, order: Order) -> None:
         Refusal: 110007, 110086, 110090.
     """
     tick = order.tick or market.matcher.best(1 - order.side) or 0
-    holding = account.holding(market, order.index)
-    del account.open[order.order_id]
-    before = account.order_margin()
-    after = account.order_margin(order, tick)
-    account.open[order.order_id] = order
-    if after > before and account.position_margin + after > account.funds:
-        raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
-    value = holding.value + order.scale.value(tick, order.lots)
-    row = int(kernel.tier_of(value, market.tiers))
-    if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
-        raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
-    if after > before and from_units(holding.leverage * 10**6) > market.tier_leverages[row]:
-        raise Refusal(code.LEVERAGE_FOR_SIZE, "The leverage is too high for the risk tier of this size")
+    _check_growth(account, market, order, account.growth(order), account.growth(order, tick, order.leaves))
 
 
-def check_amended_funds(account: Account, order: Order, tick: int, lots: int) -> None:
-    """Check that the money allows an order to change.
+def check_amended_funds(account: Account, market: Market, order: Order, tick: int, lots: int) -> None:
+    """Check that money, tier and leverage allow an order to change.
 
     Raises:
-        Refusal: 110007.
+        Refusal: 110007, 110086, 110090.
     """
-    was = (order.tick, order.lots)
-    before = account.order_margin()
-    order.tick, order.lots = tick, lots
-    after = account.order_margin()
-    order.tick, order.lots = was
-    if after > before and account.position_margin + after > account.funds:
+    if not order.reduce_only and not order.waits:
+        _check_growth(account, market, order, account.growth(), account.growth(order, tick, lots - order.filled))
+
+
+def grown_value(holding: Holding, growth: Growth, side: int) -> int:
+    """Give the value of a position once the open orders of one side have filled."""
+    held = holding.lots if side == BUY else -holding.lots
+    return growth.get((holding.market.symbol, holding.index, side), 0) + (holding.value if held > 0 else 0)
+
+
+def highest_leverage(market: Market, value: int) -> Decimal:
+    """Give the leverage that the risk tier of a position of this value allows.
+
+    Raises:
+        Refusal: 110090, beyond the last tier.
+    """
+    if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
+        raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
+    return market.tier_leverages[int(kernel.tier_of(value, market.tiers))]
+
+
+def _check_growth(account: Account, market: Market, order: Order, before: Growth, after: Growth) -> None:
+    needed = account.margin_of_growth(after)
+    if needed > account.margin_of_growth(before) and account.position_margin + needed > account.funds:
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
+    key = (order.symbol, order.index, order.side)
+    if after.get(key, 0) <= before.get(key, 0):
+        return
+    holding = account.holding(market, order.index)
+    if from_units(holding.leverage * 10**6) > highest_leverage(market, grown_value(holding, after, order.side)):
+        raise Refusal(code.LEVERAGE_FOR_SIZE, "The leverage is too high for the risk tier of this size")
 
 
 def split(holding: Holding, wanted: Wanted) -> list[int]:

@@ -20,7 +20,7 @@ from services.venue.create_request import Wanted
 from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
-from services.venue.order_checks import check_entry
+from services.venue.order_checks import check_amended_funds, check_entry
 from services.venue.order_states import Event, Status
 from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
@@ -87,7 +87,7 @@ class OrderLife:
         if not order.is_open:
             return
         account, holding = self._of(order)
-        if change.is_overtaken(order):
+        if change.is_overtaken(order) or not self._affords(account, holding, order, change):
             self._show(account, holding, [order])
             return
         order.updated_ms = now_ns // _MS
@@ -101,6 +101,13 @@ class OrderLife:
         else:
             holding.market.matcher.set_leaves(order.number, 0)
             self._match(account, holding, order, now_ns)
+
+    def _affords(self, account: Account, holding: Holding, order: Order, change: Amendment) -> bool:
+        try:
+            check_amended_funds(account, holding.market, order, change.tick_of(order), change.lots_of(order))
+        except Refusal:
+            return False  # another request has taken the margin while this one was on its way
+        return True
 
     def cancel(self, orders: Iterable[Order], cancel_type: str, now_ns: int) -> None:
         """End open orders; of one that was filled on the way to its owner's cancel the stream says so once more."""

@@ -118,6 +118,11 @@ class Order:
         """True while it may still fill."""
         return self.status in OPEN
 
+    @property
+    def waits(self) -> bool:
+        """True while it waits for its trigger, or is on its way to do so."""
+        return bool(self.trigger) and self.status in (Status.CREATED, Status.UNTRIGGERED)
+
     def move(self, event: Event) -> None:
         """Go where the table says."""
         self.status = next_status(self.status, event)

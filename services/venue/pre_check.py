@@ -19,6 +19,7 @@ from services.venue.market import Market
 from services.venue.order_intake import Intake
 from services.venue.orders import Order
 from undertow.matching import money as kernel
+from undertow.matching.ladder import BUY
 
 _E4: Final = 10_000
 
@@ -70,7 +71,7 @@ class PreCheck:
         market = self._markets[order.symbol]
         order.tick = order.tick or market.matcher.best(1 - order.side) or 0
         holding = account.holding(market, order.index)
-        grown = holding.value + order.scale.value(order.tick, order.lots)
+        grown = abs(holding.lots + (order.lots if order.side == BUY else -order.lots)) * market.lot_value
         maintained = int(kernel.maintenance(grown, market.tiers, account.taker_rate))
         return _rates(account, maintained - account.maintenance_of(holding))
 

@@ -20,7 +20,7 @@ MS = 1_000_000
 class Floor:
     """BTCUSDT at 60,000.00 / 60,000.10, one account `u1` with 10,000 USDT; each step is a millisecond."""
 
-    def __init__(self, *, balance: str = "10000", tiers: bool = True, **options: Any) -> None:
+    def __init__(self, *, balance: str = "10000", tiers: bool = True, marked: bool = True, **options: Any) -> None:
         symbols = (SYMBOL, "ETHUSDT")
         specs = [AccountSpec("u1", Decimal(balance)), AccountSpec("u2", Decimal(balance))]
         self.core = VenueCore(
@@ -34,7 +34,8 @@ class Floor:
             asks=[("60000.10", "2.000"), ("60000.20", "3.000")],
             snapshot=True,
         )
-        self.ticker(lastPrice="60000.00", markPrice="60000.00", indexPrice="60000.00", fundingRate="0.0001")
+        if marked:
+            self.ticker(lastPrice="60000.00", markPrice="60000.00", indexPrice="60000.00", fundingRate="0.0001")
 
     def frame(self, topic: str, data: Any, kind: str = "delta") -> list[PrivateEvent]:
         self.now_ns += MS

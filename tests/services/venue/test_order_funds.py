@@ -1,0 +1,80 @@
+"""What money, risk tiers and leverage allow: an order, a change of it, a change of leverage."""
+
+from __future__ import annotations
+
+from tests.services.venue.floor import MS, SYMBOL, Floor
+
+
+def rich(**options: int) -> Floor:
+    floor = Floor(balance="100000000", **options)
+    floor.book(bids=[("60000.00", "4000.000")], asks=[("60000.10", "4000.000")], snapshot=True)
+    return floor
+
+
+def tight() -> Floor:
+    """A market whose one tier ends at 50,000 USDT."""
+    floor = Floor(balance="100000")
+    floor.core._markets[SYMBOL].tiers[-1, 0] = 50_000 * 10**8
+    floor.core._markets[SYMBOL].tiers = floor.core._markets[SYMBOL].tiers[-1:]
+    return floor
+
+
+def test_fills_before_the_first_mark_are_shown_and_break_nothing() -> None:
+    floor = Floor(marked=False)
+    assert floor.market(qty="0.010").ret_code == 0
+    floor.create(side="Buy", price="59999.90", qty="0.010")
+    floor.trade("Sell", "59999.90", "9")
+    assert (floor.position()["size"], floor.position()["adlRankIndicator"]) == ("0.02", 1)
+
+
+def test_a_position_near_the_limit_of_the_last_tier_can_be_closed_by_a_plain_order() -> None:
+    floor = tight()
+    assert floor.market("Buy", "0.800").ret_code == 0
+    assert floor.market("Buy", "0.100").ret_code == 110090
+    assert floor.market("Sell", "0.800").ret_code == 0
+    assert floor.position()["size"] == "0"
+
+
+def test_open_orders_count_together_towards_the_last_tier() -> None:
+    floor = tight()
+    first = floor.create(price="59000.00", qty="0.500").result["orderId"]
+    assert floor.create(price="59000.00", qty="0.500").ret_code == 110090
+    assert floor.create("Sell", price="61000.00", qty="0.500").ret_code == 0
+    assert floor.post("order/amend", symbol=SYMBOL, orderId=first, qty="0.900").ret_code == 110090
+    assert floor.post("order/amend", symbol=SYMBOL, orderId=first, qty="0.800").ret_code == 0
+
+
+def test_an_amendment_meets_the_leverage_of_its_size_as_an_order_does() -> None:
+    floor = rich()
+    floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="100", sellLeverage="100")
+    qty = "400.000"
+    assert floor.create(price="59000.00", qty=qty).ret_code == 110086
+    order_id = floor.create(price="59000.00", qty="0.010").result["orderId"]
+    assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty=qty).ret_code == 110086
+
+
+def test_leverage_meets_the_open_orders_too() -> None:
+    floor = rich()
+    floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="5", sellLeverage="5")
+    assert floor.create(price="59000.00", qty="400.000").ret_code == 0
+    assert floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="100", sellLeverage="100").ret_code == 110013
+
+
+def test_of_two_amendments_on_their_way_the_second_meets_what_the_first_has_taken() -> None:
+    floor = Floor(balance="1000", order_latency_ns=5 * MS)
+    ids = [floor.create(price="59000.00", qty="0.010").result["orderId"] for _ in range(2)]
+    floor.now_ns += 10 * MS
+    floor.core.on_time(floor.now_ns)
+    for order_id in ids:
+        assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty="0.150").ret_code == 0
+    floor.now_ns += 10 * MS
+    floor.core.on_time(floor.now_ns)
+    assert [floor.order(order_id)["qty"] for order_id in ids] == ["0.150", "0.010"]
+
+
+def test_conditional_orders_on_their_way_count_as_waiting_and_hold_no_margin() -> None:
+    floor = Floor(balance="1000", order_latency_ns=5 * MS)
+    waiting = {"triggerPrice": "61000.00", "triggerDirection": 1, "price": "61000.00", "qty": "0.100"}
+    codes = [floor.create(**waiting).ret_code for _ in range(11)]
+    assert codes == [0] * 10 + [110009]
+    assert floor.create(price="59000.00", qty="0.100").ret_code == 0
