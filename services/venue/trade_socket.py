@@ -36,7 +36,7 @@ PATHS: Final = {
     "order.cancel-batch": "/v5/order/cancel-batch",
 }
 _LONGEST_REQUEST_ID: Final = 36
-_REMEMBERED_REQUEST_IDS: Final = 10_000
+_REMEMBERED_REQUEST_IDS: Final = 2_000
 
 
 class TradeHub:

@@ -527,8 +527,9 @@ def test_of_orders_without_fills_the_oldest_are_forgotten_sooner(monkeypatch: py
         floor.post("order/cancel", symbol=SYMBOL, orderId=gone[-1])
     listed = floor.get("order/history", symbol=SYMBOL).result["list"]
     assert [row["orderId"] for row in listed] == [gone[2], gone[1], filled]
-    assert floor.create(price="59000.00", orderLinkId="gone-0").ret_code == 0
-    assert floor.create(price="59000.00", orderLinkId="gone-1").ret_code == 110072
+    assert [floor.create(price="59000.00", orderLinkId=f"gone-{number}").ret_code for number in range(3)] == [
+        110072
+    ] * 3
 
 
 def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never(monkeypatch: pytest.MonkeyPatch) -> None:

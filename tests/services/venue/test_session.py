@@ -74,12 +74,12 @@ async def test_what_is_queued_is_sent_before_the_close_and_its_reason_told():
 
 
 async def test_a_silent_client_is_cut_unless_data_flows():
-    echo = Echo(idle_seconds=0.4)
+    echo = Echo(idle_seconds=1.2)
     async with served(echo) as http, http.ws_connect("/") as wire:
         for _ in range(6):
             echo.say({"still": "here"})
             assert await wire.receive_json() == {"still": "here"}
-            await asyncio.sleep(0.1)  # silence is what is tested
+            await asyncio.sleep(0.25)  # silence is what is tested
         assert (await wire.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
