@@ -64,7 +64,7 @@ class Intake:
 
     def _check(self, account: Account, holding: Holding, wanted: Wanted) -> list[int]:
         market = holding.market
-        if wanted.link_id in account.used_link_ids:
+        if wanted.link_id in account.used_link_ids or wanted.link_id in account.links:
             raise Refusal(code.LINK_ID_DUPLICATE, "OrderLinkedID is duplicate")
         if wanted.trigger:
             check_trigger_side(market, wanted.trigger, wanted.trigger_by, wanted.trigger_direction)

@@ -517,6 +517,15 @@ def test_a_reduce_only_stop_that_finds_no_position_is_cancelled() -> None:
     assert items(events, "order")[1]["cancelType"] == "CancelByReduceOnly"
 
 
+def test_the_link_id_of_an_open_order_stays_used_however_many_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.venue.accounts.HISTORY", 2)
+    floor = Floor()
+    floor.create(price="50000.00", orderLinkId="open")
+    for number in range(4):
+        floor.market(qty="0.001", orderLinkId=f"later-{number}")
+    assert floor.create(price="50000.00", orderLinkId="open").ret_code == 110072
+
+
 def test_of_orders_without_fills_the_oldest_are_forgotten_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.venue.accounts.UNFILLED", 2)
     floor = Floor()
