@@ -163,7 +163,7 @@ async def trade(port: int, seconds: float) -> None:
                 await trader.order("ETHUSDT", price, "0.1")
                 if count % ORDERS_PER_S == ORDERS_PER_S - 1:
                     await trader.clear("ETHUSDT")
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0)  # for the answers that are still on their way
             reading.cancel()
 
     await asyncio.gather(*(live(number) for number in range(ACCOUNTS)))

@@ -51,14 +51,14 @@ class Liquidation:
         """Liquidate what the market's mark dooms."""
         for account in self._accounts.values():
             for holding in account.holdings_in(market):
-                self._check(account, holding, now_ns)
+                self._check_with_others(account, holding, now_ns)
         self.check_filled(now_ns)
 
     def check_filled(self, now_ns: int) -> None:
         """Liquidate what fills have doomed, and fill up the wallets that they emptied."""
         while filled := self._life.drain_filled():
             for account, holding in filled:
-                self._check(account, holding, now_ns)
+                self._check_with_others(account, holding, now_ns)
                 if account.wallet < 0 and (account.isolated or not any(h.lots for h in account.holdings.values())):
                     self.fund = max(0, self.fund + account.wallet)
                     self._books.transfer(account, -account.wallet, now_ns // _MS)
@@ -70,6 +70,12 @@ class Liquidation:
             kind = "CancelByPrepareAdl" if order.reduce_only else "CancelAllBeforeAdl"
             self._life.cancel([order], kind, now_ns)
         self._pass_through(account, holding, lots, tick, "CreateByAdl_PassThrough", "AdlTrade", now_ns)
+
+    def _check_with_others(self, account: Account, holding: Holding, now_ns: int) -> None:
+        self._check(account, holding, now_ns)
+        if account.isolated and account.wallet <= account.position_margin:
+            for other in list(account.holdings.values()):  # a loss beyond its own margin was taken from theirs
+                self._check(account, other, now_ns)
 
     def _check(self, account: Account, holding: Holding, now_ns: int) -> None:
         if not account.is_doomed(holding) or not account.is_marked:

@@ -115,13 +115,7 @@ def grown_value(holding: Holding, growth: Growth, side: int) -> int:
 
 
 def highest_leverage(market: Market, value: int) -> Decimal:
-    """Give the leverage that the risk tier of a position of this value allows.
-
-    Raises:
-        Refusal: 110090, beyond the last tier.
-    """
-    if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
-        raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
+    """Give the leverage that the risk tier of a position of this value allows; beyond the last it is the last's."""
     return market.tier_leverages[int(kernel.tier_of(value, market.tiers))]
 
 
@@ -133,7 +127,10 @@ def _check_growth(account: Account, market: Market, order: Order, before: Growth
     if after.get(key, 0) <= before.get(key, 0):
         return
     holding = account.holding(market, order.index)
-    if from_units(holding.leverage * 10**6) > highest_leverage(market, grown_value(holding, after, order.side)):
+    value = grown_value(holding, after, order.side)
+    if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
+        raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
+    if from_units(holding.leverage * 10**6) > highest_leverage(market, value):
         raise Refusal(code.LEVERAGE_FOR_SIZE, "The leverage is too high for the risk tier of this size")
 
 

@@ -227,6 +227,21 @@ def test_funding_that_the_free_balance_cannot_pay_comes_out_of_the_positions_mar
     assert Decimal(floor.position()["positionIM"]) == before - (paid - free)
 
 
+def test_a_position_whose_margin_paid_for_anothers_loss_is_liquidated_with_it() -> None:
+    floor = IsolatedFloor()
+    floor.book(bids=[("60000.00", "20.000")], asks=[("60000.10", "20.000")], snapshot=True)
+    floor.book(bids=[("3000.00", "100.00")], asks=[("3000.01", "100.00")], snapshot=True, symbol="ETHUSDT")
+    floor.ticker("ETHUSDT", lastPrice="3000.00", markPrice="3000.00", indexPrice="3000.00")
+    assert leverage(floor, "100") == 0
+    assert floor.create("Buy", "14.00", orderType="Market", symbol="ETHUSDT").ret_code == 0
+    assert floor.market("Buy", "7.900").ret_code == 0
+    floor.book(bids=[("58800.00", "20.000")], asks=[("58800.10", "20.000")], snapshot=True)  # the mark has not followed
+    floor.ticker(indexPrice="58800.00")
+    assert floor.market("Sell", "7.900", reduceOnly=True).ret_code == 0
+    assert (floor.position()["size"], floor.position("ETHUSDT")["size"]) == ("0", "0")
+    assert [row["execType"] for row in items(floor.events, "execution")][-1] == "BustTrade"
+
+
 def test_long_and_short_may_have_different_leverage_only_when_isolated_and_hedged() -> None:
     floor = IsolatedFloor()
     assert leverage(floor, "10", "20") == 10001

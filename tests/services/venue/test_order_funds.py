@@ -60,6 +60,13 @@ def test_leverage_meets_the_open_orders_too() -> None:
     assert floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="100", sellLeverage="100").ret_code == 110013
 
 
+def test_leverage_can_be_lowered_on_a_position_that_has_grown_beyond_the_last_tier() -> None:
+    floor = tight()
+    assert floor.market("Buy", "0.800").ret_code == 0
+    floor.ticker(markPrice="63000.00")
+    assert floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="5", sellLeverage="5").ret_code == 0
+
+
 def test_of_two_amendments_on_their_way_the_second_meets_what_the_first_has_taken() -> None:
     floor = Floor(balance="1000", order_latency_ns=5 * MS)
     ids = [floor.create(price="59000.00", qty="0.010").result["orderId"] for _ in range(2)]
