@@ -28,7 +28,6 @@ from services.venue.orders import money, plain
 from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
-from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import UNITS, OffGridError, from_units, to_units
 
 __all__ = ["AccountSpec", "Answer", "PrivateEvent", "VenueCore"]
@@ -146,19 +145,6 @@ class VenueCore:
             return Answer(result=read(account, params, now_ns // _MS))
 
         return self._answer(uid, now_ns, handler, serve)
-
-    def best(self, symbol: str) -> tuple[Decimal | None, Decimal | None]:
-        """Give the best bid and ask; None where nothing is displayed."""
-        market = self._markets[symbol]
-        return market.best(BUY), market.best(SELL)
-
-    def mark(self, symbol: str) -> Decimal:
-        """Give the mark price; 0 before the first ticker."""
-        return self._markets[symbol].mark
-
-    def snapshot(self, symbol: str, depth: int) -> Item:
-        """Give the displayed book as `/v5/market/orderbook` shows it."""
-        return self._markets[symbol].snapshot(depth)
 
     def ledger(self, uid: str) -> Item:
         """Sum up an account: what a reconciliation compares, money as text; a hedged position is named `symbol/positionIdx`."""

@@ -78,7 +78,6 @@ class Market:
         self.lot_value = 0
         self.funding_due_ns = 0
         self._premiums: deque[tuple[int, Decimal]] = deque(maxlen=_PREMIUM_SECONDS)
-        self.update_id = self.sequence = self.book_ms = self.matched_ms = 0
 
     def on_book(self, frame: BookFrame) -> list[Fill]:
         """Apply a book frame; give the kernel's fills.
@@ -92,8 +91,6 @@ class Market:
             flat += (BUY, ticks[price], lots[size])
         for price, size in data.asks:
             flat += (SELL, ticks[price], lots[size])
-        self.update_id, self.sequence = data.update_id, data.sequence
-        self.book_ms, self.matched_ms = frame.ts_ms, frame.cts_ms or frame.ts_ms
         return self.matcher.on_book(flat, snapshot=frame.snapshot)
 
     def on_trade(self, trade: TradeData) -> list[Fill]:
@@ -183,20 +180,6 @@ class Market:
     def tier_row(self, value: int) -> int:
         """Give the row of the risk tier that a position of a value falls in."""
         return int(tier_of(value, self.tiers))
-
-    def snapshot(self, depth: int) -> Item:
-        """Give the displayed book as `/v5/market/orderbook` shows it."""
-        price, qty = self.scale.price, self.scale.qty
-        sides = [[[str(price(t)), str(qty(n))] for t, n in self.matcher.levels(side, depth)] for side in (SELL, BUY)]
-        return {
-            "s": self.symbol,
-            "a": sides[0],
-            "b": sides[1],
-            "ts": self.book_ms,
-            "u": self.update_id,
-            "seq": self.sequence,
-            "cts": self.matched_ms,
-        }
 
 
 def _tiers(items: Sequence[Item], max_leverage: Decimal) -> tuple[Ints, list[Decimal], list[int]]:

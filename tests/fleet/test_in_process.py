@@ -16,6 +16,7 @@ from services.venue.keys import ACCOUNT_UID
 from tests.fleet.in_process import InProcessFleet, market_of
 from tests.fleet.shells import Latencies
 from tests.fleet.virtual import MS
+from tests.services.venue.floor import displayed
 from tests.support import recorded
 from undertow.contracts.messages.decision import Features, Signal
 from undertow.contracts.messages.market import Gap
@@ -136,6 +137,12 @@ def numbers(levels: Iterable[Sequence[str]]) -> Side50:
     return [(Decimal(price), Decimal(size)) for price, size in levels][:50]
 
 
+def best_of(fleet: InProcessFleet, symbol: str) -> tuple[Decimal | None, Decimal | None]:
+    """Best bid and ask that the venue matches against."""
+    bids, asks = displayed(fleet.venue, symbol, 1)
+    return (bids[0][0] if bids else None, asks[0][0] if asks else None)
+
+
 def test_every_recorded_frame_goes_through_and_the_books_end_as_in_an_independent_replay():
     looks = dict.fromkeys(("BTCUSDT", "DOGEUSDT", "ETHUSDT", "SOLUSDT"), 0)
     resting: dict[str, tuple[Side, Decimal, Decimal | None, Decimal | None]] = {}
@@ -145,7 +152,7 @@ def test_every_recorded_frame_goes_through_and_the_books_end_as_in_an_independen
         if ours is not None:
             looks[symbol] += 1
             assert Decimal(ours[0]) < Decimal(ours[1])
-        bid, ask = fleet.venue.best(symbol)
+        bid, ask = best_of(fleet, symbol)
         assert bid is None or ask is None or bid < ask
         if fleet.router.core.open_order_ids():
             asked = {"category": "linear", "symbol": symbol}
@@ -163,10 +170,10 @@ def test_every_recorded_frame_goes_through_and_the_books_end_as_in_an_independen
     final = replayed(tape_of("recorded"))
     for symbol, (bids, asks) in final.items():
         best = (bids[0][0], asks[0][0])
-        assert (tuple(map(Decimal, fleet.ingestor.best(symbol))), fleet.venue.best(symbol)) == (best, best)
-        ours, shown = fleet.ingestor._feeds[symbol].book.levels(), fleet.venue.snapshot(symbol, 50)
+        assert (tuple(map(Decimal, fleet.ingestor.best(symbol))), best_of(fleet, symbol)) == (best, best)
+        ours, shown = fleet.ingestor._feeds[symbol].book.levels(), displayed(fleet.venue, symbol, 50)
         assert (numbers(ours[0]), numbers(ours[1])) == (bids, asks)
-        assert (numbers(shown["b"]), numbers(shown["a"])) == (bids, asks)
+        assert shown == (bids, asks)
     assert resting, "no order ever rested in the book"
     for side, price, bid, ask in resting.values():
         assert price < ask if side is Side.BUY else price > bid

@@ -11,6 +11,7 @@ import msgspec
 from services.venue.answers import AccountSpec, Answer, PrivateEvent
 from services.venue.core import VenueCore
 from undertow.markets.instruments import instruments_for, risk_tiers_for
+from undertow.matching.ladder import BUY, SELL
 
 SYMBOL = "BTCUSDT"
 ORIGIN_NS = 1_786_310_820_000_000_000
@@ -97,6 +98,19 @@ class Floor:
             if listed:
                 return listed[0]
         raise AssertionError(order_id)
+
+
+def displayed(core: VenueCore, symbol: str, depth: int) -> tuple[list[tuple[Decimal, Decimal]], ...]:
+    """Price and size of the best bids and asks that the core matches against."""
+    market = core._markets[symbol]
+    return tuple(
+        [(market.scale.price(tick), market.scale.qty(lots)) for tick, lots in market.matcher.levels(side, depth)]
+        for side in (BUY, SELL)
+    )
+
+
+def mark(core: VenueCore, symbol: str) -> Decimal:
+    return core._markets[symbol].mark
 
 
 def topics(events: Sequence[PrivateEvent]) -> list[str]:

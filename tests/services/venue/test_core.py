@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.venue.floor import MS, SYMBOL, Floor, items, topics
+from tests.services.venue.floor import MS, SYMBOL, Floor, displayed, items, mark, topics
 
 
 def test_a_resting_order_is_acknowledged_shown_and_filled_as_maker() -> None:
@@ -377,7 +377,7 @@ def test_an_empty_book_has_no_price_for_a_market_order() -> None:
     floor = Floor()
     floor.book(snapshot=True)
     assert floor.market().ret_code == 110118
-    assert floor.core.best(SYMBOL) == (None, None)
+    assert displayed(floor.core, SYMBOL, 1) == ([], [])
 
 
 def test_orders_take_effect_after_the_latency_in_their_order() -> None:
@@ -552,13 +552,11 @@ def test_the_oldest_closed_orders_are_forgotten_and_open_ones_never(monkeypatch:
     assert len(floor.get("order/history").result["list"]) == 2
 
 
-def test_a_snapshot_of_the_book_is_spelt_like_the_venues() -> None:
+def test_frames_make_the_book_and_the_mark() -> None:
     floor = Floor()
-    book = floor.core.snapshot(SYMBOL, 1)
-    assert (book["b"], book["a"]) == ([["60000.00", "2.000"]], [["60000.10", "2.000"]])
-    assert set(book) == {"s", "a", "b", "ts", "u", "seq", "cts"}
-    assert floor.core.best(SYMBOL) == (Decimal("60000.00"), Decimal("60000.10"))
-    assert floor.core.mark(SYMBOL) == Decimal("60000.00")
+    bids, asks = displayed(floor.core, SYMBOL, 1)
+    assert (bids, asks) == ([(Decimal("60000.00"), Decimal(2))], [(Decimal("60000.10"), Decimal(2))])
+    assert mark(floor.core, SYMBOL) == Decimal("60000.00")
 
 
 def test_a_frame_of_another_kind_changes_nothing() -> None:

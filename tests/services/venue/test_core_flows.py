@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from tests.services.venue.floor import SYMBOL, items
+from tests.services.venue.floor import SYMBOL, displayed, items, mark
 from tests.services.venue.flows import FLOWS, TERMS, TIERS, UIDS, FlowFloor, Step, Terms, play, written
 from undertow.domain.money import fee_for, funding_for
 from undertow.domain.order import Side
@@ -61,7 +61,7 @@ def test_the_executions_add_up_to_the_position_of_each_index(flow: list[Step], t
             shown = floor.held(uid)[index]
             sign = {"Buy": 1, "Sell": -1, "": 0}[shown["side"]]
             assert position.qty == sign * Decimal(shown["size"])
-            assert Decimal(shown["unrealisedPnl"]) == position.unrealised(floor.core.mark(SYMBOL))
+            assert Decimal(shown["unrealisedPnl"]) == position.unrealised(mark(floor.core, SYMBOL))
             result = position.realised - position.fees + position.funding
             assert Decimal(shown["cumRealisedPnl"]) == result
             if floor.index(uid, 1):
@@ -146,7 +146,7 @@ def up(amount: Decimal) -> Decimal:
 
 def check_twin(floor: FlowFloor) -> None:
     """Margins and totals in Decimal, from what the positions show alone."""
-    mark = floor.core.mark(SYMBOL)
+    price = mark(floor.core, SYMBOL)
     for uid in UIDS:
         isolated = floor.get("account/info", uid).result["marginMode"] == "ISOLATED_MARGIN"
         margins = maintenances = ZERO
@@ -158,7 +158,7 @@ def check_twin(floor: FlowFloor) -> None:
             if not size:
                 assert (margin, maintenance) == (ZERO, ZERO)
                 continue
-            value, own = size * mark, up(cost / leverage)
+            value, own = size * price, up(cost / leverage)
             tier = next(tier for tier in TIERS if value <= Decimal(tier["riskLimitValue"]))
             assert shown["riskId"] == tier["id"]
             fee_of = (cost - own if shown["side"] == "Buy" else cost + own) if isolated else value
@@ -178,8 +178,8 @@ def test_margins_equal_those_of_a_slow_twin_in_decimal(flow: list[Step], terms: 
 
 def check_margins(floor: FlowFloor) -> None:
     """No account owes anything, and what must be liquidated is."""
-    book = floor.core.snapshot(SYMBOL, 1)
-    assert not book["b"] or not book["a"] or Decimal(book["b"][0][0]) < Decimal(book["a"][0][0])
+    bids, asks = displayed(floor.core, SYMBOL, 1)
+    assert not bids or not asks or bids[0][0] < asks[0][0]
     assert floor.core.insurance_fund >= 0
     for uid in UIDS:
         coin, positions = floor.wallets(uid)["USDT"], floor.held(uid).values()
