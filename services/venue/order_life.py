@@ -17,6 +17,7 @@ from services.venue.amendment import Amendment
 from services.venue.answers import Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.create_request import Wanted
+from services.venue.guards import unbind
 from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
@@ -92,6 +93,7 @@ class OrderLife:
             return
         order.updated_ms = now_ns // _MS
         keeps_place = change.apply(order)
+        unbind(order)
         if order.status is Status.UNTRIGGERED:
             fitted = [guard for guard in self._protection.fit(holding, now_ns) if guard is not order]
             self._show(account, holding, [order, *fitted])

@@ -108,6 +108,16 @@ def test_cancelling_one_of_a_bound_pair_cancels_both_and_a_moved_one_goes_alone(
     assert floor.position()["takeProfit"] == "61000"
 
 
+def test_one_of_a_bound_pair_that_is_amended_goes_alone() -> None:
+    floor = holding()
+    assert guard(floor, stopLoss="59000.00", takeProfit="61000.00").ret_code == 0
+    stop = next(order for order in waiting(floor) if order["stopOrderType"] == "StopLoss")
+    amended = floor.post("order/amend", symbol=SYMBOL, orderId=stop["orderId"], triggerPrice="58900.00")
+    assert amended.ret_code == 0
+    floor.post("order/cancel", symbol=SYMBOL, orderId=stop["orderId"])
+    assert [order["stopOrderType"] for order in waiting(floor)] == ["TakeProfit"]
+
+
 def test_partial_guards_stand_side_by_side_with_a_full_one() -> None:
     floor = holding("0.1")
     guard(floor, stopLoss="58000")
