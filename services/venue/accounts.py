@@ -14,6 +14,7 @@ from typing import Final
 
 from services.venue.answers import AccountSpec, Item
 from services.venue.holdings import HEDGE_INDEXES, ONE_WAY, Holding
+from services.venue.link_ids import RecentLinkIds
 from services.venue.market import Market
 from services.venue.orders import Order
 from undertow.matching import money as kernel
@@ -70,7 +71,7 @@ class Account:
         self.log: deque[Item] = deque(maxlen=HISTORY)
         self.recent: dict[str, Order] = {}
         self._unfilled: deque[Order] = deque()
-        self.used_link_ids: dict[str, None] = {}
+        self.used_link_ids = RecentLinkIds(HISTORY)
         self.closers: dict[str, Order] = {}
         self.sequence = 0
         self.reprices_limits = True
@@ -109,9 +110,7 @@ class Account:
         self.orders[order.order_id] = order
         if order.link_id:
             self.links[order.link_id] = order
-            self.used_link_ids[order.link_id] = None
-            if len(self.used_link_ids) > HISTORY:
-                del self.used_link_ids[next(iter(self.used_link_ids))]
+            self.used_link_ids.add(order.link_id)
         if len(self.orders) > HISTORY:
             oldest = next((o for o in self.orders.values() if o.order_id not in self.open), None)
             if oldest is not None:
@@ -123,7 +122,7 @@ class Account:
         self.open.pop(order.order_id, None)
         self.orders.pop(order.order_id, None)
         self.links.pop(order.link_id, None)
-        self.used_link_ids.pop(order.link_id, None)
+        self.used_link_ids.discard(order.link_id)
 
     def close(self, order: Order) -> None:
         """Take an order from the open ones to the recently closed ones, of which the last 500 are kept.
