@@ -71,9 +71,16 @@ PANELS: Final = (
     Panel(
         "Why no trade", "none", {"{{verdict}}": f"sum by (verdict) (increase({m.DECISIONS.name}[5m]))"}, "bargauge", 12
     ),
-    Panel("Frames per second", "reqps", {"{{symbol}}": _rate(m.FRAMES_RECEIVED, "symbol")}),
-    Panel("Liquidations per second", "reqps", {"{{symbol}}": _rate(m.LIQUIDATIONS, "symbol")}),
-    Panel("Book gaps", "none", {"{{symbol}}": f"sum by (symbol) (increase({m.BOOK_GAPS.name}[5m]))"}),
+    Panel("Frames per second", "reqps", {"{{symbol}}": _rate(m.FRAMES_RECEIVED, "symbol")}, width=6),
+    Panel("Liquidations per second", "reqps", {"{{symbol}}": _rate(m.LIQUIDATIONS, "symbol")}, width=6),
+    Panel(
+        "Liquidation feed suspected of",
+        "none",
+        {"{{fault}}": f"max by (fault) ({m.LIQUIDATION_FEED_SUSPECT.name})"},
+        width=6,
+        about="1 on any symbol",
+    ),
+    Panel("Book gaps", "none", {"{{symbol}}": f"sum by (symbol) (increase({m.BOOK_GAPS.name}[5m]))"}, width=6),
     Panel(
         "Vectors, signals, orders, fills",
         "none",

@@ -12,8 +12,15 @@ from undertow.bus import open_bus
 from undertow.bus.errors import BusOverflowError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.base import Message
-from undertow.contracts.messages.market import Gap, Liquidations
-from undertow.contracts.metrics import BOOK_GAPS, FRAMES_DROPPED, FRAMES_RECEIVED, INGEST_SECONDS, LIQUIDATIONS
+from undertow.contracts.messages.market import FeedFault, FeedSuspect, Gap, Liquidations
+from undertow.contracts.metrics import (
+    BOOK_GAPS,
+    FRAMES_DROPPED,
+    FRAMES_RECEIVED,
+    INGEST_SECONDS,
+    LIQUIDATION_FEED_SUSPECT,
+    LIQUIDATIONS,
+)
 from undertow.contracts.streams import MARKET
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Frames, PublicEvent
 from undertow.runtime.clock import SECOND_NS, wall_ns
@@ -32,7 +39,10 @@ class Ingestor:
         self._stream = stream
         self._depth = settings.feed.depth
         self._core = IngestorCore(
-            settings.symbols, depth=self._depth, checkpoint_ns=round(settings.feed.checkpoint_seconds * SECOND_NS)
+            settings.symbols,
+            depth=self._depth,
+            checkpoint_ns=round(settings.feed.checkpoint_seconds * SECOND_NS),
+            silence_ns=round(settings.feed.liquidation_silence_seconds * SECOND_NS),
         )
         self._topics = {symbol: Topic(MARKET, symbol=symbol) for symbol in settings.symbols}
         metrics = runtime.metrics
@@ -40,6 +50,8 @@ class Ingestor:
         for symbol in settings.symbols:  # series that are 0 from the start can be alerted on
             metrics.counter(BOOK_GAPS, symbol=symbol)
             metrics.counter(LIQUIDATIONS, symbol=symbol)
+            for fault in FeedFault:
+                metrics.gauge(LIQUIDATION_FEED_SUSPECT, symbol=symbol, fault=fault).set(0)
         self._handling = metrics.histogram(INGEST_SECONDS)
         self._connected = False
         self._blind: dict[str, None] = {}  # symbols whose readers have missed facts and do not know it yet
@@ -109,6 +121,8 @@ class Ingestor:
                     self._runtime.log.warning(
                         "book_gap", symbol=symbol, reason=effect.fact.reason, detail=effect.fact.detail
                     )
+                elif isinstance(effect.fact, FeedSuspect):
+                    self._suspect(effect.fact)
             elif isinstance(effect, Drop):
                 symbol = effect.symbol or NOBODY
                 self._runtime.metrics.counter(FRAMES_DROPPED, reason=effect.reason).inc()
@@ -117,6 +131,16 @@ class Ingestor:
         if hops and effects:
             self._received[symbol].inc()
         return publications
+
+    def _suspect(self, suspect: FeedSuspect) -> None:
+        gauge = self._runtime.metrics.gauge(LIQUIDATION_FEED_SUSPECT, symbol=suspect.symbol, fault=suspect.fault)
+        gauge.set(float(suspect.suspected))
+        self._runtime.log.warning(
+            "liquidation_feed_suspect" if suspect.suspected else "liquidation_feed_in_order",
+            symbol=suspect.symbol,
+            fault=suspect.fault,
+            evidence=suspect.evidence,
+        )
 
     async def _resubscribe(self, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -14,10 +14,18 @@ from typing import Final
 
 import msgspec
 
-from undertow.contracts.messages.market import Book, Gap, GapReason, MarketFact, Resync
+from services.ingestor.watch.liquidations import LiquidationWatch
+from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, MarketFact, Resync, Ticker, Trades
 from undertow.exchange.book import OrderBook
 from undertow.exchange.bybit.facts import FrameDecoder, book_fact
-from undertow.exchange.bybit.frames import BadFrameError, BookFrame, Control, MarketFrame, decode_frame
+from undertow.exchange.bybit.frames import (
+    BadFrameError,
+    BookFrame,
+    Control,
+    LiquidationFrame,
+    MarketFrame,
+    decode_frame,
+)
 
 ASK_AGAIN_NS: Final = 5_000_000_000
 
@@ -67,16 +75,20 @@ class IngestorCore:
         symbols: whose frames are expected; others are dropped.
         depth: of the orderbook topic.
         checkpoint_ns: event time between two checkpoints of a book.
+        silence_ns: market time without any liquidation after which the feed of liquidations is suspected.
     """
 
     symbols: Sequence[str]
     depth: int = 200
     checkpoint_ns: int = 10_000_000_000
+    silence_ns: int = 7_200_000_000_000
     _feeds: dict[str, _Feed] = field(init=False)
     _decoder: FrameDecoder = field(init=False, default_factory=FrameDecoder)
+    _watch: LiquidationWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._feeds = {s: _Feed(s, f"orderbook.{self.depth}.{s}", OrderBook(self.depth)) for s in self.symbols}
+        self._watch = LiquidationWatch(self.symbols, self.silence_ns)
 
     @property
     def out_of_sync(self) -> list[str]:
@@ -112,6 +124,7 @@ class IngestorCore:
     def on_disconnected(self, reason: str, now_ns: int) -> list[Effect]:
         """The connection is gone: every book that was good is good no longer, and the next one begins with snapshots."""
         self._decoder.forget()
+        self._watch.on_blind()
         effects: list[Effect] = []
         for feed in self._feeds.values():
             feed.asked_ns = None
@@ -148,9 +161,22 @@ class IngestorCore:
             facts = self._decoder.facts(frame, recv_ns)
         except ValueError as error:
             return [Drop(frame.symbol, "malformed", f"{frame.topic}: {error}")]
+        effects: list[Effect] = [Publish(frame.symbol, fact) for fact in facts]
         if not facts:
-            return [Drop(frame.symbol, "empty", frame.topic)]
-        return [Publish(frame.symbol, fact) for fact in facts]
+            effects.append(Drop(frame.symbol, "empty", frame.topic))
+        effects += [Publish(suspect.symbol, suspect) for suspect in self._watched(frame, facts, recv_ns)]
+        return effects
+
+    def _watched(self, frame: MarketFrame, facts: Sequence[MarketFact], recv_ns: int) -> list[FeedSuspect]:
+        if isinstance(frame, LiquidationFrame):  # the frame, for the fact lacks those of size 0
+            return self._watch.on_liquidations(frame.symbol, frame.data, recv_ns)
+        suspects: list[FeedSuspect] = []
+        for fact in facts:
+            if isinstance(fact, Trades):
+                suspects += self._watch.on_trades(fact)
+            elif isinstance(fact, Ticker):
+                suspects += self._watch.on_ticker(fact)
+        return suspects
 
     def _on_delta(self, feed: _Feed, fact: Book) -> list[Effect]:
         update_id, last = fact.update_id, feed.update_id

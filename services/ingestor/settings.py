@@ -17,6 +17,9 @@ class FeedSettings(Section):
     stale_seconds: float = Field(
         default=30.0, gt=0, description="wall seconds of silence before a new connection, above 0"
     )
+    liquidation_silence_seconds: float = Field(
+        default=7_200.0, gt=0, description="seconds without a liquidation on any symbol that are suspect, above 0"
+    )
 
 
 class Settings(ServiceSettings):

@@ -64,6 +64,11 @@ FRAMES_RECEIVED: Final = Counter(
 )
 BOOK_GAPS: Final = Counter("undertow_book_gaps_total", "Times a book could no longer be trusted.", labels=("symbol",))
 LIQUIDATIONS: Final = Counter("undertow_liquidations_total", "Single liquidations seen.", labels=("symbol",))
+LIQUIDATION_FEED_SUSPECT: Final = Gauge(
+    "undertow_liquidation_feed_suspect",
+    "1 while the liquidation feed is suspected of a fault.",
+    labels=("symbol", "fault"),
+)
 
 FRAMES_DROPPED: Final = Counter("undertow_frames_dropped_total", "Frames not published, by reason.", labels=("reason",))
 INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decode, check and translate one frame.")

@@ -16,7 +16,7 @@ from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.control import Command, GuardianState
 from undertow.contracts.messages.decision import Decision, Features, Signal
-from undertow.contracts.messages.market import Book, Gap, Kline, Liquidations, Resync, Ticker, Trades
+from undertow.contracts.messages.market import Book, FeedSuspect, Gap, Kline, Liquidations, Resync, Ticker, Trades
 from undertow.contracts.messages.reference import (
     ClockOffset,
     Funding,
@@ -69,7 +69,7 @@ class Stream:
 MARKET: Final = Stream(
     "market",
     "market:{{{symbol}}}",
-    (Book, Trades, Liquidations, Ticker, Kline, Gap, Resync),
+    (Book, Trades, Liquidations, Ticker, Kline, Gap, Resync, FeedSuspect),
     writers=("ingestor",),
     readers=("feature_hub", "snapshotter", "position_manager", "admin"),
     maxlen=200_000,

@@ -9,13 +9,19 @@ from services.ingestor.app import Ingestor, build
 from services.ingestor.settings import Settings
 from tests.services.ingestor.test_core import SYMBOL, book, snapshot
 from tests.support import eventually
-from tests.undertow.exchange.bybit.frames import LIQUIDATION, raw
+from tests.undertow.exchange.bybit.frames import LIQUIDATION, changed, raw
 from tests.undertow.exchange.bybit.test_sockets import ack, served
 from undertow.bus.errors import BusOverflowError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
-from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync
-from undertow.contracts.metrics import BOOK_GAPS, FRAMES_DROPPED, FRAMES_RECEIVED, LIQUIDATIONS
+from undertow.contracts.messages.market import Book, FeedFault, FeedSuspect, Gap, Liquidations, Resync
+from undertow.contracts.metrics import (
+    BOOK_GAPS,
+    FRAMES_DROPPED,
+    FRAMES_RECEIVED,
+    LIQUIDATION_FEED_SUSPECT,
+    LIQUIDATIONS,
+)
 from undertow.contracts.streams import MARKET
 from undertow.exchange.bybit import socket
 from undertow.exchange.bybit.public_ws import SubscriptionRefusedError
@@ -68,6 +74,22 @@ async def ready(connection, message):
 
 def value(runtime, spec, **labels):
     return runtime.metrics.counter(spec, **labels)._value.get()
+
+
+async def test_a_suspect_liquidation_feed_is_a_fact_and_a_metric(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+
+        def suspected(fault):
+            gauge = runtime.metrics.gauge(LIQUIDATION_FEED_SUSPECT, symbol=SYMBOL, fault=fault)
+            return gauge._value.get()
+
+        assert {fault: suspected(fault) for fault in FeedFault} == dict.fromkeys(FeedFault, 0)
+        of_nothing = raw(changed(LIQUIDATION, v="0")).decode()
+        await peer.connections[0].send(of_nothing)
+        await eventually(lambda: has(store, [Resync, Book, FeedSuspect]))
+        assert suspected(FeedFault.ZERO_SIZE) == 1
+        assert value(runtime, FRAMES_DROPPED, reason="empty") == 1
 
 
 async def test_frames_become_facts_and_are_counted(monkeypatch):

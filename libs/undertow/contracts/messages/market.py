@@ -68,10 +68,15 @@ class Liquidation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Liquidations(Message, frozen=True, kw_only=True, tag="liquidations"):
-    """Liquidations of one frame (the venue batches 500 ms)."""
+    """Liquidations of one frame (the venue batches 500 ms).
+
+    Attributes:
+        feed: which feed and version of it told them; empty in rows from before it was noted.
+    """
 
     symbol: str
     liquidations: tuple[Liquidation, ...]
+    feed: str = ""
 
 
 class Ticker(Message, frozen=True, kw_only=True, tag="ticker"):
@@ -124,4 +129,28 @@ class Resync(Message, frozen=True, kw_only=True, tag="resync"):
     symbol: str
 
 
-MarketFact = Book | Trades | Liquidations | Ticker | Kline | Gap | Resync
+class FeedFault(StrEnum):
+    """What may be wrong with the liquidation feed."""
+
+    SILENT = "silent"
+    INVERTED = "inverted"
+    ZERO_SIZE = "zero_size"
+    IMPLAUSIBLE_PRICE = "implausible_price"
+    LATE = "late"
+    THINNED = "thinned"
+
+
+class FeedSuspect(Message, frozen=True, kw_only=True, tag="feed_suspect"):
+    """The liquidation feed of a symbol is suspected of a fault from here on, or no longer.
+
+    Attributes:
+        evidence: in words; empty when it is suspected no longer.
+    """
+
+    symbol: str
+    fault: FeedFault
+    suspected: bool
+    evidence: str
+
+
+MarketFact = Book | Trades | Liquidations | Ticker | Kline | Gap | Resync | FeedSuspect

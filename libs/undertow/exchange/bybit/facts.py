@@ -28,6 +28,8 @@ from undertow.exchange.bybit.frames import (
 )
 from undertow.exchange.bybit.frames import MarketFrame as Frame
 
+LIQUIDATION_FEED: Final = "bybit.allLiquidation.2025-02"
+"""Every liquidation, batched over 500 ms; the topic as it is since February 2025."""
 _NS_PER_MS: Final = 1_000_000
 _LATEST_MS: Final = 9_000_000_000_000
 _NOTHING: Final = Ticker(
@@ -140,7 +142,9 @@ def _liquidations(frame: LiquidationFrame, recv_ns: int) -> list[MarketFact]:
     if not each:
         return []
     latest = max(one.ts_event for one in each)
-    return [Liquidations(ts_event=latest, ts_recv=recv_ns, symbol=frame.symbol, liquidations=each)]
+    return [
+        Liquidations(ts_event=latest, ts_recv=recv_ns, symbol=frame.symbol, liquidations=each, feed=LIQUIDATION_FEED)
+    ]
 
 
 def _klines(frame: KlineFrame, recv_ns: int) -> list[MarketFact]:

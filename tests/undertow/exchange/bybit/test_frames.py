@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.undertow.exchange.bybit.frames import ALL, BOOK, DELTA, KLINE, LIQUIDATION, TICKER, TRADE, changed, raw
 from undertow.contracts.messages.market import Book, Kline, Liquidation, Liquidations, Ticker, Trade, Trades
 from undertow.domain.order import Side
-from undertow.exchange.bybit.facts import FrameDecoder
+from undertow.exchange.bybit.facts import LIQUIDATION_FEED, FrameDecoder
 from undertow.exchange.bybit.frames import BadFrameError, Control, decode_frame
 
 MS = 1_000_000
@@ -49,7 +49,7 @@ def test_a_trade_s_side_is_the_taker_s():
 def test_buy_liquidated_means_that_a_long_was_liquidated():
     one = Liquidation(1767225600333 * MS, Side.BUY, "1.1011", "20000")
     assert facts(LIQUIDATION) == [
-        Liquidations(ts_event=one.ts_event, ts_recv=RECV, symbol="ABCUSDT", liquidations=(one,))
+        Liquidations(ts_event=one.ts_event, ts_recv=RECV, symbol="ABCUSDT", liquidations=(one,), feed=LIQUIDATION_FEED)
     ]
     assert facts(changed(LIQUIDATION, S="Sell"))[0].liquidations[0].position_side is Side.SELL
 
