@@ -22,6 +22,7 @@ SERVICES: Final = (
     "feature_hub",
     "ingestor",
     "rest_collector",
+    "macro_collector",
     "admin",
 )
 """Long-running services besides the venue, in the order in which they start."""
@@ -29,6 +30,7 @@ SERVICES: Final = (
 STOP_ORDER: Final = (
     "ingestor",
     "rest_collector",
+    "macro_collector",
     "feature_hub",
     "model_server",
     "order_router",
@@ -41,7 +43,7 @@ STOP_ORDER: Final = (
 )
 """Facts first, then decisions, then those that keep the books, then those that keep them safe."""
 
-_NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10}
+_NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10, "macro_collector": 10}
 """Who gives way to the services between a frame and its order."""
 
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")

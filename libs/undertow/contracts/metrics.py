@@ -77,6 +77,16 @@ INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decod
 REST_REQUESTS: Final = Counter("undertow_rest_requests_total", "Requests to the venue's endpoints.", labels=("kind",))
 REST_FAILURES: Final = Counter("undertow_rest_failures_total", "Requests that failed.", labels=("kind",))
 
+# macro_collector
+MACRO_AGE: Final = Gauge(
+    "undertow_macro_age_seconds", "Age of the last value of an outside source.", labels=("source", "symbol")
+)
+MACRO_STALE: Final = Gauge(
+    "undertow_macro_stale", "1 while an outside source has no value that says anything.", labels=("source", "symbol")
+)
+MACRO_VALUES: Final = Counter("undertow_macro_values_total", "Values of outside sources published.", labels=("source",))
+MACRO_FAILURES: Final = Counter("undertow_macro_failures_total", "Failures of outside sources.", labels=("source",))
+
 # feature_hub
 FEATURE_VECTORS: Final = Counter("undertow_feature_vectors_total", "Feature vectors published.", labels=("symbol",))
 FEATURE_HOLES: Final = Gauge(

@@ -16,6 +16,7 @@ from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.control import Command, GuardianState
 from undertow.contracts.messages.decision import Decision, Features, Signal
+from undertow.contracts.messages.macro import MacroValue, NeighbourLiquidation
 from undertow.contracts.messages.market import Book, FeedSuspect, Gap, Kline, Liquidations, Resync, Ticker, Trades
 from undertow.contracts.messages.reference import (
     ClockOffset,
@@ -93,6 +94,15 @@ VENUE: Final = Stream(
     maxlen=1_000,
     about="maintenance and clock offset",
 )
+MACRO: Final = Stream(
+    "macro",
+    "macro",
+    (MacroValue, NeighbourLiquidation),
+    writers=("macro_collector",),
+    readers=("snapshotter",),
+    maxlen=50_000,
+    about="facts from outside the venue",
+)
 FEATURES: Final = Stream(
     "features",
     "features:{{{symbol}}}",
@@ -157,4 +167,4 @@ AUDIT: Final = Stream(
     about="hash-chained decisions",
 )
 
-STREAMS: Final = (MARKET, REFERENCE, VENUE, FEATURES, SIGNALS, ORDERS, EXECUTIONS, ACCOUNT, CONTROL, AUDIT)
+STREAMS: Final = (MARKET, REFERENCE, VENUE, MACRO, FEATURES, SIGNALS, ORDERS, EXECUTIONS, ACCOUNT, CONTROL, AUDIT)

@@ -214,14 +214,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("symbols", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value.strip().startswith("["):
-            try:
-                return json.loads(value)
-            except ValueError:
-                raise ValueError("is neither a comma separated nor a JSON list") from None
-        return [symbol for symbol in re.split(r"[\s,]+", value) if symbol]
+        return comma_separated(value)
 
     @field_validator("symbols")
     @classmethod
@@ -265,6 +258,22 @@ class ServiceSettings(BaseSettings):
         """Read arguments first, then the environment; nothing else."""
         del env_settings, dotenv_settings, file_secret_settings
         return (init_settings, FileAwareEnvironment(settings_cls))
+
+
+def comma_separated(value: Any) -> Any:
+    """Split a variable's text, comma separated or a JSON list; what is no text is given back.
+
+    Raises:
+        ValueError: a JSON list that cannot be read.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is neither a comma separated nor a JSON list") from None
+    return [item for item in re.split(r"[\s,]+", value) if item]
 
 
 def load(settings: type[S]) -> S:

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from services.macro_collector.settings import Settings
+from tests.services.macro_collector.test_read import PLAIN
+from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import load
+
+OWN = {**PLAIN, "value": "v"}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    monkeypatch.setenv("UNDERTOW_BUS__URL", "redis://127.0.0.1:1/0")
+
+    def tell(ready_made="", sources=()):
+        monkeypatch.setenv("UNDERTOW_MACRO__READY_MADE", ready_made)
+        monkeypatch.setenv("UNDERTOW_MACRO__SOURCES", json.dumps(sources))
+        return load(Settings).macro
+
+    return tell
+
+
+def test_nobody_is_asked_unless_it_is_said(monkeypatch):
+    monkeypatch.setenv("UNDERTOW_BUS__URL", "redis://127.0.0.1:1/0")
+    macro = load(Settings).macro
+    assert macro.asked == ()
+    assert not macro.has_binance_liquidations
+
+
+def test_ready_made_sources_come_first(told):
+    macro = told("binance_liquidations, fear_and_greed", [OWN])
+    assert [source.name for source in macro.asked] == ["fear_and_greed", "x"]
+    assert macro.has_binance_liquidations
+
+
+def test_a_source_is_asked_for_each_symbol_that_its_address_wants(told):
+    (source,) = told(sources=[{**OWN, "url": "https://example.com/{symbol}/now"}]).asked
+    assert source.requests(["A", "B"]) == [("A", "https://example.com/A/now"), ("B", "https://example.com/B/now")]
+    (source,) = told(sources=[OWN]).asked
+    assert source.requests(["A", "B"]) == [("", "https://example.com")]
+
+
+@pytest.mark.parametrize(
+    ("ready_made", "sources", "words"),
+    [
+        (
+            "greed",
+            [],
+            r"UNDERTOW_MACRO__READY_MADE: there is no ready-made source 'greed'.*names out of fear_and_greed",
+        ),
+        ("", {}, "UNDERTOW_MACRO__SOURCES: is not a list"),
+        ("", [OWN, OWN], "two sources have the name 'x'"),
+        ("fear_and_greed", [{**OWN, "name": "fear_and_greed"}], "two sources have the name 'fear_and_greed'"),
+        ("", [{**OWN, "name": "fear_and_greed"}], "two sources have the name 'fear_and_greed'"),
+        ("", [7], "UNDERTOW_MACRO__SOURCES: source number 1: "),
+        ("", [{**OWN, "url": "ftp://example.com"}], "source 'x': url: "),
+        ("", [{**OWN, "url": "https://example.com/{coin}"}], "source 'x': url: "),
+        ("", [{**OWN, "format": "xml"}], "source 'x': format: "),
+        ("", [{**OWN, "interval_seconds": 0.5}], "source 'x': interval_seconds: "),
+        ("", [{**OWN, "interval_seconds": 9}], "source 'x': .*stale_seconds 1 is below interval_seconds 9"),
+        ("", [{**OWN, "value": "a..b"}], "source 'x': .*'a..b' is not a path"),
+        ("", [{**OWN, "colour": "red"}], "source 'x': colour: "),
+        ("", [{key: value for key, value in OWN.items() if key != "unit"}], "source 'x': unit: "),
+    ],
+)
+def test_a_wrong_declaration_is_named_with_its_rule(told, ready_made, sources, words):
+    with pytest.raises(ConfigurationError, match=words):
+        told(ready_made, sources)
