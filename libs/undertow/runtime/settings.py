@@ -189,6 +189,8 @@ class ServiceSettings(BaseSettings):
         owns_market_clock: True for the paper venue alone, whose clock the others follow.
         has_own_server: True for the paper venue alone, which answers HTTP and WebSocket on its one port by itself.
         symbols: comma separated or a JSON list.
+        shard: which of the instances of a service that share the symbols among them this is, `i/n`; `own_symbols` are its own. A symbol
+            belongs to the instance that its place in `symbols` says, modulo n: whoever adds symbols at the end moves none of the others.
         instance: distinguishes the replicas of a service.
     """
 
@@ -206,6 +208,7 @@ class ServiceSettings(BaseSettings):
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         default=DEFAULT_SYMBOLS, min_length=1, description="symbols like BTCUSDT,ETHUSDT"
     )
+    shard: str = Field(default="0/1", pattern=r"^\d{1,4}/\d{1,4}$", description="i/n with 0 <= i < n, as 0/2 and 1/2")
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
@@ -225,6 +228,31 @@ class ServiceSettings(BaseSettings):
         if len(set(value)) != len(value):
             raise ValueError("a symbol is named twice")
         return value
+
+    @field_validator("shard")
+    @classmethod
+    def _one_of_them(cls, value: str) -> str:
+        index, count = map(int, value.split("/"))
+        if index >= count:
+            raise ValueError(f"{value} is not one of {count} shards")
+        return value
+
+    @property
+    def own_symbols(self) -> tuple[str, ...]:
+        """The symbols of this shard.
+
+        Raises:
+            ConfigurationError: there are none.
+        """
+        index, count = map(int, self.shard.split("/"))
+        own = self.symbols[index::count]
+        if not own:
+            raise ConfigurationError(
+                f"{PREFIX}SHARD",
+                f"{self.shard} has none of the {len(self.symbols)} symbols",
+                f"run at most {len(self.symbols)} shards, or name more symbols",
+            )
+        return own
 
     @model_validator(mode="before")
     @classmethod

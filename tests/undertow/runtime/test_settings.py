@@ -212,3 +212,28 @@ def test_what_no_key_can_be_is_refused(key: str) -> None:
         credentials_for(Mode.LIVE, "router", {"BYBIT_API_KEY": key, "BYBIT_API_SECRET": "secret"})
     assert caught.value.variable == "BYBIT_API_KEY"
     assert key.strip() == "" or key not in str(caught.value)
+
+
+def test_shards_share_the_symbols_and_a_symbol_added_last_moves_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("UNDERTOW_SYMBOLS", "A,B,C,D,E")
+    assert load(Settings).own_symbols == ("A", "B", "C", "D", "E")
+    environment.setenv("UNDERTOW_SHARD", "0/2")
+    assert load(Settings).own_symbols == ("A", "C", "E")
+    environment.setenv("UNDERTOW_SHARD", "1/2")
+    assert load(Settings).own_symbols == ("B", "D")
+    environment.setenv("UNDERTOW_SYMBOLS", "A,B,C,D,E,F")
+    assert load(Settings).own_symbols == ("B", "D", "F")
+
+
+@pytest.mark.parametrize("shard", ["2/2", "0/0", "1", "a/b", "-1/2", "1/2/3"])
+def test_a_shard_that_there_is_not_is_refused(environment: pytest.MonkeyPatch, shard: str) -> None:
+    environment.setenv("UNDERTOW_SHARD", shard)
+    with pytest.raises(ConfigurationError, match="UNDERTOW_SHARD: .*0/2 and 1/2"):
+        load(Settings)
+
+
+def test_a_shard_without_symbols_is_a_mistake(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("UNDERTOW_SYMBOLS", "A,B")
+    environment.setenv("UNDERTOW_SHARD", "2/3")
+    with pytest.raises(ConfigurationError, match="2/3 has none of the 2 symbols"):
+        _ = load(Settings).own_symbols
