@@ -47,7 +47,7 @@ _NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10, "macro
 """Who gives way to the services between a frame and its order."""
 
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
-_OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
+_OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "SOCKS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
 SNAPSHOT_ROOT: Final = "UNDERTOW_SNAPSHOT__ROOT"
 
 
@@ -88,7 +88,7 @@ class FleetPlan:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if name in _KEPT_FROM_OUR_ENVIRONMENT or name.startswith(_OURS)
+            if name in _KEPT_FROM_OUR_ENVIRONMENT or name.upper().startswith(_OURS)
         }
         told = {
             "UNDERTOW_HTTP__HOST": "127.0.0.1",

@@ -28,6 +28,7 @@ from undertow.exchange.bybit.frames import (
 )
 
 ASK_AGAIN_NS: Final = 5_000_000_000
+MALFORMED: Final = "malformed"
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -38,11 +39,19 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """A frame that is not published; `reason` is a label of few values, `detail` is for the log."""
+    """A frame that is not published.
+
+    Attributes:
+        symbol: empty where the frame does not say it.
+        reason: a label of few values.
+        detail: for the log.
+        raw: the frame, when it is malformed.
+    """
 
     symbol: str
     reason: str
     detail: str
+    raw: bytes = b""
 
 
 class Resubscribe(msgspec.Struct, frozen=True):
@@ -96,11 +105,11 @@ class IngestorCore:
         return [symbol for symbol, feed in self._feeds.items() if feed.seen and not feed.in_sync]
 
     def on_frame(self, raw: bytes, recv_ns: int) -> list[Effect]:
-        """Take one frame, received at `recv_ns` (market ns)."""
+        """Take one frame, received at `recv_ns` (market ns): it is published, or there is one `Drop` that says why not."""
         try:
             frame = decode_frame(raw)
         except BadFrameError as error:
-            return [Drop("", "malformed", error.reason)]
+            return [Drop("", MALFORMED, error.reason, raw)]
         if isinstance(frame, Control):
             return []
         feed = self._feeds.get(frame.symbol)
@@ -108,33 +117,26 @@ class IngestorCore:
             return [Drop("", "foreign_symbol", frame.symbol)]
         feed.seen = True
         if not isinstance(frame, BookFrame):
-            return self._on_other(frame, recv_ns)
-        return self._on_book(feed, frame, recv_ns)
+            return self._on_other(frame, raw, recv_ns)
+        return self._on_book(feed, frame, raw, recv_ns)
 
-    def _on_book(self, feed: _Feed, frame: BookFrame, recv_ns: int) -> list[Effect]:
+    def _on_book(self, feed: _Feed, frame: BookFrame, raw: bytes, recv_ns: int) -> list[Effect]:
         if frame.topic != feed.topic:
             return [Drop(feed.symbol, "foreign_topic", frame.topic)]
         fact = book_fact(frame, recv_ns)
         try:
             return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
         except ValueError as error:
-            drop = Drop(feed.symbol, "malformed", f"{frame.topic}: {error}")
-            return [drop, *_lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact)]
+            drop = Drop(feed.symbol, MALFORMED, f"{frame.topic}: {error}", raw)
+            return _lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact, drop)
 
     def on_disconnected(self, reason: str, now_ns: int) -> list[Effect]:
         """The connection is gone: every book that was good is good no longer, and the next one begins with snapshots."""
-        self._decoder.forget()
-        self._watch.on_blind()
-        effects: list[Effect] = []
-        for feed in self._feeds.values():
-            feed.asked_ns = None
-            if feed.in_sync:
-                feed.in_sync = False
-                gap = Gap(
-                    ts_event=now_ns, ts_recv=now_ns, symbol=feed.symbol, reason=GapReason.DISCONNECTED, detail=reason
-                )
-                effects.append(Publish(feed.symbol, gap))
-        return effects
+        return self._lose_all(GapReason.DISCONNECTED, reason, now_ns)
+
+    def on_maintenance(self, title: str, now_ns: int) -> list[Effect]:
+        """The venue is under maintenance: books that were good are told to be so no longer, before the connection is closed."""
+        return self._lose_all(GapReason.MAINTENANCE, title, now_ns)
 
     def on_unpublished(self, symbols: Iterable[str], now_ns: int) -> list[Effect]:
         """Facts of these symbols were lost on the way to their readers, who hear of it and get our book, where it is whole."""
@@ -156,11 +158,23 @@ class IngestorCore:
         bid, ask = feed.book.best_bid, feed.book.best_ask
         return (bid[0], ask[0]) if feed.in_sync and bid and ask else None
 
-    def _on_other(self, frame: MarketFrame, recv_ns: int) -> list[Effect]:
+    def _lose_all(self, reason: GapReason, detail: str, now_ns: int) -> list[Effect]:
+        self._decoder.forget()
+        self._watch.on_blind()
+        effects: list[Effect] = []
+        for feed in self._feeds.values():
+            feed.asked_ns = None
+            if feed.in_sync:
+                feed.in_sync = False
+                gap = Gap(ts_event=now_ns, ts_recv=now_ns, symbol=feed.symbol, reason=reason, detail=detail)
+                effects.append(Publish(feed.symbol, gap))
+        return effects
+
+    def _on_other(self, frame: MarketFrame, raw: bytes, recv_ns: int) -> list[Effect]:
         try:
             facts = self._decoder.facts(frame, recv_ns)
         except ValueError as error:
-            return [Drop(frame.symbol, "malformed", f"{frame.topic}: {error}")]
+            return [Drop(frame.symbol, MALFORMED, f"{frame.topic}: {error}", raw)]
         effects: list[Effect] = [Publish(frame.symbol, fact) for fact in facts]
         if not facts:
             effects.append(Drop(frame.symbol, "empty", frame.topic))
@@ -216,12 +230,13 @@ def _whole(feed: _Feed, latest: Book) -> Book:
     return msgspec.structs.replace(latest, snapshot=True, bids=bids, asks=asks)
 
 
-def _lost(feed: _Feed, reason: GapReason, detail: str, fact: Book) -> list[Effect]:
-    if not feed.in_sync:  # readers know already
-        return [Drop(feed.symbol, reason.value, detail), *_asked(feed, fact.ts_recv)]
-    feed.in_sync = False
-    gap = Gap(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=feed.symbol, reason=reason, detail=detail)
-    return [Publish(feed.symbol, gap), *_asked(feed, fact.ts_recv)]
+def _lost(feed: _Feed, reason: GapReason, detail: str, fact: Book, drop: Drop | None = None) -> list[Effect]:
+    effects: list[Effect] = [drop or Drop(feed.symbol, reason.value, detail)]
+    if feed.in_sync:  # else readers know already
+        feed.in_sync = False
+        gap = Gap(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=feed.symbol, reason=reason, detail=detail)
+        effects.append(Publish(feed.symbol, gap))
+    return [*effects, *_asked(feed, fact.ts_recv)]
 
 
 def _asked(feed: _Feed, recv_ns: int) -> list[Effect]:

@@ -20,6 +20,15 @@ class FeedSettings(Section):
     liquidation_silence_seconds: float = Field(
         default=7_200.0, gt=0, description="seconds without a liquidation on any symbol that are suspect, above 0"
     )
+    symbols_per_connection: int = Field(default=20, ge=1, le=100, description="a number of symbols from 1 to 100")
+    connects_per_five_minutes: int = Field(
+        default=100, ge=1, le=350, description="1 to 350; all shards of an address together stay below the venue's 500"
+    )
+    proxy: str = Field(
+        default="",
+        pattern=r"^((https?|socks5h?|socks4a?)://\S+)?$",
+        description="http://[USER:PASSWORD@]HOST:PORT or socks5h://…; empty takes HTTPS_PROXY, HTTP_PROXY or SOCKS_PROXY",
+    )
 
 
 class Settings(ServiceSettings):

@@ -71,6 +71,12 @@ LIQUIDATION_FEED_SUSPECT: Final = Gauge(
 )
 
 FRAMES_DROPPED: Final = Counter("undertow_frames_dropped_total", "Frames not published, by reason.", labels=("reason",))
+REJECTS_KEPT: Final = Counter("undertow_rejects_kept_total", "Malformed frames kept on the stream of rejects.")
+FEED_CONNECTIONS: Final = Counter("undertow_feed_connections_total", "Connections to the venue's public stream made.")
+FEED_MAINTENANCE: Final = Gauge("undertow_feed_maintenance", "1 while the feed pauses for the venue's maintenance.")
+FACTS_LOST: Final = Counter(
+    "undertow_facts_lost_total", "Facts that the bus was away too long for, by symbol.", labels=("symbol",)
+)
 INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decode, check and translate one frame.")
 
 # rest_collector

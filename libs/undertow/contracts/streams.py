@@ -17,7 +17,17 @@ from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.control import Command, GuardianState
 from undertow.contracts.messages.decision import Decision, Features, Signal
 from undertow.contracts.messages.macro import MacroValue, NeighbourLiquidation
-from undertow.contracts.messages.market import Book, FeedSuspect, Gap, Kline, Liquidations, Resync, Ticker, Trades
+from undertow.contracts.messages.market import (
+    Book,
+    FeedSuspect,
+    Gap,
+    Kline,
+    Liquidations,
+    RejectedFrame,
+    Resync,
+    Ticker,
+    Trades,
+)
 from undertow.contracts.messages.reference import (
     ClockOffset,
     Funding,
@@ -76,6 +86,15 @@ MARKET: Final = Stream(
     maxlen=200_000,
     about="every venue fact of the symbol in one total order",
 )
+REJECTS: Final = Stream(
+    "rejects",
+    "rejects:{{{symbol}}}",
+    (RejectedFrame,),
+    writers=("ingestor",),
+    readers=("snapshotter",),
+    maxlen=1_000,
+    about="frames that could not be read",
+)
 REFERENCE: Final = Stream(
     "reference",
     "reference:{{{symbol}}}",
@@ -90,7 +109,7 @@ VENUE: Final = Stream(
     "venue",
     (VenueStatus, ClockOffset),
     writers=("rest_collector",),
-    readers=("order_router", "snapshotter"),
+    readers=("ingestor", "order_router", "snapshotter"),
     maxlen=1_000,
     about="maintenance and clock offset",
 )
@@ -167,4 +186,17 @@ AUDIT: Final = Stream(
     about="hash-chained decisions",
 )
 
-STREAMS: Final = (MARKET, REFERENCE, VENUE, MACRO, FEATURES, SIGNALS, ORDERS, EXECUTIONS, ACCOUNT, CONTROL, AUDIT)
+STREAMS: Final = (
+    MARKET,
+    REJECTS,
+    REFERENCE,
+    VENUE,
+    MACRO,
+    FEATURES,
+    SIGNALS,
+    ORDERS,
+    EXECUTIONS,
+    ACCOUNT,
+    CONTROL,
+    AUDIT,
+)

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from services.ingestor.app import Ingestor, build
+from services.ingestor import app
+from services.ingestor.app import compose
 from services.ingestor.settings import Settings
 from tests.services.ingestor.test_core import SYMBOL, book, snapshot
 from tests.support import eventually
@@ -14,17 +15,23 @@ from tests.undertow.exchange.bybit.test_sockets import ack, served
 from undertow.bus.errors import BusOverflowError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
-from undertow.contracts.messages.market import Book, FeedFault, FeedSuspect, Gap, Liquidations, Resync
+from undertow.contracts.messages.market import Book, FeedFault, FeedSuspect, Gap, GapReason, Liquidations, Resync
+from undertow.contracts.messages.reference import VenueStatus
 from undertow.contracts.metrics import (
     BOOK_GAPS,
+    FACTS_LOST,
+    FEED_CONNECTIONS,
+    FEED_MAINTENANCE,
     FRAMES_DROPPED,
     FRAMES_RECEIVED,
     LIQUIDATION_FEED_SUSPECT,
     LIQUIDATIONS,
+    REJECTS_KEPT,
 )
-from undertow.contracts.streams import MARKET
+from undertow.contracts.streams import MARKET, REJECTS, VENUE
 from undertow.exchange.bybit import socket
-from undertow.exchange.bybit.public_ws import SubscriptionRefusedError
+from undertow.runtime.clock import wall_ns
+from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 
 
@@ -40,25 +47,26 @@ class Bus(MemoryBus):
 
 
 @asynccontextmanager
-async def ingesting(monkeypatch, script):
+async def ingesting(monkeypatch, script, **told):
     monkeypatch.setattr(socket, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(app, "LOOK_EVERY_S", 0.01)
     async with served(script) as peer:
         monkeypatch.setenv("UNDERTOW_BUS__URL", "redis://127.0.0.1:1/0")
         monkeypatch.setenv("UNDERTOW_VENUE__REST_URL", "http://127.0.0.1:1")
         monkeypatch.setenv("UNDERTOW_VENUE__PUBLIC_URL", peer.url)
         monkeypatch.setenv("UNDERTOW_SYMBOLS", SYMBOL)
+        for name, value_ in told.items():
+            monkeypatch.setenv(f"UNDERTOW_{name.upper()}", value_)
         settings, store = Settings(), Store()
         runtime = Runtime("ingestor", settings)
-        built = build(settings, runtime)
-        ingestor = Ingestor(settings, runtime, Bus("ingestor/1", store), built._stream)
+        ingestor = compose(settings, runtime, Bus("ingestor/1", store))
         life = asyncio.create_task(ingestor.run())
         try:
             yield ingestor, runtime, peer, store, life
         finally:
             life.cancel()
-            with suppress(asyncio.CancelledError, SubscriptionRefusedError):
+            with suppress(asyncio.CancelledError, ConfigurationError):
                 await life
-            await built._bus.close()
 
 
 async def has(store, kinds):
@@ -151,5 +159,98 @@ async def test_a_refused_topic_ends_the_service_and_is_named(monkeypatch):
         await ack(connection, message, success="allLiquidation" not in message["args"][0], ret_msg="no such topic")
 
     async with ingesting(monkeypatch, refuse) as (*_, life):
-        with pytest.raises(SubscriptionRefusedError, match=f"allLiquidation.{SYMBOL}"):
+        with pytest.raises(
+            ConfigurationError, match=rf"SYMBOLS: the venue refuses allLiquidation\.{SYMBOL}: no such topic"
+        ):
             await asyncio.wait_for(life, 5)
+
+
+ABC, DEF = SYMBOL, "DEFUSDT"
+
+
+async def both_ready(connection, message):
+    await ack(connection, message)
+    if message["op"] == "subscribe" and message["args"][0].startswith("orderbook"):
+        for topic in message["args"]:
+            await connection.send(snapshot(10, symbol=topic.rpartition(".")[2]).decode())
+
+
+async def test_symbols_are_spread_over_connections_and_a_lost_one_blinds_its_own_alone(monkeypatch):
+    told = {"symbols": f"{ABC},{DEF}", "feed__symbols_per_connection": "1"}
+    async with ingesting(monkeypatch, both_ready, **told) as (ingestor, runtime, peer, _store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        assert len(peer.connections) == 2
+        topics = [{t for m in peer.heard if m["args"][0].endswith(s) for t in m["args"]} for s in (ABC, DEF)]
+        assert [len(each) for each in topics] == [5, 5]
+        await peer.connections[0].close()
+        await eventually(lambda: value(runtime, FEED_CONNECTIONS) == 3)
+        gaps = {symbol: value(runtime, BOOK_GAPS, symbol=symbol) for symbol in (ABC, DEF)}
+        assert sorted(gaps.values()) == [0, 1]
+
+
+async def test_a_shard_follows_its_own_symbols_alone(monkeypatch):
+    told = {"symbols": f"DEFUSDT,{ABC}", "shard": "1/2"}
+    async with ingesting(monkeypatch, both_ready, **told) as (ingestor, _runtime, peer, _store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        assert {topic.rpartition(".")[2] for message in peer.heard for topic in message["args"]} == {ABC}
+
+
+def status(*, operational, at_ns=None, end_ns=0):
+    now_ns = wall_ns() if at_ns is None else at_ns
+    return VenueStatus(
+        ts_event=now_ns, ts_recv=now_ns, operational=operational, maintenance="upgrade", begin_ns=1, end_ns=end_ns
+    )
+
+
+async def test_maintenance_is_announced_once_nobody_knocks_and_the_end_brings_snapshots(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        venue = MemoryBus("rest_collector/1", store)
+        await venue.publish(Topic(VENUE), status(operational=False))
+        await eventually(lambda: has(store, [Resync, Book, Gap]))
+        (*_, gap) = await MemoryBus("test", store).since(Topic(MARKET, symbol=SYMBOL), "0-0")
+        assert (gap.message.reason, gap.message.detail) == (GapReason.MAINTENANCE, "upgrade")
+        await eventually(lambda: runtime.metrics.gauge(FEED_MAINTENANCE)._value.get() == 1)
+        assert "maintenance of the venue: upgrade" in ingestor.unready_reason()
+        await venue.publish(Topic(VENUE), status(operational=False))
+        await peer.connections[0].wait_closed()
+        assert len(peer.connections) == 1
+        await venue.publish(Topic(VENUE), status(operational=True))
+        await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book]))
+        assert runtime.metrics.gauge(FEED_MAINTENANCE)._value.get() == 0
+        await eventually(lambda: ingestor.unready_reason() is None)
+
+
+async def test_malformed_frames_are_kept_with_their_reason_and_a_flood_of_them_is_not(monkeypatch):
+    monkeypatch.setattr("services.ingestor.rejects.BURST", 3)
+    monkeypatch.setattr("services.ingestor.rejects.A_SECOND", 0)
+    async with ingesting(monkeypatch, ready) as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: ingestor.unready_reason() is None)
+        connection = peer.connections[0]
+        wrong = raw(changed(LIQUIDATION, v="-1")).decode()
+        for frame in (wrong, "x" * 10_000, *["garbage"] * 10):
+            await connection.send(frame)
+        await eventually(lambda: value(runtime, FRAMES_DROPPED, reason="malformed") == 12)
+        assert value(runtime, REJECTS_KEPT) == 3
+        found = await MemoryBus("test", store).since(Topic(REJECTS, symbol=SYMBOL), "0-0")
+        first, second, third = (delivery.message for delivery in found)
+        assert first.reason == f"allLiquidation.{SYMBOL}: '-1' is not a price or size"
+        assert first.raw == wrong.encode()
+        assert (second.size, len(second.raw)) == (10_000, 4_096)
+        assert third.raw == b"garbage"
+        await connection.send(book(11).decode())
+        await eventually(lambda: has(store, [Resync, Book, Book]))
+
+
+async def test_what_the_bus_was_away_for_is_counted_fact_by_fact(monkeypatch):
+    async with ingesting(monkeypatch, ready) as (_ingestor, runtime, peer, store, _):
+        await eventually(lambda: has(store, [Resync, Book]))
+        Bus.full = True
+        try:
+            for u in (11, 12, 13):
+                await peer.connections[0].send(book(u).decode())
+            await eventually(lambda: value(runtime, FACTS_LOST, symbol=SYMBOL) == 3)
+        finally:
+            Bus.full = False
+        await peer.connections[0].send(book(14).decode())
+        await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book, Book]))

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingestor.core import ASK_AGAIN_NS, Drop, IngestorCore, Publish, Resubscribe
 from tests.support import recorded
-from tests.undertow.exchange.bybit.frames import LIQUIDATION, TICKER, TRADE, changed, raw
-from undertow.contracts.messages.market import Book, Gap, GapReason, Liquidations, Resync
+from tests.undertow.exchange.bybit.frames import KLINE, LIQUIDATION, TICKER, TRADE, changed, raw
+from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, Liquidations, Resync
 
 SYMBOL = "ABCUSDT"
 MS = 1_000_000
@@ -63,8 +64,8 @@ def test_a_delta_is_published_as_it_came(synced):
 
 def test_a_gap_is_told_once_and_healed_by_a_snapshot(synced):
     effects = synced.on_frame(book(12), 2)
-    assert kinds(effects) == [Gap, Resubscribe]
-    assert effects[0].fact.reason is GapReason.UPDATE_ID
+    assert kinds(effects) == [Drop, Gap, Resubscribe]
+    assert effects[1].fact.reason is GapReason.UPDATE_ID
     assert synced.out_of_sync == [SYMBOL]
     assert synced.best(SYMBOL) is None
     for u in (13, 14, 20):
@@ -108,13 +109,13 @@ def test_update_one_is_a_restart_of_the_venue_s_service(synced, kind):
 @pytest.mark.parametrize("price", ["1.1", "1.2"])
 def test_a_crossed_book_is_never_published(synced, price):
     effects = synced.on_frame(book(11, bids=((price, "1"),), asks=()), 2)
-    assert kinds(effects) == [Gap, Resubscribe]
-    assert effects[0].fact.reason is GapReason.CROSSED
+    assert kinds(effects) == [Drop, Gap, Resubscribe]
+    assert effects[1].fact.reason is GapReason.CROSSED
 
 
 def test_a_crossed_snapshot_is_not_published_and_tells_no_second_gap(synced):
     crossed = snapshot(20, bids=(("2", "1"),))
-    assert kinds(synced.on_frame(crossed, 2)) == [Gap, Resubscribe]
+    assert kinds(synced.on_frame(crossed, 2)) == [Drop, Gap, Resubscribe]
     assert kinds(synced.on_frame(crossed, 3)) == [Drop]
     assert kinds(synced.on_frame(snapshot(21), 4)) == [Resync, Book]
 
@@ -126,7 +127,8 @@ def test_levels_that_cannot_be_read_end_the_book_with_a_reason(synced, bad):
     assert effects[0].reason == "malformed"
     assert kinds(synced.on_frame(book(12), 3)) == [Drop]
     effects = synced.on_frame(snapshot(20, bids=(bad,)), 4)
-    assert kinds(effects) == [Drop, Drop]
+    assert kinds(effects) == [Drop]
+    assert effects[0].reason == "malformed"
     assert kinds(synced.on_frame(snapshot(21), 5)) == [Resync, Book]
 
 
@@ -253,6 +255,63 @@ def test_readers_never_see_a_delta_without_its_predecessor_nor_a_crossed_book(st
                         if size == "0":
                             del side[float(price)]
                 assert not (twin[0] and twin[1]) or max(twin[0]) < min(twin[1])
+
+
+FRAMES = [snapshot(10), book(11), *map(raw, (TRADE, TICKER, LIQUIDATION, KLINE))]
+ODD = ["1e400", "-1", '""', "null", "[]", "{}", "true", "1" * 400, '"NaN"', '"1e999"', "\\ud800", "9" * 19, "0.5"]
+MUTATION = st.one_of(
+    st.tuples(st.just("cut"), st.integers(0, 400), st.just("")),
+    st.tuples(st.just("value"), st.integers(0, 30), st.sampled_from(ODD)),
+    st.tuples(st.just("byte"), st.integers(0, 400), st.characters(max_codepoint=255)),
+    st.tuples(st.just("key"), st.integers(0, 30), st.sampled_from(["new", "S", "data", "topic"])),
+    st.tuples(st.just("none"), st.just(0), st.just("")),
+)
+
+
+def mutated(frame, how, at, what):
+    text = frame.decode()
+    if how == "cut":
+        return text[: at % len(text)].encode()
+    if how == "byte":
+        at %= len(text)
+        return (text[:at] + what + text[at + 1 :]).encode()
+    if how == "value":
+        found = list(re.finditer(r'(?<=:)("[^"]*"|[\d.]+|true|false|\[[^\[\]]*\])', text))
+        each = found[at % len(found)]
+        return (text[: each.start()] + what + text[each.end() :]).encode()
+    if how == "key":
+        found = list(re.finditer(r'"(\w+)"(?=:)', text))
+        each = found[at % len(found)]
+        return (text[: each.start(1)] + what + text[each.end(1) :]).encode()
+    return frame
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(st.sampled_from(FRAMES), MUTATION), max_size=12))
+def test_every_frame_is_published_or_dropped_with_a_reason_and_the_stream_goes_on(steps):
+    core = IngestorCore([SYMBOL])
+    for number, (frame, mutation) in enumerate(steps):
+        wrong = mutated(frame, *mutation)
+        effects = core.on_frame(wrong, number)
+        if not effects:
+            assert b'"topic"' not in wrong  # what has no topic is an answer of the venue's
+            continue
+        drops = [effect for effect in effects if isinstance(effect, Drop)]
+        told = [e for e in effects if isinstance(e, Publish) and not isinstance(e.fact, Gap | FeedSuspect)]
+        assert len(drops) == (0 if told else 1)
+        assert all(drop.reason != "malformed" or (drop.raw == wrong and drop.detail) for drop in drops)
+    assert kinds(core.on_frame(snapshot(50), 99))[-1] is Book
+    assert kinds(core.on_frame(book(51), 100)) == [Book]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame[10:20].decode())
+def test_keys_that_nobody_knows_are_ignored(frame):
+    core, plain = IngestorCore([SYMBOL]), IngestorCore([SYMBOL])
+    for each in (core, plain):
+        each.on_frame(snapshot(10), 1)
+    with_more = frame.replace(b'"data":', b'"new":{"a":[1]},"data":', 1).replace(b'"s":', b'"novel":null,"s":')
+    assert with_more != frame
+    assert core.on_frame(with_more, 2) == plain.on_frame(frame, 2)
 
 
 def test_every_book_of_the_recorded_tape_ends_as_an_independent_replay_says():

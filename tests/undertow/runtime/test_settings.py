@@ -228,7 +228,7 @@ def test_shards_share_the_symbols_and_a_symbol_added_last_moves_none(environment
 @pytest.mark.parametrize("shard", ["2/2", "0/0", "1", "a/b", "-1/2", "1/2/3"])
 def test_a_shard_that_there_is_not_is_refused(environment: pytest.MonkeyPatch, shard: str) -> None:
     environment.setenv("UNDERTOW_SHARD", shard)
-    with pytest.raises(ConfigurationError, match="UNDERTOW_SHARD: .*0/2 and 1/2"):
+    with pytest.raises(ConfigurationError, match=r"UNDERTOW_SHARD: .*0/2 and 1/2"):
         load(Settings)
 
 

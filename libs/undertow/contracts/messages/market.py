@@ -113,6 +113,7 @@ class GapReason(StrEnum):
     CROSSED = "crossed"
     DISCONNECTED = "disconnected"
     UNPUBLISHED = "unpublished"  # the bus was away for longer than the publisher can remember
+    MAINTENANCE = "maintenance"  # the venue said so, and nobody listens until it is over
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):
@@ -151,6 +152,21 @@ class FeedSuspect(Message, frozen=True, kw_only=True, tag="feed_suspect"):
     fault: FeedFault
     suspected: bool
     evidence: str
+
+
+class RejectedFrame(Message, frozen=True, kw_only=True, tag="rejected_frame"):
+    """A frame that could not be read, as far as it is kept.
+
+    Attributes:
+        symbol: whose connection it came on.
+        reason: what is wrong with it.
+        size: bytes of the frame; `raw` holds no more than the first few thousand.
+    """
+
+    symbol: str
+    reason: str
+    size: int
+    raw: bytes
 
 
 MarketFact = Book | Trades | Liquidations | Ticker | Kline | Gap | Resync | FeedSuspect

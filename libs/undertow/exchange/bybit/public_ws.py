@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from undertow.exchange.bybit.frames import BadFrameError, Control, decode_frame
-from undertow.exchange.bybit.socket import ANSWER_TIMEOUT_S, Reconnects, open_socket
+from undertow.exchange.bybit.socket import ANSWER_TIMEOUT_S, ConnectBudget, Reconnects, open_socket
 from undertow.runtime.clock import wall_ns
 
 _TOPICS_A_REQUEST: Final = 50
@@ -55,13 +55,27 @@ class BybitPublicStream:
         requests: topics by request; one bad topic fails its whole request, so keep apart what may be refused.
         stale_s: after this long without a market frame the connection is given up; counted from the very first frame, for a market may
             not have begun yet.
+        proxy: HTTP or SOCKS address; empty takes the environment's.
+        budget: of new connections, shared by those that share an address.
     """
 
-    def __init__(self, url: str, requests: Sequence[Sequence[str]], *, stale_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        requests: Sequence[Sequence[str]],
+        *,
+        stale_s: float = 30.0,
+        proxy: str = "",
+        budget: ConnectBudget | None = None,
+    ) -> None:
         self._url = url
+        self._proxy = proxy
+        self._budget = budget
         self._requests = requests
         self._stale_s = stale_s
         self._connection: ClientConnection | None = None
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._frames: list[tuple[bytes, int]] = []
         self._arrived = asyncio.Event()
         self._awaited: dict[str, Sequence[str]] = {}
@@ -75,11 +89,17 @@ class BybitPublicStream:
         Raises:
             SubscriptionRefusedError: names the topics and the venue's words.
         """
-        reconnects = Reconnects()
+        reconnects = Reconnects(self._budget)
         while True:
+            await self._wanted.wait()
+            await reconnects.may_connect()
+            if not self._wanted.is_set():
+                continue
             try:
-                async with open_socket(self._url) as connection:
+                async with open_socket(self._url, self._proxy) as connection:
                     self._connection = connection
+                    if not self._wanted.is_set():
+                        continue
                     async with contextlib.aclosing(self._live(connection)) as events:
                         async for event in events:
                             if isinstance(event, Connected):
@@ -92,6 +112,16 @@ class BybitPublicStream:
                 self._connection = None
             yield Disconnected(reason)
             await reconnects.pause()
+
+    async def hold(self) -> None:
+        """Close the connection and make no other until `release`."""
+        self._wanted.clear()
+        if self._connection is not None:
+            await self._connection.close()
+
+    def release(self) -> None:
+        """Connect again."""
+        self._wanted.set()
 
     async def resubscribe(self, topic: str) -> None:
         """Ask for a fresh snapshot of one topic; a lost connection gives one anyway."""

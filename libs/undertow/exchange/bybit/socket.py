@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,18 +22,50 @@ CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
 SILENT_PINGS: Final = 2
 STABLE_S: Final = 5.0
+WINDOW_S: Final = 300.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 _ALREADY_AUTHENTICATED: Final = 20001
 LARGEST_FRAME: Final = 2**24
 
 
-class Reconnects:
-    """Pauses between connections: they grow until one connection has held for some seconds."""
+class ConnectBudget:
+    """How often an address may connect: the venue counts over five minutes, and bans who asks more often (§6).
 
-    def __init__(self) -> None:
+    Args:
+        most: connections begun within any `WINDOW_S`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._begun: deque[float] = deque(maxlen=most)
+
+    async def take(self) -> None:
+        """Return as soon as one more connection may be begun, which it counts as."""
+        loop = asyncio.get_running_loop()
+        if len(self._begun) == self._begun.maxlen:
+            free_s = self._begun[0] + WINDOW_S
+            self._begun.append(max(free_s, loop.time()))
+            await asyncio.sleep(free_s - loop.time())
+        else:
+            self._begun.append(loop.time())
+
+
+class Reconnects:
+    """Pauses between connections: they grow, with jitter, until one connection has held for some seconds.
+
+    Args:
+        budget: what all connections of the process share; None where connections are few.
+    """
+
+    def __init__(self, budget: ConnectBudget | None = None) -> None:
         self._pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._budget = budget
         self._up_s: float | None = None
+
+    async def may_connect(self) -> None:
+        """Wait until the budget allows one more connection."""
+        if self._budget is not None:
+            await self._budget.take()
 
     def connected(self) -> None:
         """The connection is up."""
@@ -58,10 +91,11 @@ class Connection(ClientConnection):
 
 
 @contextlib.asynccontextmanager
-async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
+async def open_socket(url: str, proxy: str = "") -> AsyncIterator[ClientConnection]:
     """Connect and ping every 20 s (§6: WebSocket-level pings are not the heartbeat).
 
-    A connection on which nothing at all is heard over two pings is cut, so that its reader notices.
+    A connection on which nothing at all is heard over two pings is cut, so that its reader notices. Without `proxy` the environment's
+    holds (HTTPS_PROXY, HTTP_PROXY, SOCKS_PROXY, NO_PROXY); loopback is connected to directly unless a proxy is given.
 
     Raises:
         OSError: the venue cannot be reached.
@@ -76,7 +110,7 @@ async def open_socket(url: str) -> AsyncIterator[ClientConnection]:
         ping_interval=None,
         max_size=LARGEST_FRAME,
         max_queue=None,
-        proxy=None if loopback else True,
+        proxy=proxy or (None if loopback else True),
     )
     assert isinstance(connection, Connection)  # noqa: S101 - as asked for; tells mypy
     pinging = asyncio.create_task(_ping(connection), name="ping")

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from websockets.asyncio.server import serve
 
 from tests.support import eventually
+from tests.undertow.exchange.bybit import proxies
 from tests.undertow.exchange.bybit.frames import BOOK, DELTA, raw
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
 from undertow.exchange.bybit import socket
@@ -184,6 +185,77 @@ async def test_a_pong_is_no_market_frame(monkeypatch):
     ):
         found = [event for event in await taken(events, 3) if isinstance(event, Disconnected)]
         assert found == [Disconnected("TimeoutError: no market frame for 0.1 s")]
+
+
+@pytest.mark.parametrize(("kind", "scheme"), [("http", "http"), ("socks", "socks5h")])
+async def test_a_proxy_that_is_given_is_gone_through(kind, scheme):
+    async def script(connection, message):
+        await ack(connection, message)
+
+    async with served(script) as peer, proxies.running(kind) as proxy:
+        port = peer.url.rpartition(":")[2]
+        stream = BybitPublicStream(f"ws://venue.test:{port}", TOPICS, proxy=f"{scheme}://127.0.0.1:{proxy.port}")
+        async with aclosing(stream.events()) as events:
+            assert await taken(events, 1) == [Connected()]
+        assert proxy.asked == [("venue.test", int(port))]
+
+
+@pytest.mark.parametrize(("kind", "variable"), [("socks", "SOCKS_PROXY"), ("http", "HTTP_PROXY")])
+async def test_the_environments_proxy_is_gone_through_unless_the_host_is_excepted(monkeypatch, kind, variable):
+    async def script(connection, message):
+        await ack(connection, message)
+
+    async with served(script) as peer, proxies.running(kind) as proxy:
+        port = peer.url.rpartition(":")[2]
+        scheme = "socks5h" if kind == "socks" else "http"
+        monkeypatch.setenv(variable, f"{scheme}://127.0.0.1:{proxy.port}")
+        async with aclosing(BybitPublicStream(f"ws://venue.test:{port}", TOPICS).events()) as events:
+            assert await taken(events, 1) == [Connected()]
+        assert len(proxy.asked) == 1
+        monkeypatch.setenv("NO_PROXY", "venue.test")
+        async with aclosing(BybitPublicStream(f"ws://venue.test:{port}", TOPICS).events()) as events:
+            (event,) = await taken(events, 1)
+        assert isinstance(event, Disconnected)  # there is no such host
+        assert len(proxy.asked) == 1
+
+
+async def test_a_dead_proxy_is_named_in_the_reason():
+    stream = BybitPublicStream("ws://venue.test:1", TOPICS, proxy="http://127.0.0.1:1")
+    async with aclosing(stream.events()) as events:
+        (event,) = await taken(events, 1)
+    assert "127.0.0.1" in event.reason or "proxy" in event.reason.lower()
+
+
+async def test_a_held_stream_hangs_up_and_connects_again_when_it_is_released():
+    async def script(connection, message):
+        await ack(connection, message)
+
+    async with served(script) as peer:
+        stream = BybitPublicStream(peer.url, TOPICS)
+        async with aclosing(stream.events()) as events:
+            assert await taken(events, 1) == [Connected()]
+            await stream.hold()
+            (event,) = await taken(events, 1)
+            assert isinstance(event, Disconnected)
+            waiting = asyncio.ensure_future(taken(events, 1))
+            await asyncio.sleep(0.05)
+            assert len(peer.connections) == 1
+            stream.release()
+            assert await waiting == [Connected()]
+        assert len(peer.connections) == 2
+
+
+async def test_connections_stay_within_their_budget(monkeypatch):
+    monkeypatch.setattr(socket, "WINDOW_S", 0.3)
+    budget, loop = socket.ConnectBudget(3), asyncio.get_running_loop()
+    taken_s = []
+
+    async def knock():
+        await budget.take()
+        taken_s.append(loop.time())
+
+    await asyncio.gather(*(knock() for _ in range(9)))
+    assert all(later - sooner >= 0.29 for sooner, later in zip(taken_s, taken_s[3:], strict=False))
 
 
 async def test_a_topic_is_subscribed_again_and_a_refusal_of_that_makes_a_new_connection():

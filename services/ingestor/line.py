@@ -1,0 +1,199 @@
+"""One connection to the public stream and the symbols on it: frames in, facts out in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from services.ingestor.core import MALFORMED, Drop, Effect, IngestorCore, Publish
+from services.ingestor.rejects import Rejects
+from undertow.bus.errors import BusOverflowError
+from undertow.bus.ports import Publisher, Topic
+from undertow.contracts.messages.base import Message
+from undertow.contracts.messages.market import FeedFault, FeedSuspect, Gap, Liquidations
+from undertow.contracts.metrics import (
+    BOOK_GAPS,
+    FACTS_LOST,
+    FEED_CONNECTIONS,
+    FRAMES_DROPPED,
+    FRAMES_RECEIVED,
+    INGEST_SECONDS,
+    LIQUIDATION_FEED_SUSPECT,
+    LIQUIDATIONS,
+    REJECTS_KEPT,
+)
+from undertow.contracts.streams import MARKET, REJECTS
+from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Frames, PublicEvent
+from undertow.runtime.clock import wall_ns
+from undertow.runtime.service import Runtime
+
+Publication = tuple[Topic, Message, tuple[int, ...]]
+NOBODY: Final = "none"  # the label of frames that belong to no symbol of ours
+
+
+class Line:
+    """Publishes what one connection says about its symbols.
+
+    Args:
+        core: of its symbols.
+        stream: the connection.
+        bus: where facts go.
+        runtime: of the service.
+    """
+
+    def __init__(self, core: IngestorCore, stream: BybitPublicStream, bus: Publisher, runtime: Runtime) -> None:
+        self._core = core
+        self._stream = stream
+        self._bus = bus
+        self._runtime = runtime
+        self._symbols = tuple(core.symbols)
+        self._topics = {symbol: Topic(MARKET, symbol=symbol) for symbol in self._symbols}
+        self._rejects = Rejects()
+        metrics = runtime.metrics
+        self._received = {s: metrics.counter(FRAMES_RECEIVED, symbol=s) for s in (*self._symbols, NOBODY)}
+        for symbol in self._symbols:  # series that are 0 from the start can be alerted on
+            for counter in (BOOK_GAPS, LIQUIDATIONS, FACTS_LOST):
+                metrics.counter(counter, symbol=symbol)
+            for fault in FeedFault:
+                metrics.gauge(LIQUIDATION_FEED_SUSPECT, symbol=symbol, fault=fault).set(0)
+        self._handling = metrics.histogram(INGEST_SECONDS)
+        self._why_not: str | None = "not subscribed to the venue's public stream"
+        self._blind: dict[str, int] = {}  # symbol → facts its readers have missed and do not know of yet
+
+    def unready_reason(self) -> str | None:
+        """Ready when subscribed, with every book that has begun in step."""
+        if self._why_not is not None:
+            return f"{', '.join(self._symbols)}: {self._why_not}"
+        lost = self._core.out_of_sync
+        return f"no trustworthy book of {', '.join(lost)}" if lost else None
+
+    async def run(self) -> None:
+        """Follow the connection until cancelled.
+
+        Raises:
+            SubscriptionRefusedError: the venue does not offer a topic that we need.
+        """
+        async with contextlib.aclosing(self._stream.events()) as events:
+            async for event in events:
+                await self._on_event(event)
+
+    async def pause(self, why: str) -> None:
+        """Tell readers that they are blind, and hang up until `resume`."""
+        self._why_not = f"maintenance of the venue: {why}"
+        now_ns = self._runtime.clock.now_ns()
+        owed = self._owed(now_ns)
+        await self._publish(owed, self._collect(self._core.on_maintenance(why, now_ns), ()))
+        await self._stream.hold()
+
+    def resume(self) -> None:
+        """Connect again; fresh snapshots follow."""
+        self._stream.release()
+
+    async def _on_event(self, event: PublicEvent) -> None:
+        if isinstance(event, Frames):
+            await self._on_frames(event)
+        elif isinstance(event, Connected):
+            self._why_not = None
+            self._runtime.metrics.counter(FEED_CONNECTIONS).inc()
+        else:
+            if self._why_not is None:
+                self._why_not = f"not subscribed to the venue's public stream ({event.reason})"
+            self._runtime.log.warning("public_stream_lost", symbols=self._symbols, reason=event.reason)
+            now_ns = self._runtime.clock.now_ns()
+            owed = self._owed(now_ns)
+            await self._publish(owed, self._collect(self._core.on_disconnected(event.reason, now_ns), ()))
+
+    async def _on_frames(self, event: Frames) -> None:
+        now_ns = self._runtime.clock.now_ns()
+        arrived = wall_ns()
+        owed = self._owed(now_ns)  # before our books move on
+        publications: list[Publication] = []
+        for raw, received_wall_ns in event.frames:
+            begin = wall_ns()
+            # what waited in our own buffer was received that much earlier
+            recv_ns = now_ns - round((arrived - received_wall_ns) * self._runtime.clock.rate)
+            effects = self._core.on_frame(raw, recv_ns)
+            publications += self._collect(effects, (received_wall_ns,))
+            await self._resubscribe(effects)
+            self._handling.observe((wall_ns() - begin) / 1e9)
+        await self._publish(owed, publications)
+
+    def _owed(self, now_ns: int) -> list[Publication]:
+        effects = self._core.on_unpublished(self._blind, now_ns)
+        return [(self._topics[e.symbol], e.fact, ()) for e in effects if isinstance(e, Publish)]
+
+    def _collect(self, effects: Iterable[Effect], hops: tuple[int, ...]) -> list[Publication]:
+        publications: list[Publication] = []
+        symbol = NOBODY
+        for effect in effects:
+            if isinstance(effect, Publish):
+                symbol = effect.symbol
+                publications.append((self._topics[symbol], effect.fact, hops))
+                if isinstance(effect.fact, Liquidations):
+                    self._runtime.metrics.counter(LIQUIDATIONS, symbol=symbol).inc(len(effect.fact.liquidations))
+                elif isinstance(effect.fact, Gap):
+                    self._runtime.metrics.counter(BOOK_GAPS, symbol=symbol).inc()
+                    self._runtime.log.warning(
+                        "book_gap", symbol=symbol, reason=effect.fact.reason, detail=effect.fact.detail
+                    )
+                elif isinstance(effect.fact, FeedSuspect):
+                    self._suspect(effect.fact)
+            elif isinstance(effect, Drop):
+                symbol = effect.symbol or NOBODY
+                self._runtime.metrics.counter(FRAMES_DROPPED, reason=effect.reason).inc()
+                if effect.reason == MALFORMED:
+                    publications += self._reject(effect)
+        if hops and effects:
+            self._received[symbol].inc()
+        return publications
+
+    def _reject(self, drop: Drop) -> Sequence[Publication]:
+        symbol = drop.symbol or self._symbols[0]
+        kept = self._rejects.keep(symbol, drop.detail, drop.raw, self._runtime.clock.now_ns())
+        if kept is None:
+            return ()
+        self._runtime.metrics.counter(REJECTS_KEPT).inc()
+        self._runtime.log.warning("frame_dropped", symbol=symbol, detail=drop.detail)
+        return ((Topic(REJECTS, symbol=symbol), kept, ()),)
+
+    def _suspect(self, suspect: FeedSuspect) -> None:
+        gauge = self._runtime.metrics.gauge(LIQUIDATION_FEED_SUSPECT, symbol=suspect.symbol, fault=suspect.fault)
+        gauge.set(float(suspect.suspected))
+        self._runtime.log.warning(
+            "liquidation_feed_suspect" if suspect.suspected else "liquidation_feed_in_order",
+            symbol=suspect.symbol,
+            fault=suspect.fault,
+            evidence=suspect.evidence,
+        )
+
+    async def _resubscribe(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if not isinstance(effect, Publish | Drop):
+                await self._stream.resubscribe(f"orderbook.{self._core.depth}.{effect.symbol}")
+
+    async def _publish(self, owed: list[Publication], new: list[Publication]) -> None:
+        if not owed and not new:
+            return
+        try:
+            await self._bus.publish_many([*owed, *new])
+        except BusOverflowError as error:
+            self._lost(new, error)
+            await asyncio.sleep(0)
+            return
+        for symbol, count in self._blind.items():
+            self._runtime.log.warning("facts_lost", symbol=symbol, facts=count, why="the bus was away for too long")
+        self._blind.clear()
+
+    def _lost(self, new: Iterable[Publication], error: BusOverflowError) -> None:
+        metrics = self._runtime.metrics
+        for topic, _, hops in new:
+            symbol = topic.symbol
+            metrics.counter(FACTS_LOST, symbol=symbol).inc()
+            if hops:
+                metrics.counter(FRAMES_DROPPED, reason="bus_away").inc()
+            if symbol not in self._blind:
+                metrics.counter(BOOK_GAPS, symbol=symbol).inc()
+                self._runtime.survived("bus_overflow", error, symbol=symbol)
+            self._blind[symbol] = self._blind.get(symbol, 0) + 1
