@@ -74,7 +74,7 @@ async def play(frames: list[MarketFrame], *, makes: bool, has_core: bool) -> tup
     if has_core:
         core = VenueCore(instruments, tiers, [AccountSpec("1", Decimal(10_000))], book_depth=DEPTH)
     board = Board(SYMBOLS, DEPTH)
-    offer = linear_offer(instruments, DEPTH, KLINE_INTERVALS)
+    offer = linear_offer(DEPTH, KLINE_INTERVALS, lambda _symbol, _now_ns: None)
     mischief = Mischief(Faults(), clock, KeyRing(()), Metrics("venue", "paper"), print)
     hub = PublicHub(board, offer, mischief)
     spot = SpotFloor(board, instruments, 7, mischief)

@@ -57,13 +57,13 @@ class Amendment:
         return keeps_place
 
 
-def read_amendment(account: Account, market: Market, order: Order, body: Item) -> Amendment:
+def read_amendment(account: Account, market: Market, order: Order, body: Item, now_ns: int) -> Amendment:
     """Check a request to amend an open order.
 
     Raises:
         Refusal: with the code of the first breach; 10001 when it changes nothing.
     """
-    change = _read(account, market, order, body)
+    change = _read(account, market, order, body, now_ns)
     if change.lots is not None and change.lots <= order.filled:
         raise Refusal(code.AMEND_BELOW_FILLED, "The number of contracts after the change is not above the filled one")
     if change.changes_bracket and order.filled:
@@ -87,7 +87,7 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item) -
     return change
 
 
-def _read(account: Account, market: Market, order: Order, body: Item) -> Amendment:
+def _read(account: Account, market: Market, order: Order, body: Item, now_ns: int) -> Amendment:
     is_market, waits = order.order_type == "Market", order.waits
     qty, price, trigger = (requests.number(body, key) for key in ("qty", "price", "triggerPrice"))
     if trigger is not None:
@@ -99,7 +99,7 @@ def _read(account: Account, market: Market, order: Order, body: Item) -> Amendme
         )
     tick = None if price is None or is_market else requests.check_price(market, price)
     if tick is not None and not waits:
-        tick = limited_tick(account, market, order.side, tick)
+        tick = limited_tick(account, market, order.side, tick, now_ns)
     return Amendment(
         lots=None if qty is None else requests.check_qty(market, qty, is_market=is_market),
         tick=tick,

@@ -81,7 +81,7 @@ class Venue:
         faults, numbers = Faults(paper.seed), Renumbering()
         mischief = Mischief(faults, self.clock, ring, runtime.metrics, runtime.survived)
         board = Board(source.symbols, source.book_depth)
-        public = PublicHub(board, linear_offer(instruments, source.book_depth, source.kline_intervals), mischief)
+        public = PublicHub(board, linear_offer(source.book_depth, source.kline_intervals, core.price_limits), mischief)
         spot = SpotFloor(board, instruments, paper.seed, mischief)
         runtime.facts["spot_market"] = spot.label
         private = PrivateHub(ring, self.clock, mischief)
@@ -98,6 +98,7 @@ class Venue:
             board,
             instruments,
             tiers,
+            core.price_limits,
             spot,
             lambda now_ns: [notice(each) for each in faults.notices(now_ns)],
             lambda: core.insurance_fund,

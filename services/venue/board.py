@@ -17,7 +17,6 @@ from services.venue.candles import Candle, Candles
 from undertow.exchange.book import OrderBook
 
 KEPT_TRADES: Final = 1_000
-PREMIUM_WINDOW_MS: Final = 30_000
 DEEPEST: Final = 1_000
 INTEREST_INTERVALS_MS: Final = {
     "5min": 300_000,
@@ -123,7 +122,6 @@ class SymbolBoard:
         self._is_due_told = False
         self._ticker_ts = 0
         self._ticker_cs = 0
-        self._premiums: deque[tuple[int, Decimal]] = deque()
 
     def saw(self, frame: Frame) -> None:
         """Take one frame of this symbol."""
@@ -166,11 +164,6 @@ class SymbolBoard:
         book = self._settled()
         bid, ask = book.best_bid, book.best_ask
         return (Decimal(bid[0]), Decimal(ask[0])) if bid and ask else None
-
-    def average_premium(self, now_ms: int) -> Decimal:
-        """Give the mean of mid − mark over the last 30 s, 0 without a sample."""
-        recent = [value for at, value in self._premiums if at > now_ms - PREMIUM_WINDOW_MS]
-        return sum(recent, _NOTHING) / len(recent) if recent else _NOTHING
 
     def settle_funding(self, now_ms: int, interval_ms: int) -> None:
         """Let the stamps pass that the ticker no longer tells, because the market has ended."""
@@ -243,10 +236,6 @@ class SymbolBoard:
         best = self.best()
         if mark:
             self.marks.trade(at_ms, mark, _NOTHING)
-        if mark and best is not None:
-            self._premiums.append((at_ms, (best[0] + best[1]) / 2 - mark))
-            while self._premiums[0][0] <= at_ms - PREMIUM_WINDOW_MS:
-                self._premiums.popleft()
         if index:
             self.indices.trade(at_ms, index, _NOTHING)
         if index and best is not None:

@@ -7,20 +7,20 @@ the market and of the moment it joined.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from services.venue.board import SymbolBoard
 from services.venue.candles import interval_end, interval_start
-from services.venue.price_limits import price_limits
+from services.venue.price_limits import PublishedLimits
 
 BOOK_CADENCES_MS: Final = {1: 10, 50: 20, 200: 100, 1000: 200}
 REPEAT_MS: Final = 3_000
 """After so long without a change the best prices are sent again, with the same update id."""
 KLINE_CADENCE_MS: Final = 1_000
 PRICE_LIMIT_CADENCE_MS: Final = 300
+_MS_NS: Final = 1_000_000
 _ENCODE: Final = msgspec.json.encode
 
 
@@ -159,18 +159,18 @@ class KlineChannel(Channel):
 class PriceLimitChannel(Channel):
     """`priceLimit`: the limits of this moment."""
 
-    def __init__(self, board: SymbolBoard, instrument: Mapping[str, Any]) -> None:
-        super().__init__(f"priceLimit.{board.symbol}", PRICE_LIMIT_CADENCE_MS)
-        self._board = board
-        self._instrument = instrument
+    def __init__(self, symbol: str, limits: PublishedLimits) -> None:
+        super().__init__(f"priceLimit.{symbol}", PRICE_LIMIT_CADENCE_MS)
+        self._symbol = symbol
+        self._limits = limits
 
     def opens(self, now_ms: int) -> None:
         """Begin."""
 
     def push(self, now_ms: int) -> bytes | None:
         """Give the limits."""
-        limits = price_limits(self._board, self._instrument, now_ms)
+        limits = self._limits(self._symbol, now_ms * _MS_NS)
         if limits is None:
             return None
-        data = {"symbol": self._board.symbol, "buyLmt": limits[0], "sellLmt": limits[1]}
+        data = {"symbol": self._symbol, "buyLmt": str(limits[0]), "sellLmt": str(limits[1])}
         return _ENCODE({"topic": self.topic, "data": data, "ts": now_ms})

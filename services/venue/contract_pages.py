@@ -13,7 +13,7 @@ from services.venue.board import INTEREST_INTERVALS_MS
 from services.venue.candles import Candles
 from services.venue.category_pages import CategoryPages, candle_rows
 from services.venue.paging import Params, by_place, choice_of, cut, limit_of, span_of
-from services.venue.price_limits import price_limits
+from services.venue.price_limits import PublishedLimits
 from services.venue.refusals import bad_parameter
 
 _RISK_SYMBOLS_A_PAGE: Final = 15
@@ -28,10 +28,12 @@ class ContractPages:
     Attributes:
         shared: those that spot has too.
         risk_tiers: items of risk-limit, by symbol, lowest first.
+        limits: gives the price limits of a moment.
     """
 
     shared: CategoryPages
     risk_tiers: Sequence[Mapping[str, Any]]
+    limits: PublishedLimits
 
     def mark_kline(self, params: Params, _now_ns: int) -> dict[str, Any]:
         """`/v5/market/mark-price-kline`."""
@@ -97,11 +99,11 @@ class ContractPages:
         Raises:
             Refusal: 10001 while there is no mark price yet.
         """
-        board, now_ms = self.shared.of(params), now_ns // 1_000_000
-        limits = price_limits(board, self._instrument(board.symbol), now_ms)
+        symbol = self.shared.of(params).symbol
+        limits = self.limits(symbol, now_ns)
         if limits is None:
-            raise bad_parameter(f"params error: {board.symbol} has no mark price yet")
-        return {"symbol": board.symbol, "buyLmt": limits[0], "sellLmt": limits[1], "ts": str(now_ms)}
+            raise bad_parameter(f"params error: {symbol} has no mark price yet")
+        return {"symbol": symbol, "buyLmt": str(limits[0]), "sellLmt": str(limits[1]), "ts": str(now_ns // 1_000_000)}
 
     def _price_kline(self, params: Params, candles: Candles) -> dict[str, Any]:
         rows = candle_rows(candles, params, self.shared.board.now_ms)

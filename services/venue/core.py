@@ -28,6 +28,7 @@ from services.venue.orders import money, plain
 from services.venue.position_handlers import PositionHandlers
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
+from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import UNITS, OffGridError, from_units, to_units
 
 __all__ = ["AccountSpec", "Answer", "PrivateEvent", "VenueCore"]
@@ -164,6 +165,16 @@ class VenueCore:
             "open_orders": len(account.open),
             "executions": len(account.executions),
         }
+
+    def price_limits(self, symbol: str, now_ns: int) -> tuple[Decimal, Decimal] | None:
+        """Give the highest price of a buy and the lowest of a sell that an order would meet now; None before the first mark.
+
+        Raises:
+            KeyError: unknown symbol.
+        """
+        market = self._markets[symbol]
+        limits = market.limit_ticks(now_ns)
+        return None if limits is None else (market.scale.price(limits[BUY]), market.scale.price(limits[SELL]))
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Engine:
                 self.life.check_triggers(market, now_ns)  # after each trade: a trailing stop follows every one
         elif isinstance(frame, TickerFrame):
             market = self._markets[frame.symbol]
-            marked = market.on_ticker(frame.data, now_ns)
+            marked = market.on_ticker(frame, now_ns)
             self.life.check_triggers(market, now_ns)
             if marked:
                 self.liquidation.check(market, now_ns)

@@ -6,7 +6,6 @@ upper bound; a ticker without a funding time means that no funding is due.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final
@@ -14,14 +13,15 @@ from typing import Any, Final
 import numpy as np
 
 from services.venue.answers import Item
-from undertow.exchange.bybit.frames import BookFrame, TickerData, TradeData
+from services.venue.premium_window import PremiumWindow
+from services.venue.price_limits import price_limits
+from undertow.exchange.bybit.frames import BookFrame, TickerFrame, TradeData
 from undertow.matching.ladder import BUY, SELL, Ints
 from undertow.matching.matcher import Fill, Matcher
 from undertow.matching.money import tier_of
 from undertow.matching.scale import LARGEST_VALUE, UNITS, Scale, to_units
 
 _MEMORY: Final = 65_536
-_PREMIUM_SECONDS: Final = 30
 _NS: Final = 1_000_000_000
 _MS: Final = 1_000_000
 SIDES: Final = {"Buy": BUY, "Sell": SELL}
@@ -77,7 +77,7 @@ class Market:
         self.index = Decimal(0)
         self.lot_value = 0
         self.funding_due_ns = 0
-        self._premiums: deque[tuple[int, Decimal]] = deque(maxlen=_PREMIUM_SECONDS)
+        self._premium = PremiumWindow()
 
     def on_book(self, frame: BookFrame) -> list[Fill]:
         """Apply a book frame; give the kernel's fills.
@@ -103,8 +103,9 @@ class Market:
         self.last = self.scale.price(tick)
         return self.matcher.on_trade(SIDES[trade.side], tick, self._lots[trade.size])
 
-    def on_ticker(self, fields: TickerData, now_ns: int) -> bool:
+    def on_ticker(self, frame: TickerFrame, now_ns: int) -> bool:
         """Merge a ticker, what is absent is unchanged; True when the mark price changed."""
+        fields = frame.data
         if fields.last_price:
             self.last = Decimal(fields.last_price)
         if fields.index_price:
@@ -120,10 +121,7 @@ class Market:
         before = self.lot_value
         self.mark = Decimal(fields.mark_price)
         self.lot_value = self.scale.lot_value(self.mark)
-        second = now_ns // _NS
-        middle = self.middle()
-        if middle is not None and (not self._premiums or self._premiums[-1][0] != second):
-            self._premiums.append((second, middle - self.mark))
+        self._watch_premium(frame.ts_ms * _MS)  # its own time, so that the limits are a function of the frames
         return self.lot_value != before
 
     def funding_settled(self) -> None:
@@ -139,35 +137,23 @@ class Market:
         tick = self.matcher.best(side)
         return None if tick is None else self.scale.price(tick)
 
-    def middle(self) -> Decimal | None:
-        """Give the middle of the displayed book."""
-        bid, ask = self.best(BUY), self.best(SELL)
-        return None if bid is None or ask is None else (bid + ask) / 2
-
-    def limit_price(self, side: int) -> Decimal | None:
-        """Give the highest price a buy, the lowest a sell may have (formula of May 2026); None before the first mark."""
+    def limit_ticks(self, now_ns: int) -> tuple[int, int] | None:
+        """Give the highest price of a buy and the lowest of a sell at a moment, by side; None before the first mark."""
         if not self.mark:
             return None
-        mark, index = self.mark, self.index or self.mark
-        premium = sum((p for _, p in self._premiums), Decimal(0)) / max(1, len(self._premiums))
-        if side == BUY:
-            return min(mark * (1 + self.ratio_y), max(index, mark * (1 + self.ratio_x) + max(Decimal(0), premium)))
-        return max(mark * (1 - self.ratio_y), min(index, mark * (1 - self.ratio_x) + min(Decimal(0), premium)))
+        premium, x, y = self._premium.average(now_ns), self.ratio_x, self.ratio_y
+        highest, lowest = price_limits(self.mark, self.index or self.mark, premium, ratio_x=x, ratio_y=y)
+        return self._within(BUY, highest), self._within(SELL, lowest)
 
-    def limit_tick(self, side: int) -> int | None:
-        """Give the limit price as the last tick within it; None before the first mark."""
-        limit = self.limit_price(side)
-        return None if limit is None else self._within(side, limit)
-
-    def protective_tick(self, side: int) -> int | None:
+    def protective_tick(self, side: int, now_ns: int) -> int | None:
         """Give the price behind which a market order does not fill; None when there is nothing to take."""
         best = self.best(1 - side)
         if best is None:
             return None
-        tick = self.limit_tick(side)
-        return (
-            self._within(side, best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x)) if tick is None else tick
-        )
+        limits = self.limit_ticks(now_ns)
+        if limits is not None:
+            return limits[side]
+        return self._within(side, best * (1 + self.ratio_x if side == BUY else 1 - self.ratio_x))
 
     def tolerant_tick(self, side: int, distance: Decimal) -> int | None:
         """Give the price so far behind the best opposite one; None when there is nothing to take."""
@@ -176,6 +162,12 @@ class Market:
 
     def _within(self, side: int, limit: Decimal) -> int:
         return int((limit / self.scale.tick_size).to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
+
+    def _watch_premium(self, at_ns: int) -> None:
+        if self._premium.wants(at_ns):
+            bid, ask = self.best(BUY), self.best(SELL)
+            if bid is not None and ask is not None:
+                self._premium.saw(at_ns, (bid + ask) / 2 - self.mark)
 
     def tier_row(self, value: int) -> int:
         """Give the row of the risk tier that a position of a value falls in."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from services.venue.board import SymbolBoard
 from services.venue.candles import INTERVALS
 from services.venue.channels import BOOK_CADENCES_MS, BookChannel, Channel, KlineChannel, PriceLimitChannel
+from services.venue.price_limits import PublishedLimits
 
 MOST_ARGUMENT_CHARACTERS: Final = 21_000
 _MOST_SPOT_ARGUMENTS: Final = 10
@@ -45,18 +46,17 @@ class Offer:
         return f"{reason}there are {', '.join(sorted({*self.own, *self.made}))}"
 
 
-def linear_offer(instruments: Sequence[Mapping[str, Any]], book_depth: int, kline_intervals: Iterable[str]) -> Offer:
+def linear_offer(book_depth: int, kline_intervals: Iterable[str], limits: PublishedLimits) -> Offer:
     """Give the topics of `/v5/public/linear`.
 
     Args:
-        instruments: items of instruments-info.
         book_depth: of the market's own book topic.
         kline_intervals: of the market's own kline topics.
+        limits: gives the price limits of a moment.
     """
-    by_symbol = {item["symbol"]: item for item in instruments}
     own = {f"orderbook.{book_depth}", "publicTrade", "tickers", "allLiquidation"}
     own |= {f"kline.{interval}" for interval in kline_intervals}
-    made = _made(own) | {"priceLimit": lambda board: PriceLimitChannel(board, by_symbol[board.symbol])}
+    made = _made(own) | {"priceLimit": lambda board: PriceLimitChannel(board.symbol, limits)}
     return Offer(frozenset(own), made)
 
 

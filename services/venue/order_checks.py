@@ -36,19 +36,20 @@ def check_count(account: Account, market: Market, more: int, *, conditional: boo
         raise Refusal(code.TOO_MANY_ORDERS, "You have more than 500 active orders")
 
 
-def limited_tick(account: Account, market: Market, side: int, tick: int) -> int:
+def limited_tick(account: Account, market: Market, side: int, tick: int, now_ns: int) -> int:
     """Give a limit order's price, beyond the price limit that limit, unless the account asked for a refusal there.
 
     Raises:
         Refusal: 110120, 110121.
     """
-    limit, price = market.limit_price(side), market.scale.price(tick)
-    if limit is None or (price <= limit if side == BUY else price >= limit):
+    limits = market.limit_ticks(now_ns)
+    if limits is None or (tick <= limits[side] if side == BUY else tick >= limits[side]):
         return tick
     if not account.reprices_limits:
         refusal = code.ABOVE_LIMIT_PRICE if side == BUY else code.BELOW_LIMIT_PRICE
+        price, limit = (market.scale.price(each) for each in (tick, limits[side]))
         raise Refusal(refusal, f"Order price {price} is beyond the price limit {limit}")
-    return market.limit_tick(side) or tick
+    return limits[side]
 
 
 def check_reduces(holding: Holding, side: int) -> None:
@@ -76,14 +77,14 @@ def check_trigger_side(market: Market, trigger: Decimal, by: str, direction: int
         raise Refusal(code.TRIGGER_NOT_BELOW, f"expect Falling, but trigger_price[{trigger}] >= current[{current}]")
 
 
-def check_entry(account: Account, market: Market, order: Order) -> None:
+def check_entry(account: Account, market: Market, order: Order, now_ns: int) -> None:
     """Check what an order must satisfy to reach the book, among the open ones already, and move one beyond the price limit.
 
     Raises:
         Refusal: 110007, 110086, 110090, 110120, 110121.
     """
     if order.order_type == "Limit":
-        order.tick = limited_tick(account, market, order.side, order.tick)
+        order.tick = limited_tick(account, market, order.side, order.tick, now_ns)
     if not order.reduce_only:
         check_funds(account, market, order)
 

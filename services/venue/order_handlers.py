@@ -73,7 +73,7 @@ class OrderHandlers:
     def _amend(self, account: Account, body: Item, now_ns: int) -> Answer:
         market = queries.market_of(self._markets, body)
         order = _open_order(account, body, "order not exists or too late to replace")
-        change = read_amendment(account, market, order, body)
+        change = read_amendment(account, market, order, body, now_ns)
         self._schedule(now_ns, lambda at_ns: self._life.amend(order, change, at_ns))
         return _order_answer(order)
 

@@ -30,7 +30,7 @@ class Intake:
         orders = self.draft(account, body, now_ns)
         try:
             for order in orders:
-                self.check_entry(account, order)
+                self.check_entry(account, order, now_ns)
         except Refusal:
             for order in orders:
                 account.forget(order)
@@ -53,14 +53,14 @@ class Intake:
             for lots, link in zip(pieces, links, strict=True)
         ]
 
-    def check_entry(self, account: Account, order: Order) -> None:
+    def check_entry(self, account: Account, order: Order, now_ns: int) -> None:
         """Check that an order may reach the book; a conditional one is checked when it triggers.
 
         Raises:
             Refusal: 110007, 110086, 110090, 110120, 110121.
         """
         if not order.trigger:
-            check_entry(account, self._markets[order.symbol], order)
+            check_entry(account, self._markets[order.symbol], order, now_ns)
 
     def _check(self, account: Account, holding: Holding, wanted: Wanted) -> list[int]:
         market = holding.market

@@ -77,7 +77,7 @@ class OrderLife:
         if order.trigger:
             self._live.wait(order)
             self._show(account, holding, [order])
-        elif is_late and not self._may_enter(account, holding.market, order):
+        elif is_late and not self._may_enter(account, holding.market, order, now_ns):
             self._live.finish(order, Event.REFUSED)
             self._show(account, holding, [order])
         else:
@@ -153,7 +153,7 @@ class OrderLife:
             order.move(Event.TRIGGERED)
             order.updated_ms = now_ns // _MS
             self._show(account, holding, [order, *partners])
-            if self._may_enter(account, holding.market, order):
+            if self._may_enter(account, holding.market, order, now_ns):
                 self._match(account, holding, order, now_ns)
             else:
                 self._end(account, holding, order, NO_CANCEL, now_ns)
@@ -177,7 +177,7 @@ class OrderLife:
             self._end(account, holding, order, BY_REDUCE_ONLY, now_ns)
             return
         if order.order_type == "Market":
-            order.tick = _market_tick(market, order)
+            order.tick = _market_tick(market, order, now_ns)
         crosses = bool(order.tick) and matcher.would_take(order.side, order.tick)
         if crosses and order.time_in_force == "PostOnly":
             order.reject_reason = "EC_PostOnlyWillTakeLiquidity"
@@ -209,9 +209,9 @@ class OrderLife:
         self._live.close(order, NO_CANCEL, now_ns)
 
     @staticmethod
-    def _may_enter(account: Account, market: Market, order: Order) -> bool:
+    def _may_enter(account: Account, market: Market, order: Order, now_ns: int) -> bool:
         try:
-            check_entry(account, market, order)
+            check_entry(account, market, order, now_ns)
         except Refusal:
             order.reject_reason = "EC_Others"
             return False
@@ -254,8 +254,8 @@ def _fit_to_position(holding: Holding, order: Order) -> bool:
     return bool(closable)
 
 
-def _market_tick(market: Market, order: Order) -> int:
-    tick, best = market.protective_tick(order.side), market.best(1 - order.side)
+def _market_tick(market: Market, order: Order, now_ns: int) -> int:
+    tick, best = market.protective_tick(order.side, now_ns), market.best(1 - order.side)
     if tick is None or best is None:
         return 0
     if order.tolerance is None:

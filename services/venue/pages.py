@@ -12,6 +12,7 @@ from services.venue.category_pages import LINEAR, SPOT, CategoryPages
 from services.venue.contract_pages import ContractPages
 from services.venue.orders import plain
 from services.venue.paging import Params
+from services.venue.price_limits import PublishedLimits
 from services.venue.refusals import bad_parameter
 from services.venue.spot_floor import SpotFloor
 
@@ -39,6 +40,7 @@ class MarketPages:
         board: what it has shown.
         instruments: items of instruments-info.
         risk_tiers: items of risk-limit, by symbol, lowest first.
+        limits: gives the price limits of a moment.
         spot: the spot side; None where there is none.
         notices: gives the maintenance that is planned, goes on or is over by a market time.
         fund: gives the USDT in the insurance fund.
@@ -49,6 +51,7 @@ class MarketPages:
         board: Board,
         instruments: Sequence[Mapping[str, Any]],
         risk_tiers: Sequence[Mapping[str, Any]],
+        limits: PublishedLimits,
         spot: SpotFloor | None = None,
         notices: Callable[[int], list[dict[str, Any]]] = lambda _now_ns: [],
         fund: Callable[[], Decimal] = lambda: Decimal(0),
@@ -56,7 +59,7 @@ class MarketPages:
         self._symbols = board.symbols
         self._fund = fund
         linear = CategoryPages(LINEAR, board, instruments)
-        contracts = ContractPages(linear, risk_tiers)
+        contracts = ContractPages(linear, risk_tiers, limits)
         self._pages: dict[str, dict[str, Page]] = {
             "linear": {
                 **_shared(linear),

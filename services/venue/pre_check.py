@@ -42,7 +42,7 @@ class PreCheck:
             return Answer(refusal.code, refusal.message, {}, named)
         after = before if drafted[0].reduce_only else self._after(account, drafted[0])
         try:
-            self._intake.check_entry(account, drafted[0])
+            self._intake.check_entry(account, drafted[0], now_ns)
         except Refusal as refusal:
             rates = {"post_imr_e4": after[0], "post_mmr_e4": after[1]} if refusal.code == code.BALANCE_SHORT else {}
             return Answer(refusal.code, refusal.message, {}, named | rates)

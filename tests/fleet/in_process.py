@@ -92,7 +92,11 @@ class InProcessFleet:
         self.venue = VenueCore(instruments, tiers, [account], book_depth=source.book_depth, opened_ns=timeline.now_ns())
         self._board = Board(self.symbols, source.book_depth)
         self._http = DirectHttp(
-            self.venue, MarketPages(self._board, instruments, tiers), ACCOUNT_UID, timeline, self._tell
+            self.venue,
+            MarketPages(self._board, instruments, tiers, self.venue.price_limits),
+            ACCOUNT_UID,
+            timeline,
+            self._tell,
         )
         self.ingestor = IngestorCore(self.symbols, depth=source.book_depth)
         self.hub = HubCore({symbol: FeatureSettings().rule(symbol) for symbol in self.symbols})

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from services.venue.board import Board
+from services.venue.core import VenueCore
 from services.venue.offer import linear_offer
 from services.venue.pages import MarketPages
 from services.venue.public_socket import PublicHub, PublicSession
@@ -16,6 +17,10 @@ from undertow.markets.instruments import instruments_for, risk_tiers_for
 
 ORIGIN_MS = ORIGIN_NS // MS
 BTC = {"category": "linear", "symbol": "BTCUSDT"}
+
+
+def unlimited(_symbol: str, _now_ns: int) -> None:
+    """Give no price limits, as before the first mark."""
 
 
 class Shown:
@@ -31,8 +36,10 @@ class Shown:
         instruments = instruments_for(symbols)
         self.board = Board(symbols, depth)
         self.spot = SpotFloor(self.board, instruments, 7, faultless())
-        self.pages = MarketPages(self.board, instruments, risk_tiers_for(symbols), self.spot)
-        self.hub = PublicHub(self.board, linear_offer(instruments, depth, kline_intervals), faultless())
+        self.core = VenueCore(instruments, [], [], book_depth=depth)
+        limits = self.core.price_limits
+        self.pages = MarketPages(self.board, instruments, risk_tiers_for(symbols), limits, self.spot)
+        self.hub = PublicHub(self.board, linear_offer(depth, kline_intervals, limits), faultless())
         self.show(*frames)
 
     def show(self, *frames: dict[str, Any]) -> None:
@@ -40,6 +47,7 @@ class Shown:
             raw, at_ns = json.dumps(frame).encode(), frame["ts"] * MS
             self.pass_time(frame["ts"] - ORIGIN_MS)
             topic = self.board.saw(raw)
+            self.core.on_frame(raw, at_ns)
             self.hub.on_frame(topic, raw, at_ns)
             self.spot.follow(topic, at_ns)
 

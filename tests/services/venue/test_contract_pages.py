@@ -9,7 +9,7 @@ from services.venue.board import Board
 from services.venue.category_pages import LINEAR, CategoryPages
 from services.venue.contract_pages import ContractPages
 from tests.services.venue.little_market import book, ticker
-from tests.services.venue.shown import ORIGIN_MS, Shown
+from tests.services.venue.shown import ORIGIN_MS, Shown, unlimited
 from undertow.markets.instruments import known_symbols
 
 HOUR_MS = 3_600_000
@@ -109,7 +109,7 @@ def test_risk_limits_are_those_of_the_symbol_or_of_a_page_of_symbols():
 def test_risk_limits_come_15_symbols_a_page():
     symbols = [f"C{number:02}USDT" for number in range(20)]
     tiers = [{"symbol": symbol, "id": number} for symbol in symbols for number in (1, 2)]
-    pages = ContractPages(CategoryPages(LINEAR, Board(symbols, 200), []), tiers)
+    pages = ContractPages(CategoryPages(LINEAR, Board(symbols, 200), []), tiers, unlimited)
     first = pages.risk_limit({}, 0)
     second = pages.risk_limit({"cursor": first["nextPageCursor"]}, 0)
     assert [len({tier["symbol"] for tier in page["list"]}) for page in (first, second)] == [15, 5]

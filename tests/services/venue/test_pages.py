@@ -8,7 +8,7 @@ from services.venue.answers import NO_ROUTE, Refusal
 from services.venue.category_pages import LINEAR_TICKER, SPOT_TICKER
 from services.venue.pages import MarketPages
 from tests.services.venue.little_market import MS, ORIGIN_NS, book, ticker, trade
-from tests.services.venue.shown import ORIGIN_MS, Ear, Shown
+from tests.services.venue.shown import ORIGIN_MS, Ear, Shown, unlimited
 from undertow.markets.instruments import known_symbols
 
 
@@ -27,9 +27,9 @@ def test_a_later_snapshot_replaces_the_book():
 
 
 def test_levels_pushed_out_of_the_markets_depth_are_not_shown():
-    more = [["65000.05", "1"], ["65000.06", "2"]]
-    page = Shown(book(), book(1, kind="delta", u=2, bids=more, asks=[]), depth=2)
-    assert page.ask("orderbook")["b"] == (("65000.06", "2"), ("65000.05", "1"))
+    low, more = [["64990.00", "5"], ["64989.90", "3"]], [["64990.10", "1"], ["64990.20", "2"]]
+    page = Shown(book(bids=low), book(1, kind="delta", u=2, bids=more, asks=[]), depth=2)
+    assert page.ask("orderbook")["b"] == (("64990.20", "2"), ("64990.10", "1"))
 
 
 def test_the_book_page_has_the_update_id_of_the_1000_level_topic():
@@ -181,7 +181,7 @@ def test_what_cannot_be_told_truthfully_is_refused_with_the_reason(name):
 
 def test_the_insurance_fund_is_one_for_all_contracts():
     shown = Shown(symbols=("BTCUSDT", "ETHUSDT"))
-    pages = MarketPages(shown.board, [], [], fund=lambda: Decimal("1234.50"))
+    pages = MarketPages(shown.board, [], [], unlimited, fund=lambda: Decimal("1234.50"))
     result = pages.answer("/v5/market/insurance", {}, ORIGIN_NS)
     assert result["list"] == [{"coin": "USDT", "symbols": "BTCUSDT,ETHUSDT", "balance": "1234.5", "value": "1234.5"}]
     with pytest.raises(Refusal, match="only USDT"):

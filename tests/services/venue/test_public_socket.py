@@ -10,7 +10,7 @@ from services.venue.offer import MOST_ARGUMENT_CHARACTERS, linear_offer
 from services.venue.public_socket import PublicHub
 from tests.services.venue.faultless import faultless
 from tests.services.venue.little_market import book, ticker, trade
-from tests.services.venue.shown import ORIGIN_MS, Ear, Shown
+from tests.services.venue.shown import ORIGIN_MS, Ear, Shown, unlimited
 from undertow.exchange.book import OrderBook
 
 
@@ -254,7 +254,7 @@ def test_spot_has_no_topics_of_contracts():
 
 def test_all_arguments_of_a_connection_are_bounded():
     symbols = [f"C{number:04}USDT" for number in range(2000)]
-    hub = PublicHub(Board(symbols, 200), linear_offer([], 200, ()), faultless())
+    hub = PublicHub(Board(symbols, 200), linear_offer(200, (), unlimited), faultless())
     topics = [f"publicTrade.{symbol}" for symbol in symbols]
     fits = MOST_ARGUMENT_CHARACTERS // len(topics[0])
     ear = Ear(hub, *topics[: fits - 1])

@@ -16,7 +16,7 @@ from services.venue.private_socket import TOPICS
 from services.venue.trade_socket import PATHS
 from tests.services.venue.a_day import LINEAR_KINDS, SPOT_KINDS, day
 from tests.services.venue.examples import EXAMPLES, Example, lists
-from tests.services.venue.shown import Shown
+from tests.services.venue.shown import Shown, unlimited
 from tests.support import recorded
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.injection import InjectedSource
@@ -91,7 +91,7 @@ def test_whatever_the_venue_serves_has_an_example() -> None:
 
 
 def test_every_kind_of_public_topic_was_listened_to() -> None:
-    linear, spot = linear_offer([], 200, ("1",)), spot_offer(50)
+    linear, spot = linear_offer(200, ("1",), unlimited), spot_offer(50)
     for offer, kinds in ((linear, LINEAR_KINDS), (spot, SPOT_KINDS)):
         assert {kind.partition(".")[0] for kind in (*offer.own, *offer.made)} == {
             kind.partition(".")[0] for kind in kinds
