@@ -106,7 +106,7 @@ class Venue:
         self.replay = Replay(
             source.label,
             choice.frames_total,
-            choice.feed(self.clock, runtime.log),
+            choice.feed(self.clock, runtime.log, runtime.metrics),
             self.clock,
             core,
             board,

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from services.venue.board_frames import BookLevels, Frame, PublicTrade, ToldCandle, read
 from services.venue.book_view import BookView, Levels
 from services.venue.candles import Candle, Candles
 from undertow.exchange.book import OrderBook
@@ -30,55 +31,6 @@ _KEPT_INTEREST: Final = 2_000  # of each interval
 _MOST_NEWS: Final = 5_000  # prices changed before they are taken in unasked
 _NOTHING: Final = Decimal(0)
 _PREMIUM_STEP: Final = Decimal("0.00000001")
-
-
-class Frame(msgspec.Struct):
-    """A public frame whose data is not decoded yet."""
-
-    topic: str
-    data: msgspec.Raw
-    type: str = ""
-    ts: int = 0
-    cts: int = 0
-    cs: int = 0
-
-
-class _Book(msgspec.Struct):
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
-    u: int
-    seq: int = 0
-
-
-class PublicTrade(msgspec.Struct):
-    """One trade as the frame has it."""
-
-    T: int
-    S: str
-    v: str
-    p: str
-    i: str
-    BT: bool = False
-    RPI: bool = False
-    seq: int = 0
-
-
-class _Candle(msgspec.Struct):
-    start: int
-    interval: str
-    open: str
-    high: str
-    low: str
-    close: str
-    volume: str
-    turnover: str
-
-
-_FRAME: Final = msgspec.json.Decoder(Frame)
-_BOOK: Final = msgspec.json.Decoder(_Book)
-_TRADES: Final = msgspec.json.Decoder(list[PublicTrade])
-_TICKER: Final = msgspec.json.Decoder(dict[str, str])
-_CANDLES: Final = msgspec.json.Decoder(list[_Candle])
 _ENCODE: Final = msgspec.json.encode
 
 
@@ -123,22 +75,17 @@ class SymbolBoard:
         self._ticker_ts = 0
         self._ticker_cs = 0
 
-    def saw(self, frame: Frame) -> None:
-        """Take one frame of this symbol."""
+    def saw(self, frame: Frame, data: Any) -> None:
+        """Take one frame of this symbol, as `read` gives it."""
         match frame.topic.partition(".")[0]:
             case "orderbook":
-                self._saw_book(frame)
+                self._saw_book(frame, data)
             case "publicTrade":
-                for trade in _TRADES.decode(frame.data):
-                    self.trades.append(trade)
-                    self.candles.trade(trade.T, Decimal(trade.p), Decimal(trade.v))
+                self._saw_trades(data)
             case "tickers":
-                self._saw_ticker(frame)
+                self._saw_ticker(frame, data)
             case "kline":
-                for told in _CANDLES.decode(frame.data):
-                    if told.interval == "1":
-                        texts = (told.open, told.high, told.low, told.close, told.volume, told.turnover)
-                        self.candles.told(told.start, Candle(*map(Decimal, texts)))
+                self._saw_candles(data)
 
     def levels(self, best: int) -> tuple[Levels, Levels]:
         """Give so many of the best bids, descending, and asks, ascending."""
@@ -186,9 +133,19 @@ class SymbolBoard:
             return _ENCODE({**head, "cs": self._ticker_cs, "ts": self._ticker_ts})
         return None
 
-    def _saw_book(self, frame: Frame) -> None:
-        book = _BOOK.decode(frame.data)
-        if frame.type == "snapshot":
+    def _saw_trades(self, trades: Iterable[PublicTrade]) -> None:
+        for trade in trades:
+            self.trades.append(trade)
+            self.candles.trade(trade.T, Decimal(trade.p), Decimal(trade.v))
+
+    def _saw_candles(self, candles: Iterable[ToldCandle]) -> None:
+        for told in candles:
+            if told.interval == "1":
+                texts = (told.open, told.high, told.low, told.close, told.volume, told.turnover)
+                self.candles.told(told.start, Candle(*map(Decimal, texts)))
+
+    def _saw_book(self, frame: Frame, book: BookLevels) -> None:
+        if frame.type == "snapshot" or book.u == 1:  # which is one, whatever it is called
             self._new_bids.clear()
             self._new_asks.clear()
             self._book.replace(book.b, book.a)
@@ -208,8 +165,7 @@ class SymbolBoard:
             self._new_asks.clear()
         return self._book
 
-    def _saw_ticker(self, frame: Frame) -> None:
-        news = _TICKER.decode(frame.data)
+    def _saw_ticker(self, frame: Frame, news: dict[str, str]) -> None:
         self._saw_funding(int(news.get("nextFundingTime") or 0), self.ticker.get("fundingRate", "0"))
         self.ticker = ticker = news if frame.type == "snapshot" else {**self.ticker, **news}
         self._ticker_ts, self._ticker_cs = frame.ts, frame.cs
@@ -263,11 +219,11 @@ class Board:
         """Take one frame and give its topic.
 
         Raises:
-            msgspec.MsgspecError: the frame is not Bybit's.
+            BadFrameError: the frame is not Bybit's.
             KeyError: a symbol that this market does not have.
         """
-        frame = _FRAME.decode(raw)
-        self._symbols[frame.topic.rpartition(".")[2]].saw(frame)
+        frame, data = read(raw)
+        self._symbols[frame.topic.rpartition(".")[2]].saw(frame, data)
         return frame.topic
 
     def of(self, symbol: str) -> SymbolBoard:

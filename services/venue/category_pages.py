@@ -6,63 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.venue.board import Board, PublicTrade, SymbolBoard
+from services.venue.board import Board, SymbolBoard
+from services.venue.board_frames import PublicTrade
 from services.venue.candles import INTERVALS, Candles
 from services.venue.paging import Params, by_place, choice_of, cut, limit_of, span_of
 from services.venue.refusals import bad_parameter
+from services.venue.ticker_fields import LINEAR_TICKER, SPOT_TICKER
 
 _STATUSES: Final = ("Trading", "PreLaunch", "Delivering", "Closed")
 _SYMBOL_TYPES: Final = ("", "innovation", "commodity", "stock", "forex")
-
-LINEAR_TICKER: Final = (
-    "symbol",
-    "lastPrice",
-    "indexPrice",
-    "markPrice",
-    "prevPrice24h",
-    "price24hPcnt",
-    "highPrice24h",
-    "lowPrice24h",
-    "prevPrice1h",
-    "openInterest",
-    "openInterestValue",
-    "singleOpenInterest",
-    "singleOpenInterestValue",
-    "turnover24h",
-    "volume24h",
-    "fundingRate",
-    "nextFundingTime",
-    "predictedDeliveryPrice",
-    "basisRate",
-    "basis",
-    "deliveryFeeRate",
-    "deliveryTime",
-    "ask1Size",
-    "bid1Price",
-    "ask1Price",
-    "bid1Size",
-    "preOpenPrice",
-    "preQty",
-    "curPreListingPhase",
-    "fundingIntervalHour",
-    "fundingCap",
-    "basisRateYear",
-)
-SPOT_TICKER: Final = (
-    "symbol",
-    "bid1Price",
-    "bid1Size",
-    "ask1Price",
-    "ask1Size",
-    "lastPrice",
-    "prevPrice24h",
-    "price24hPcnt",
-    "highPrice24h",
-    "lowPrice24h",
-    "turnover24h",
-    "volume24h",
-    "usdIndexPrice",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class Control:
                 "frames_sent": replay.frames_sent,
                 "frames_injected": replay.frames_injected,
                 "frames_total": replay.frames_total,
+                "frames_dropped": dict(replay.frames_dropped),
                 "requests": tally.requests,
                 "rate_limited": tally.rate_limited,
                 "orders_accepted": self._core.orders_accepted,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from services.venue.clock import VenueClock
@@ -19,6 +20,11 @@ class Feed(Protocol):
     @property
     def ended(self) -> bool:
         """Whether there will be no frame any more."""
+        ...
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Frames that could not be played, by reason."""
         ...
 
     def take(self) -> MarketFrame | None:
@@ -45,6 +51,9 @@ class Played:
         frames: begins the source; called when the market opens, so that a market of the wall clock can begin then.
         clock: market time.
     """
+
+    dropped: Mapping[str, int] = MappingProxyType({})
+    """What is there in advance was looked at before."""
 
     def __init__(self, frames: Callable[[], Iterator[MarketFrame]], clock: VenueClock) -> None:
         self._begin = frames

@@ -17,6 +17,7 @@ from undertow.markets.ports import FrameSource
 from undertow.markets.rawlines import TapeError
 from undertow.markets.recordings import Recording, open_recording
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.metrics import Metrics
 from undertow.runtime.settings import PREFIX
 
 
@@ -27,11 +28,11 @@ class Choice:
     source: FrameSource | LiveMarket
     frames_total: int | None
 
-    def feed(self, clock: VenueClock, log: BoundLogger) -> Feed:
+    def feed(self, clock: VenueClock, log: BoundLogger, metrics: Metrics) -> Feed:
         """Play the source; a generated market begins where the clock does."""
         source = self.source
         if isinstance(source, LiveMarket):
-            return UpstreamFeed(source, clock, log)
+            return UpstreamFeed(source, clock, log, metrics)
         if isinstance(source, GeneratedMarket):
             return Played(lambda: replace(source, origin_ns=clock.reading.origin_ns).frames(), clock)
         return Played(source.frames, clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from services.venue.answers import PrivateEvent
@@ -95,6 +95,11 @@ class Replay:
             await self._play()
         finally:
             await self._feed.close()
+
+    @property
+    def frames_dropped(self) -> Mapping[str, int]:
+        """Frames of a live market that could not be played, by reason."""
+        return self._feed.dropped
 
     def unready_reason(self) -> str | None:
         """Say why no frames can come now, though the market has not ended."""

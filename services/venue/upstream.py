@@ -2,12 +2,14 @@
 
 Market time is wall time. A lost connection is made again, with growing pauses, and the fresh snapshots with which the upstream then
 begins go on to our clients as snapshots; until then the last book stands. Orders are matched here, the upstream never hears of them.
+A frame that cannot be played is dropped and counted (`live_check`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import urllib.error
 import urllib.parse
@@ -20,9 +22,12 @@ from typing import Any, Final
 from structlog.stdlib import BoundLogger
 
 from services.venue.clock import VenueClock
+from services.venue.live_check import LiveCheck
+from undertow.contracts.metrics import FRAMES_DROPPED
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Disconnected, SubscriptionRefusedError
 from undertow.markets.ports import MarketFrame
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.metrics import Metrics
 from undertow.runtime.settings import PREFIX
 
 DEPTH: Final = 200
@@ -82,18 +87,24 @@ class UpstreamFeed:
     Args:
         market: whose frames.
         clock: market time, which is wall time here.
-        log: hears of lost and new connections.
+        log: hears of lost and new connections, and of each kind of frame that is dropped.
+        metrics: count these.
+
+    Attributes:
+        dropped: frames that could not be played, by reason.
     """
 
     ended: bool = False
 
-    def __init__(self, market: LiveMarket, clock: VenueClock, log: BoundLogger) -> None:
+    def __init__(self, market: LiveMarket, clock: VenueClock, log: BoundLogger, metrics: Metrics) -> None:
+        self.dropped: dict[str, int] = {}
         self._market = market
         self._clock = clock
         self._log = log
-        self._stream = BybitPublicStream(
-            market.url, [[f"{kind}.{symbol}" for symbol in market.symbols] for kind in _KINDS]
-        )
+        self._metrics = metrics
+        requests = [[f"{kind}.{symbol}" for symbol in market.symbols] for kind in _KINDS]
+        self._check = LiveCheck(market.instruments, itertools.chain(*requests), DEPTH)
+        self._stream = BybitPublicStream(market.url, requests)
         self._frames: deque[bytes] = deque()
         self._arrived = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
@@ -120,9 +131,12 @@ class UpstreamFeed:
 
     def unready_reason(self) -> str | None:
         """Say why no frames come; before our market opens none are wanted."""
-        if self._why_not is None or not self._clock.is_open:
+        why_not = self._why_not
+        if why_not is None and self._check.awaited:
+            why_not = f"a fresh snapshot of {', '.join(sorted(self._check.awaited))} is awaited"
+        if why_not is None or not self._clock.is_open:
             return None
-        return f"the upstream {self._market.url}: {self._why_not}"
+        return f"the upstream {self._market.url}: {why_not}"
 
     async def close(self) -> None:
         """Hang up."""
@@ -144,12 +158,25 @@ class UpstreamFeed:
                         self._why_not = event.reason
                         self._log.warning("upstream_lost", url=self._market.url, reason=event.reason)
                     else:
-                        self._frames.extend(raw for raw, _ in event.frames)
+                        for raw, _ in event.frames:
+                            await self._look(raw)
                         self._arrived.set()
         except SubscriptionRefusedError as error:
             raise ConfigurationError(
                 _VARIABLE, f"{self._market.url} refuses {error}", f"correct it or {PREFIX}SYMBOLS"
             ) from error
+
+    async def _look(self, raw: bytes) -> None:
+        lost = self._check.look(raw, self._clock.now_ns())
+        if lost is None:
+            self._frames.append(raw)
+            return
+        if lost.reason not in self.dropped or lost.again:
+            self._log.warning("upstream_frame_dropped", reason=lost.reason, detail=lost.detail, asked_again=lost.again)
+        self.dropped[lost.reason] = self.dropped.get(lost.reason, 0) + 1
+        self._metrics.counter(FRAMES_DROPPED, reason=lost.reason).inc()
+        for topic in lost.again:
+            await self._stream.resubscribe(topic)
 
 
 def fetch_contracts(rest_url: str, symbols: Sequence[str]) -> tuple[dict[str, Any], ...]:

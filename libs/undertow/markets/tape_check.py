@@ -1,27 +1,55 @@
-"""What a recording's frames must say, beyond their shape, so that the venue can play it: looked at once, before anything starts."""
+"""What frames must say, beyond their shape, so that the venue plays them: a tape's before anything starts, a live market's one by one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from undertow.exchange.book import OrderBook
-from undertow.exchange.bybit.frames import BookFrame, LiquidationFrame, TickerFrame, TradeFrame
+from undertow.exchange.bybit.frames import BookFrame, KlineFrame, LiquidationFrame, TickerFrame, TradeFrame
 from undertow.markets.instruments import instruments_for, known_symbols
-from undertow.matching.scale import OffGridError, Scale
+from undertow.matching.scale import OffGridError, Scale, to_units
 
 _NUMBER: Final = re.compile(r"\d{1,18}(\.\d{1,18})?")
 _SIGNED: Final = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
+_WHOLE: Final = re.compile(r"\d{1,18}")
 _DEEPEST: Final = 1_000
 _REMEMBERED: Final = 65_536
 
 
-class TapeCheck:
-    """Looks at frames in their order: prices and sizes on the contract's grid, books that open with a snapshot and never cross."""
+class Contracts(Protocol):
+    """Where the filters of a contract come from."""
 
-    def __init__(self) -> None:
+    def __contains__(self, symbol: str, /) -> bool:
+        """Tell whether they are known."""
+        ...
+
+    def instrument(self, symbol: str) -> Mapping[str, Any]:
+        """Give the item of instruments-info."""
+        ...
+
+
+class _Shipped:
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in known_symbols()
+
+    def instrument(self, symbol: str) -> Mapping[str, Any]:
+        return instruments_for((symbol,))[0]
+
+
+class TapeCheck:
+    """Looks at frames in their order: prices and sizes on the contract's grid, books that open with a snapshot and never cross.
+
+    Args:
+        contracts: with these filters; the shipped ones if none are given.
+        depth: levels a side that the books keep.
+    """
+
+    def __init__(self, contracts: Contracts | None = None, depth: int = _DEEPEST) -> None:
+        self._contracts = contracts or _Shipped()
+        self._depth = depth
         self._grids: dict[str, _Grid] = {}
         self._books: dict[str, OrderBook] = {}
 
@@ -34,7 +62,9 @@ class TapeCheck:
                 levels = [(each.price, each.size) for each in frame.data]
                 return self._grid(frame.symbol).fault(levels, least=1)
             case TickerFrame():
-                return _ticker(frame)
+                return _ticker(frame, self._grid(frame.symbol))
+            case KlineFrame():
+                return _candles(frame)
             case _:
                 return ""
 
@@ -45,7 +75,7 @@ class TapeCheck:
             return fault
         book = self._books.get(symbol)
         if frame.snapshot:
-            book = self._books[symbol] = OrderBook(_DEEPEST)
+            book = self._books[symbol] = OrderBook(self._depth)
         elif book is None:
             return f"the book of {symbol} opens without a snapshot"
         book.apply(data.bids, data.asks)
@@ -57,19 +87,19 @@ class TapeCheck:
 
     def _grid(self, symbol: str) -> _Grid:
         if symbol not in self._grids:
-            self._grids[symbol] = _Grid(symbol)
+            self._grids[symbol] = _Grid(symbol, self._contracts)
         return self._grids[symbol]
 
 
 class _Grid:
-    """One contract's filters; of a contract that is not shipped the numbers alone are looked at."""
+    """One contract's filters; of a contract that is not known the numbers alone are looked at."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, contracts: Contracts) -> None:
         self._scale: Scale | None = None
         self._max_price = Decimal("Infinity")
         self._known: dict[tuple[str, bool, int], str] = {}
-        if symbol in known_symbols():
-            (item,) = instruments_for((symbol,))
+        if symbol in contracts:
+            item = contracts.instrument(symbol)
             price, lot = item["priceFilter"], item["lotSizeFilter"]
             self._max_price = Decimal(price["maxPrice"])
             self._scale = Scale.load(
@@ -87,6 +117,16 @@ class _Grid:
             if wrong:
                 return wrong
         return ""
+
+    def price_fault(self, name: str, text: str) -> str:
+        """Say what is wrong with a price that need not be on the tick (a mark is finer), or ""."""
+        if not _NUMBER.fullmatch(text):
+            return f"{name} {text[:40]!r} is not a number"
+        return (
+            ""
+            if 0 < Decimal(text) <= self._max_price
+            else f"{name} {text} is not above 0 and at most {self._max_price}"
+        )
 
     def _look(self, text: str, *, is_price: bool, least: int) -> str:
         key = (text, is_price, least)
@@ -115,18 +155,35 @@ class _Grid:
         return ""
 
 
-def _ticker(frame: TickerFrame) -> str:
+def _ticker(frame: TickerFrame, grid: _Grid) -> str:
     data = frame.data
-    named = {
-        "lastPrice": data.last_price,
-        "markPrice": data.mark_price,
-        "indexPrice": data.index_price,
-        "openInterest": data.open_interest,
-        "nextFundingTime": data.next_funding_ms,
-    }
-    for name, text in named.items():
-        if text and not _NUMBER.fullmatch(text):
-            return f"{name} {text[:40]!r} is not a number"
-    if data.funding_rate and not _SIGNED.fullmatch(data.funding_rate):
-        return f"fundingRate {data.funding_rate[:40]!r} is not a number"
+    prices = {"lastPrice": data.last_price, "markPrice": data.mark_price, "indexPrice": data.index_price}
+    for name, text in prices.items():
+        fault = grid.price_fault(name, text) if text else ""
+        if fault:
+            return fault
+    if data.open_interest and not _NUMBER.fullmatch(data.open_interest):
+        return f"openInterest {data.open_interest[:40]!r} is not a number"
+    if data.next_funding_ms and not _WHOLE.fullmatch(data.next_funding_ms):
+        return f"nextFundingTime {data.next_funding_ms[:40]!r} is not a whole number"
+    return _rate(data.funding_rate) if data.funding_rate else ""
+
+
+def _rate(text: str) -> str:
+    if not _SIGNED.fullmatch(text):
+        return f"fundingRate {text[:40]!r} is not a number"
+    if abs(Decimal(text)) > 1:
+        return f"fundingRate {text} is beyond 1"
+    try:
+        to_units(Decimal(text))
+    except OffGridError as error:
+        return f"fundingRate {error}"
+    return ""
+
+
+def _candles(frame: KlineFrame) -> str:
+    for candle in frame.data:
+        for text in (candle.open, candle.high, candle.low, candle.close, candle.volume, candle.turnover):
+            if not _NUMBER.fullmatch(text):
+                return f"a candle has {text[:40]!r}, which is not a number"
     return ""

@@ -8,11 +8,13 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from services.venue.settings import PaperSettings, Settings
 from services.venue.upstream import fetch_contracts
 from tests.services.venue.little_market import Client, book, dripping, order, running, ticker, trade, write_tape
 from tests.support import eventually
+from undertow.contracts.metrics import FRAMES_DROPPED
 from undertow.markets.generated import GeneratedMarket
 from undertow.runtime.errors import ConfigurationError
 
@@ -105,6 +107,121 @@ async def test_an_upstream_that_dies_is_named_and_its_return_brings_a_fresh_snap
                 assert (fresh["type"], fresh["data"]["b"]) == ("snapshot", bids)
                 result = (await client.page(page))["result"]
                 assert (result["b"], result["a"]) == (bids, asks)
+
+
+class Peer:
+    """An upstream that says whatever a test hands it; each subscription is acknowledged and begins with the topic's opening frame."""
+
+    def __init__(self, *openings: dict[str, Any]) -> None:
+        self.openings = {frame["topic"]: frame for frame in openings}
+        self.asked: list[tuple[str, list[str]]] = []
+        self.connections: list[ServerConnection] = []
+        self.url = ""
+
+    async def say(self, *frames: dict[str, Any] | bytes) -> None:
+        for frame in frames:
+            text = frame.decode() if isinstance(frame, bytes) else json.dumps(frame)
+            await self.connections[-1].send(text)
+
+    async def serve(self, connection: ServerConnection) -> None:
+        self.connections.append(connection)
+        async for text in connection:
+            message = json.loads(text)
+            topics = message.get("args", [])
+            self.asked.append((message["op"], topics))
+            await self.say({"op": message["op"], "success": True, "ret_msg": "", "req_id": message.get("req_id", "")})
+            if message["op"] == "subscribe":
+                await self.say(*(self.openings[topic] for topic in topics if topic in self.openings))
+
+
+@contextlib.asynccontextmanager
+async def at_peer(*openings: dict[str, Any]):
+    """A venue that follows an upstream of BTCUSDT which a test speaks for."""
+    peer = Peer(*openings)
+    async with serve(peer.serve, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v5/public/linear"
+        async with running(upstream=url, symbols=["BTCUSDT"]) as client:
+            await eventually(lambda: client.has_sent(len(openings)))
+            yield peer, client
+
+
+BOOK = "orderbook.200.BTCUSDT"
+PAGE = "/v5/market/{}?category=linear&symbol=BTCUSDT"
+
+
+async def test_frames_that_cannot_be_played_are_dropped_whole_counted_and_told():
+    half = trade(10, "64980.00")
+    half["data"] += trade(11, "64980.05")["data"]
+    null = ticker(12, kind="delta", markPrice="64000.00")
+    null["data"]["indexPrice"] = None
+    frames = [
+        half,
+        null,
+        ticker(13, kind="delta", fundingRate="0.000000001", lastPrice="1.00"),
+        {**trade(14), "topic": "publicTrade.XYZUSDT"},
+        b'{"topic":"publicTrade.BTCUSDT","data":[{"T":1',
+    ]
+    async with at_peer(book(), ticker()) as (peer, client):
+        resting = await client.post("/v5/order/create", order(), timestamp=time.time_ns() // 1_000_000)
+        assert resting["retCode"] == 0, resting
+        known = (await client.page(PAGE.format("tickers")))["result"]
+        before = await shown(client, "BTCUSDT")
+        await peer.say(*frames)
+        dropped = {"breaks_a_rule": 2, "unreadable": 2, "not_subscribed": 1}
+
+        async def told() -> bool:
+            return (await client.stats())["frames_dropped"] == dropped
+
+        assert await eventually(told)
+        assert (await client.stats())["frames_sent"] == 2
+        assert await shown(client, "BTCUSDT") == before
+        assert (await client.page(PAGE.format("tickers")))["result"] == known
+        assert client.venue.unready_reason() is None
+        counts = client.venue._runtime.metrics.counter
+        assert {why: counts(FRAMES_DROPPED, reason=why)._value.get() for why in dropped} == dropped
+        query = "category=linear&symbol=BTCUSDT"
+        (left,) = (await client.get("/v5/order/realtime", query, timestamp=time.time_ns() // 1_000_000))["result"][
+            "list"
+        ]
+        assert (left["orderStatus"], left["cumExecQty"]) == ("New", "0")
+        await peer.say(trade(20, "64990.00"))
+        assert await eventually(lambda: client.has_sent(3))
+
+
+async def test_a_book_that_lost_a_frame_stands_until_the_snapshot_that_is_asked_for():
+    bids, asks = [["64000.00", "7.000"]], [["64000.10", "8.000"]]
+    async with at_peer(book(u=5), ticker()) as (peer, client), client.socket("/v5/public/linear", auth=False) as wire:
+        await wire.ask({"op": "subscribe", "args": [BOOK]})
+        del peer.openings[BOOK]
+        bad = book(6, kind="delta", u=6, bids=[["65000.00", "0"], ["64990.05", "2.000"]], asks=[])
+        await peer.say(bad, book(7, kind="delta", u=7, bids=[["64999.90", "0"]], asks=[]))
+        assert await eventually(lambda: peer.asked[-2:] == [("unsubscribe", [BOOK]), ("subscribe", [BOOK])])
+        assert f"a fresh snapshot of {BOOK} is awaited" in await eventually(client.venue.unready_reason)
+        page = (await client.page(PAGE.format("orderbook")))["result"]
+        assert (page["b"], page["a"]) == (book()["data"]["b"], book()["data"]["a"])
+        await peer.say(
+            book(8, u=90, bids=bids, asks=asks), book(9, kind="delta", u=91, bids=[["63999.90", "1.000"]], asks=[])
+        )
+        assert await eventually(lambda: client.has_sent(4))
+        heard = [await wire.until(BOOK) for _ in range(2)]
+        assert [(frame["type"], frame["data"]["u"]) for frame in heard] == [("snapshot", 90), ("delta", 91)]
+        assert client.venue.unready_reason() is None
+        page = (await client.page(PAGE.format("orderbook")))["result"]
+        assert (page["b"], page["a"]) == ([*bids, ["63999.90", "1.000"]], asks)
+        assert (await client.stats())["frames_dropped"] == {"breaks_a_rule": 1, "awaits_snapshot": 1}
+
+
+async def test_a_restarted_book_is_a_new_one_on_the_page_and_for_orders_even_as_a_delta():
+    async with at_peer(book(u=5), ticker()) as (peer, client):
+        await peer.say(book(6, kind="delta", u=1, bids=[["64900.00", "7.000"]], asks=[["64900.10", "8.000"]]))
+        assert await eventually(lambda: client.has_sent(3))
+        assert (await client.page(PAGE.format("orderbook")))["result"]["b"] == [["64900.00", "7.000"]]
+        sale = order(side="Sell", orderType="Market", qty="0.010", timeInForce="IOC")
+        del sale["price"]
+        stamp = time.time_ns() // 1_000_000
+        assert (await client.post("/v5/order/create", sale, timestamp=stamp))["retCode"] == 0
+        (fill,) = (await client.get("/v5/execution/list", "category=linear", timestamp=stamp))["result"]["list"]
+        assert fill["execPrice"] == "64900.00"
 
 
 async def test_the_environments_proxy_is_the_way_to_an_upstream_elsewhere(tmp_path, monkeypatch):

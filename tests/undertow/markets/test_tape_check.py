@@ -24,6 +24,12 @@ def ticker(**fields: str) -> Any:
     return decode_frame(json.dumps({"topic": "tickers.BTCUSDT", "type": "delta", "ts": 1, "data": data}).encode())
 
 
+def candle(close: str) -> Any:
+    times, texts = dict.fromkeys(("start", "end", "timestamp"), 1), ("open", "high", "low", "volume", "turnover")
+    item = {**times, "interval": "1", "confirm": False, "close": close, **dict.fromkeys(texts, "1")}
+    return decode_frame(json.dumps({"topic": "kline.1.BTCUSDT", "ts": 1, "data": [item]}).encode())
+
+
 @pytest.fixture
 def check() -> TapeCheck:
     check = TapeCheck()
@@ -45,6 +51,13 @@ def check() -> TapeCheck:
         (trade("60000.00", "0"), "size 0 is not above 0"),
         (trade("0", "1"), "price 0 is not above 0"),
         (ticker(markPrice="Infinity"), "markPrice 'Infinity' is not a number"),
+        (ticker(markPrice="0"), "markPrice 0 is not above 0"),
+        (ticker(indexPrice="2000000"), "indexPrice 2000000 is not above 0 and at most 1999999.80"),
+        (ticker(openInterest="-1"), "openInterest '-1' is not a number"),
+        (ticker(nextFundingTime="1.5"), "nextFundingTime '1.5' is not a whole number"),
+        (ticker(fundingRate="0.000000001"), "fundingRate 1E-9 is finer than 1E-8"),
+        (ticker(fundingRate="-1.5"), "fundingRate -1.5 is beyond 1"),
+        (candle("1.x"), "a candle has '1.x', which is not a number"),
         (ticker(fundingRate="much"), "fundingRate 'much' is not a number"),
     ],
 )
@@ -58,7 +71,8 @@ def test_what_the_venue_could_not_play_is_named(check, frame, rule):
         book([["59999.90", "0"]], [["60000.10", "0"], ["60000.20", "3.5"]]),
         book([["1.0000", "2"]], [["1.0001", "2"]], "snapshot", "XYZUSDT"),
         trade("60000.10", "0.001"),
-        ticker(markPrice="60000.05", fundingRate="-0.0001", lastPrice=""),
+        ticker(markPrice="60000.05", fundingRate="-0.0001", lastPrice="", nextFundingTime="1786320000000"),
+        candle("60000.10"),
     ],
 )
 def test_what_it_can_play_passes(check, frame):
