@@ -263,10 +263,10 @@ class Account:
         """Give what can be lost with a position: the margin balance, or its own margin and unrealised result."""
         return self.margin_of(holding) + holding.unrealised if self.isolated else self.balance
 
-    @property
-    def is_marked(self) -> bool:
-        """Whether every position has a mark price."""
-        return all(h.market.lot_value for h in self.holdings.values() if h.lots)
+    def is_marked(self, holding: Holding) -> bool:
+        """Tell whether what a position's end depends on has a mark price: itself alone, in cross mode every position."""
+        relevant = (holding,) if self.isolated else self.holdings.values()
+        return all(each.market.mark for each in relevant if each.lots)
 
     def is_doomed(self, holding: Holding) -> bool:
         """Tell whether a position must be liquidated: maintenance has eaten what can be lost."""

@@ -20,8 +20,6 @@ _STEPS: Final = (Decimal(0), Decimal("0.1"), Decimal("0.3"), Decimal(1))
 def score(account: Account, holding: Holding) -> Decimal:
     """Give the score; a position whose stake is lost comes last, it will be liquidated before."""
     stake = account.stake_of(holding)
-    if not holding.value:
-        return Decimal(0)  # no mark price has been seen
     ratio = Decimal(holding.unrealised) / abs(holding.cost)
     if stake <= 0:
         return -Decimal(1)

@@ -212,6 +212,8 @@ class VenueCore:
         if not 0 < lots <= abs(held[index].lots):
             largest = plain(market.scale.qty(abs(held[index].lots)))
             raise CommandRefused("qty", f"{qty} is not above 0 and at most the position", f"use at most {largest}")
+        if not market.mark:
+            raise CommandRefused("symbol", f"{symbol} has no mark price yet", "wait for its first one")
         tick = int((market.mark / market.scale.tick_size).to_integral_value(ROUND_HALF_EVEN))
         self._engine.liquidation.deleverage(account, held[index], lots, tick, now_ns)
         return self._drained(now_ns)

@@ -63,7 +63,7 @@ class Engine:
     def settle_funding(self, now_ns: int) -> None:
         """Pay funding on the positions held at each stamp that has come."""
         for market in self._markets.values():
-            while market.lot_value and 0 < market.funding_due_ns <= now_ns:
+            while market.mark and 0 < market.funding_due_ns <= now_ns:
                 self._settle(market, now_ns)
                 self.liquidation.check(market, now_ns)
 

@@ -68,10 +68,11 @@ class Holding:
 
     @property
     def unrealised(self) -> int:
-        """Result if closed at the mark."""
-        return int(kernel.unrealised(self.numbers, self.market.lot_value))
+        """Result if closed at the mark; 0 while there is no price at all."""
+        lot_value = self.market.lot_value
+        return int(kernel.unrealised(self.numbers, lot_value)) if lot_value else 0
 
     @property
     def value(self) -> int:
-        """Value at the mark."""
-        return abs(self.lots) * self.market.lot_value
+        """Value at the mark; the entry value while there is no price at all."""
+        return abs(self.lots) * self.market.lot_value or abs(self.cost)

@@ -78,7 +78,7 @@ class Liquidation:
                 self._check(account, other, now_ns)
 
     def _check(self, account: Account, holding: Holding, now_ns: int) -> None:
-        if not account.is_doomed(holding) or not account.is_marked:
+        if not account.is_doomed(holding) or not account.is_marked(holding):
             return
         if account.isolated:
             self._liquidate(account, [holding], self._orders_of(account, holding), now_ns)

@@ -1,7 +1,8 @@
 """One symbol as the venue sees it: filters, risk tiers, displayed book, merged ticker, marks and the funding stamp.
 
 Where the protocol page does not say: without risk tiers one tier holds, initial margin 1 / maximum leverage, maintenance half of that, no
-upper bound; a ticker without a funding time means that no funding is due.
+upper bound; a ticker without a funding time means that no funding is due. Until the first mark price positions are worth what was last
+traded, or, before anything was, what they cost; nothing is liquidated and no funding is paid by that.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Market:
         self.last = Decimal(0)
         self.mark = Decimal(0)
         self.index = Decimal(0)
-        self.lot_value = 0
+        self.lot_value = 0  # at the mark, before it at the last price; 0 before either
         self.funding_due_ns = 0
         self._premium = PremiumWindow()
 
@@ -101,13 +102,16 @@ class Market:
         """
         tick = self._ticks[trade.price]
         self.last = self.scale.price(tick)
+        self._value_unmarked()
         return self.matcher.on_trade(SIDES[trade.side], tick, self._lots[trade.size])
 
     def on_ticker(self, frame: TickerFrame, now_ns: int) -> bool:
         """Merge a ticker, what is absent is unchanged; True when the mark price changed."""
         fields = frame.data
+        before = self.lot_value if self.mark else 0
         if fields.last_price:
             self.last = Decimal(fields.last_price)
+            self._value_unmarked()
         if fields.index_price:
             self.index = Decimal(fields.index_price)
         if fields.funding_rate:
@@ -118,7 +122,6 @@ class Market:
                 self.funding_due_ns = due
         if not fields.mark_price:
             return False
-        before = self.lot_value
         self.mark = Decimal(fields.mark_price)
         self.lot_value = self.scale.lot_value(self.mark)
         self._watch_premium(frame.ts_ms * _MS)  # its own time, so that the limits are a function of the frames
@@ -162,6 +165,10 @@ class Market:
 
     def _within(self, side: int, limit: Decimal) -> int:
         return int((limit / self.scale.tick_size).to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
+
+    def _value_unmarked(self) -> None:
+        if not self.mark:
+            self.lot_value = self.scale.lot_value(self.last)
 
     def _watch_premium(self, at_ns: int) -> None:
         if self._premium.wants(at_ns):

@@ -162,6 +162,14 @@ def test_a_command_that_cannot_be_done_names_field_rule_and_remedy(
     assert floor.position()["size"] == "0.1"
 
 
+def test_without_a_mark_price_nothing_is_deleveraged() -> None:
+    floor = Floor(marked=False)
+    floor.market(qty="0.1")
+    with pytest.raises(CommandRefused, match="no mark price yet"):
+        floor.core.deleverage("u1", SYMBOL, 0, Decimal("0.01"), floor.now_ns)
+    assert floor.position()["size"] == "0.1"
+
+
 def test_the_lights_of_deleveraging_follow_profit_and_leverage() -> None:
     floor = Floor()
     assert floor.position()["adlRankIndicator"] == 0

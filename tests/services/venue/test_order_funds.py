@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.services.venue.floor import MS, SYMBOL, Floor
+from decimal import Decimal
+
+from tests.services.venue.floor import MS, SYMBOL, Floor, items
 
 
 def rich(**options: int) -> Floor:
@@ -25,6 +27,43 @@ def test_fills_before_the_first_mark_are_shown_and_break_nothing() -> None:
     floor.create(side="Buy", price="59999.90", qty="0.010")
     floor.trade("Sell", "59999.90", "9")
     assert (floor.position()["size"], floor.position()["adlRankIndicator"]) == ("0.02", 1)
+
+
+def test_before_the_first_mark_a_position_is_worth_what_it_cost_then_what_was_last_traded() -> None:
+    floor = Floor(balance="1000", marked=False)
+    assert floor.market(qty="0.100").ret_code == 0
+    assert (floor.position()["unrealisedPnl"], floor.coin()["unrealisedPnl"]) == ("0", "0")
+    assert floor.create(price="59000.00", qty="0.010").ret_code == 0
+    floor.trade("Sell", "59990.10", "0.001")
+    assert (floor.position()["unrealisedPnl"], floor.position()["markPrice"]) == ("-1", "0")
+    assert Decimal(floor.coin()["equity"]) == Decimal(floor.coin()["walletBalance"]) - 1
+    assert floor.create(price="59000.00", qty="0.010").ret_code == 0
+    floor.ticker(markPrice="60010.10")
+    assert floor.position()["unrealisedPnl"] == "1"
+    floor.trade("Sell", "59990.10", "0.001")
+    assert floor.position()["unrealisedPnl"] == "1"
+
+
+def test_no_last_price_liquidates_or_pays_funding_but_a_first_mark_equal_to_it_does() -> None:
+    floor = Floor(balance="1000", marked=False)
+    assert floor.market(qty="0.100").ret_code == 0
+    floor.ticker(lastPrice="45000.00", fundingRate="0.0001", nextFundingTime=str(floor.now_ns // MS + 2))
+    floor.now_ns += 5 * MS
+    assert floor.core.on_time(floor.now_ns) == []
+    assert (floor.position()["size"], floor.position()["unrealisedPnl"]) == ("0.1", "-1500.01")
+    events = floor.ticker(markPrice="45000.00")
+    assert floor.position()["size"] == "0"
+    assert "BustTrade" in [row["execType"] for row in items(events, "execution")]
+
+
+def test_an_isolated_position_is_liquidated_whether_or_not_another_market_has_a_mark() -> None:
+    floor = Floor()
+    assert floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN").ret_code == 0
+    floor.book(bids=[("3000.00", "9")], asks=[("3000.01", "9")], snapshot=True, symbol="ETHUSDT")
+    assert floor.market(qty="0.100").ret_code == 0
+    assert floor.market(symbol="ETHUSDT", qty="0.10").ret_code == 0
+    floor.ticker(markPrice="50000.00")
+    assert (floor.position()["size"], floor.position("ETHUSDT")["size"]) == ("0", "0.1")
 
 
 def test_a_position_near_the_limit_of_the_last_tier_can_be_closed_by_a_plain_order() -> None:
