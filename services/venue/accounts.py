@@ -52,7 +52,11 @@ class Purse:
 
 
 class Account:
-    """One uid's money, positions, orders and memory; money in units of 1e-8."""
+    """One uid's money, positions, orders and memory; money in units of 1e-8.
+
+    Attributes:
+        weakened: positions whose margin has paid what another's lacked, and that nobody has looked at since.
+    """
 
     def __init__(self, spec: AccountSpec, now_ms: int) -> None:
         self.uid = spec.uid
@@ -64,6 +68,7 @@ class Account:
         self.holdings: dict[tuple[str, int], Holding] = {}
         self.hedged: set[str] = set()
         self.isolated = False
+        self.weakened: list[Holding] = []
         self.orders: dict[str, Order] = {}
         self.links: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
@@ -226,10 +231,17 @@ class Account:
         return self.funds - self.position_margin - self.order_margin()
 
     def removable_of(self, coin: str) -> int | None:
-        """Give what may leave of a coin, no profit that is not realised; None for a coin that the account does not have."""
+        """Give what may leave of a coin: no profit that is not realised, no margin, nothing that keeps a position from liquidation.
+
+        None for a coin that the account does not have.
+        """
         if self.purse is not None and coin == self.purse.coin:
             return self.purse.units
-        return min(self.wallet, self.available) if coin == self.coin else None
+        if coin != self.coin:
+            return None
+        free = min(self.wallet, self.available)
+        needed = 0 if self.isolated else self.maintenance
+        return min(free, self.balance - needed - 1) if needed else free
 
     def charge(self, fee: int) -> tuple[str, int]:
         """Choose the coin of a fee and take it if it is the purse's; give coin and amount."""
@@ -284,3 +296,5 @@ class Account:
             if lacking <= 0:
                 return
             holding.extra -= min(lacking, self.margin_of(holding))
+            if holding is not payer and holding.lots:
+                self.weakened.append(holding)

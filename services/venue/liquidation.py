@@ -5,11 +5,13 @@ unrealised result, and the rest of the account is left alone. The steps: the ord
 lowest risk tier it is reduced by one tier with an order that takes from the book; what is left is taken over at the bankruptcy price.
 
 What the protocol page does not say (our inference): an isolated position that adds margin by itself first draws free balance up to its
-initial margin. In cross mode the position with the largest maintenance margin goes first. A reducing order does not fill beyond the
-bankruptcy price, and when it is not filled whole the rest is taken over. The venue closes what it took over at the mark: the insurance
-fund takes or pays the difference. What the fund cannot pay is not closed at the mark but passed on, at the bankruptcy price, to the
-opposite positions that profit at that price, the highest score first, and to traders that this venue does not know. An account that is
-left with a negative wallet and nothing to liquidate is brought to zero by the fund, as a transfer in.
+initial margin. Whatever took money (a fill, its fee, funding) is followed at once by a look at every position that stands on it: in cross
+mode all of the account's, in isolated mode its own and those whose margin had to help. In cross mode the position with the largest
+maintenance margin goes first. A reducing order does not fill beyond the bankruptcy price, and when it is not filled whole the rest is
+taken over. The venue closes what it took over at the mark: the insurance fund takes or pays the difference. What the fund cannot pay is
+not closed at the mark but passed on, at the bankruptcy price, to the opposite positions that profit at that price, the highest score
+first, and to traders that this venue does not know. An account that is left with a negative wallet and nothing to liquidate is brought to
+zero by the fund, as a transfer in.
 """
 
 from __future__ import annotations
@@ -51,18 +53,18 @@ class Liquidation:
         """Liquidate what the market's mark dooms."""
         for account in self._accounts.values():
             for holding in account.holdings_in(market):
-                self._check_with_others(account, holding, now_ns)
+                self._check(account, holding, now_ns)
+            self._settle(account, now_ns)
         self.check_filled(now_ns)
 
     def check_filled(self, now_ns: int) -> None:
         """Liquidate what fills have doomed, and fill up the wallets that they emptied."""
         while filled := self._life.drain_filled():
             for account, holding in filled:
-                self._check_with_others(account, holding, now_ns)
-                if account.wallet < 0 and (account.isolated or not any(h.lots for h in account.holdings.values())):
-                    self.fund = max(0, self.fund + account.wallet)
-                    self._books.transfer(account, -account.wallet, now_ns // _MS)
-                    self._books.publish_wallet(account)
+                # in cross mode what is left of the account stands on what this fill has cost
+                for each in (holding,) if account.isolated else list(account.holdings.values()):
+                    self._check(account, each, now_ns)
+                self._settle(account, now_ns)
 
     def deleverage(self, account: Account, holding: Holding, lots: int, tick: int, now_ns: int) -> None:
         """Close a part of a position against a bankrupt one, at a price; its orders end before."""
@@ -71,11 +73,13 @@ class Liquidation:
             self._life.cancel([order], kind, now_ns)
         self._pass_through(account, holding, lots, tick, "CreateByAdl_PassThrough", "AdlTrade", now_ns)
 
-    def _check_with_others(self, account: Account, holding: Holding, now_ns: int) -> None:
-        self._check(account, holding, now_ns)
-        if account.isolated and account.wallet <= account.position_margin:
-            for other in list(account.holdings.values()):  # a loss beyond its own margin was taken from theirs
-                self._check(account, other, now_ns)
+    def _settle(self, account: Account, now_ns: int) -> None:
+        while account.weakened:
+            self._check(account, account.weakened.pop(0), now_ns)
+        if account.wallet < 0 and (account.isolated or not any(h.lots for h in account.holdings.values())):
+            self.fund = max(0, self.fund + account.wallet)
+            self._books.transfer(account, -account.wallet, now_ns // _MS)
+            self._books.publish_wallet(account)
 
     def _check(self, account: Account, holding: Holding, now_ns: int) -> None:
         if not account.is_doomed(holding) or not account.is_marked(holding):

@@ -2,7 +2,7 @@
 
 What the protocol page does not say (our inference): the margin mode may change while positions and orders exist, if the balance covers
 their margins in the new mode and no position would be liquidated at once; isolated to cross puts both sides of a hedge at the lower of
-their leverages. Margin can be taken back down to what the leverage asks for, less an unrealised loss.
+their leverages. Margin can be taken back down to what the leverage asks for, less an unrealised loss, unless that would liquidate at once.
 """
 
 from __future__ import annotations
@@ -136,6 +136,9 @@ class MarginHandlers:
         elif units > account.available:
             raise Refusal(code.AVAILABLE_SHORT, "Insufficient available balance")
         holding.extra += units
+        if units < 0 and account.is_doomed(holding):
+            holding.extra -= units
+            raise Refusal(code.WOULD_LIQUIDATE, "Margin taken back would trigger liquidation")
         self._show(account, [holding])
         return Answer(result={"category": "linear", **rest_position(account, holding)})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.venue.answers import Answer
+from services.venue.answers import WOULD_LIQUIDATE, Answer, PrivateEvent
 from tests.services.venue.floor import MS, SYMBOL, Floor, items
 from undertow.domain.money import fee_for
 from undertow.matching import money as kernel
@@ -240,6 +240,67 @@ def test_a_position_whose_margin_paid_for_anothers_loss_is_liquidated_with_it() 
     assert floor.market("Sell", "7.900", reduceOnly=True).ret_code == 0
     assert (floor.position()["size"], floor.position("ETHUSDT")["size"]) == ("0", "0")
     assert [row["execType"] for row in items(floor.events, "execution")][-1] == "BustTrade"
+
+
+def two_positions() -> IsolatedFloor:
+    """Long 0.1 BTC at 100 times and 1 ETH at 10 times on 400 USDT, of which some 30 are free."""
+    floor = IsolatedFloor(balance="400")
+    floor.book(bids=[("3000.00", "9")], asks=[("3000.01", "9")], snapshot=True, symbol="ETHUSDT")
+    floor.ticker(symbol="ETHUSDT", markPrice="3000.00", indexPrice="3000.00", lastPrice="3000.00")
+    assert leverage(floor, "100") == 0
+    assert floor.market(qty="0.1").ret_code == 0
+    assert floor.market(symbol="ETHUSDT", qty="1").ret_code == 0
+    assert 0 < floor.free() < 40
+    return floor
+
+
+def funded(floor: Floor, rate: str) -> list[PrivateEvent]:
+    """Let a stamp of BTCUSDT pass."""
+    floor.ticker(fundingRate=rate, nextFundingTime=str(floor.now_ns // MS + 2))
+    floor.now_ns += 5 * MS
+    return floor.core.on_time(floor.now_ns)
+
+
+@pytest.mark.parametrize("mark", ["60000.00", "60400.00"])
+def test_funding_that_another_positions_margin_pays_ends_that_position_at_once(mark: str) -> None:
+    floor = two_positions()
+    floor.ticker(markPrice=mark)
+    busts = [row["symbol"] for row in items(funded(floor, "0.0642"), "execution") if row["execType"] == "BustTrade"]
+    # the payer itself lives where its profit is a stake
+    assert busts == (["ETHUSDT"] if mark == "60400.00" else [SYMBOL, "ETHUSDT"])
+    assert floor.position("ETHUSDT")["size"] == "0"
+
+
+def test_funding_that_leaves_a_debt_is_made_good_by_the_fund_though_the_payer_lives() -> None:
+    floor = two_positions()
+    floor.ticker(markPrice="60600.00")
+    funded(floor, "0.09")
+    assert (floor.position()["size"], floor.position("ETHUSDT")["size"]) == ("0.1", "0")
+    assert Decimal(floor.coin()["walletBalance"]) >= 0
+    assert floor.core.insurance_fund < 1_000_000
+
+
+def test_a_fee_that_another_positions_margin_pays_ends_that_position_at_once() -> None:
+    floor = two_positions()
+    floor.core._accounts["u1"].taker_rate = 6_500_000  # 6.5 %
+    busts = [
+        row["symbol"]
+        for row in items(floor.market("Sell", "0.1").events, "execution")
+        if row["execType"] == "BustTrade"
+    ]
+    assert busts == ["ETHUSDT"]
+
+
+def test_margin_is_not_taken_back_when_that_would_liquidate_the_position() -> None:
+    floor = IsolatedFloor(balance="100000")
+    assert leverage(floor, "100") == 0
+    assert floor.market(qty="2").ret_code == 0
+    assert floor.margin("5000").ret_code == 0
+    tiers = floor.core._markets[SYMBOL].tiers
+    tiers[:, 2] = 2_000_000  # maintenance of 2 %, more than the leverage asks for
+    assert floor.margin("-4900").ret_code == WOULD_LIQUIDATE
+    assert floor.position()["size"] == "2"
+    assert floor.margin("-1000").ret_code == 0
 
 
 def test_long_and_short_may_have_different_leverage_only_when_isolated_and_hedged() -> None:

@@ -112,6 +112,34 @@ def test_an_account_that_a_fill_left_with_nothing_is_liquidated_at_once() -> Non
     assert Decimal(floor.coin()["walletBalance"]) >= 0
 
 
+def test_a_loss_that_ends_one_position_ends_the_others_that_stood_on_the_same_balance_at_once() -> None:
+    floor = Floor(balance="1000")
+    floor.book(bids=[("3000.00", "900")], asks=[("3000.01", "900")], snapshot=True, symbol="ETHUSDT")
+    floor.ticker(symbol="ETHUSDT", markPrice="3000.00", indexPrice="3000.00", lastPrice="3000.00")
+    for symbol in (SYMBOL, "ETHUSDT"):
+        assert floor.post("position/set-leverage", symbol=symbol, buyLeverage="100", sellLeverage="100").ret_code == 0
+    assert floor.market(symbol="ETHUSDT", qty="10").ret_code == 0
+    assert floor.market(qty="0.6").ret_code == 0
+    # the book has fallen, the mark of either has not
+    floor.book(bids=[("58650.00", "9")], asks=[("58650.10", "9")], snapshot=True)
+    floor.ticker(markPrice="59200.00", indexPrice="58650.00")
+    answer = floor.market("Sell", "0.6")
+    assert [row["symbol"] for row in items(answer.events, "execution")] == [SYMBOL, "ETHUSDT"]
+    assert floor.position("ETHUSDT")["size"] == "0"
+
+
+def test_what_maintenance_needs_cannot_be_taken_out() -> None:
+    floor = Floor(balance="10000")
+    assert floor.post("position/set-leverage", symbol=SYMBOL, buyLeverage="100", sellLeverage="100").ret_code == 0
+    assert floor.market(qty="1").ret_code == 0
+    floor.core._markets[SYMBOL].tiers[:, 2] = 2_000_000  # maintenance of 2 %, initial 1 %
+    equity, needed = Decimal(floor.coin()["equity"]), Decimal(floor.coin()["totalPositionMM"])
+    with pytest.raises(CommandRefused, match="more than may leave"):
+        floor.core.transfer("u1", "USDT", needed - equity, floor.now_ns)
+    assert floor.core.transfer("u1", "USDT", needed - equity + 1, floor.now_ns)
+    assert floor.position()["size"] == "1"
+
+
 def test_a_debt_that_no_position_stands_for_is_paid_by_the_fund_as_a_transfer_in() -> None:
     floor = Floor(balance="1000", insurance_fund=Decimal(100_000))
     floor.market(qty="0.15")
