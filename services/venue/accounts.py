@@ -1,7 +1,8 @@
 """An account: wallet, holdings, orders, executions and the transaction log; one margin over all positions (cross), or one each (isolated).
 
 Where the protocol page does not say (our inference): open orders hold value / leverage plus the taker fee of opening and closing, only for
-the part that would increase the position, reduce-only and untriggered orders hold nothing. In isolated mode losses, fees and funding are
+the part that would increase the position, reduce-only and untriggered orders hold nothing. In cross mode a new order also needs what it and
+the open ones would lose at once against the mark, because they buy above it or sell below. In isolated mode losses, fees and funding are
 paid from the wallet; what the wallet then lacks of the positions' margins is drawn from the margin of the position that paid, and from
 the others, the largest margin first, when that is not enough.
 """
@@ -9,8 +10,9 @@ the others, the largest margin first, when that is not enough.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.venue.answers import AccountSpec, Item
 from services.venue.holdings import HEDGE_INDEXES, ONE_WAY, Holding
@@ -30,6 +32,13 @@ RECENT: Final = 500
 
 Growth = dict[tuple[str, int, int], int]
 """Symbol, position index and side (0 buy, 1 sell) → money units."""
+
+
+class Claim(NamedTuple):
+    """What open orders lay claim to: the growth of positions, and the funds that it takes."""
+
+    growth: Growth
+    needed: int
 
 
 @dataclass(slots=True)
@@ -186,21 +195,26 @@ class Account:
             lots: that quantity.
         """
         buckets: dict[tuple[str, int, int], list[int]] = {}
-        for each in self.open.values():
-            if not each.reduce_only and not each.waits and each is not order:
-                bucket = buckets.setdefault((each.symbol, each.index, each.side), [0, 0])
-                bucket[0] += each.leaves
-                bucket[1] += each.scale.value(each.tick, each.leaves)
-        if order is not None and lots:
-            bucket = buckets.setdefault((order.symbol, order.index, order.side), [0, 0])
-            bucket[0] += lots
-            bucket[1] += order.scale.value(tick, lots)
+        for each, at_tick, left in self._entries(order, tick, lots):
+            bucket = buckets.setdefault((each.symbol, each.index, each.side), [0, 0])
+            bucket[0] += left
+            bucket[1] += each.scale.value(at_tick, left)
         growth = {}
         for (symbol, index, side), (wanted, value) in buckets.items():
             held = self.holdings[symbol, index].lots
             closes = max(0, held if side else -held)
             growth[symbol, index, side] = value * max(0, wanted - closes) // wanted if wanted else 0
         return growth
+
+    def claim(self, order: Order | None = None, tick: int = 0, lots: int = 0) -> Claim:
+        """Give what the open orders lay claim to; the arguments are those of `growth`."""
+        growth = self.growth(order, tick, lots)
+        needed = self.margin_of_growth(growth)
+        if not self.isolated:
+            for each, at_tick, left in self._entries(order, tick, lots):
+                if at_tick and growth[each.symbol, each.index, each.side]:
+                    needed += self._lost_at_once(each, at_tick, left)
+        return Claim(growth, needed)
 
     def margin_of_growth(self, growth: Growth) -> int:
         """Initial margin that such growth needs."""
@@ -213,6 +227,25 @@ class Account:
     def order_margin(self) -> int:
         """Initial margin of the open orders."""
         return self.margin_of_growth(self.growth())
+
+    def _entries(self, order: Order | None, tick: int, lots: int) -> Iterator[tuple[Order, int, int]]:
+        for each in self.open.values():
+            if not each.reduce_only and not each.waits and each is not order:
+                yield each, each.tick, each.leaves
+        if order is not None and lots:
+            yield order, tick, lots
+
+    def _lost_at_once(self, order: Order, tick: int, lots: int) -> int:
+        holding = self.holdings[order.symbol, order.index]
+        value, at_mark = order.scale.value(tick, lots), lots * holding.market.lot_value
+        if not at_mark:
+            return 0
+        if order.side == BUY:
+            return max(0, value - at_mark)
+        if value >= at_mark:
+            return 0
+        margins = [int(kernel.initial(each, holding.leverage, self.taker_rate)) for each in (at_mark, value)]
+        return at_mark - value + margins[0] - margins[1]  # the position's margin is that of its value at the mark
 
     def _order_margin(self, value: int, leverage: int) -> int:
         if not self.isolated:

@@ -83,7 +83,7 @@ def read_amendment(account: Account, market: Market, order: Order, body: Item, n
     for name, leg in ((TARGET, change.target), (STOP, change.stop)):
         if leg:
             check_side(name, leg, order.side, entry or market.price_of(leg.by))
-    check_amended_funds(account, market, order, tick, lots)
+    check_amended_funds(account, market, order, tick, lots, now_ns)
     return change
 
 

@@ -163,6 +163,27 @@ class Market:
         best = self.best(1 - side)
         return None if best is None else self._within(side, best + distance if side == BUY else best - distance)
 
+    def mean_tick(self, side: int, lots: int, limit: int, *, rests: bool) -> int:
+        """Give the mean price of so many lots taken from the displayed book up to a limit, rounded against the taker; 0 for nothing.
+
+        Args:
+            side: of the taker.
+            lots: wanted.
+            limit: the last price that is taken.
+            rests: whether what is not taken counts, at the limit.
+        """
+        taken = value = 0
+        for tick, displayed in self.matcher.levels(1 - side, self.matcher.depth):
+            if taken == lots or (tick > limit if side == BUY else tick < limit):
+                break
+            part = min(displayed, lots - taken)
+            taken, value = taken + part, value + part * tick
+        if rests:
+            taken, value = lots, value + (lots - taken) * limit
+        if not taken:
+            return 0
+        return -(-value // taken) if side == BUY else value // taken
+
     def _within(self, side: int, limit: Decimal) -> int:
         return int((limit / self.scale.tick_size).to_integral_value(ROUND_FLOOR if side == BUY else ROUND_CEILING))
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from services.venue import answers as code
 from services.venue import requests
-from services.venue.accounts import Account, Growth
+from services.venue.accounts import Account, Claim, Growth
 from services.venue.answers import Refusal
 from services.venue.create_request import FALLS, RISES, Wanted
 from services.venue.holdings import Holding
@@ -52,6 +52,17 @@ def limited_tick(account: Account, market: Market, side: int, tick: int, now_ns:
     return limits[side]
 
 
+def market_tick(market: Market, order: Order, now_ns: int) -> int:
+    """Give the price behind which a market order does not fill; 0 when there is nothing to take."""
+    tick, best = market.protective_tick(order.side, now_ns), market.best(1 - order.side)
+    if tick is None or best is None:
+        return 0
+    if order.tolerance is None:
+        return tick
+    tolerated = market.tolerant_tick(order.side, order.tolerance.distance(best, market.scale.tick_size)) or tick
+    return min(tick, tolerated) if order.side == BUY else max(tick, tolerated)
+
+
 def check_reduces(holding: Holding, side: int) -> None:
     """Check that there is something to reduce.
 
@@ -86,27 +97,31 @@ def check_entry(account: Account, market: Market, order: Order, now_ns: int) -> 
     if order.order_type == "Limit":
         order.tick = limited_tick(account, market, order.side, order.tick, now_ns)
     if not order.reduce_only:
-        check_funds(account, market, order)
+        tick = reckoned_tick(market, order, order.tick, order.leaves, now_ns)
+        _check_growth(account, market, order, account.claim(order), account.claim(order, tick, order.leaves))
 
 
-def check_funds(account: Account, market: Market, order: Order) -> None:
-    """Check that money, tier and leverage allow an order that is already among the open ones.
+def reckoned_tick(market: Market, order: Order, tick: int, lots: int, now_ns: int) -> int:
+    """Give the mean price at which so many lots of an order would fill now, with what would rest at its own price."""
+    is_market = order.order_type == "Market"
+    limit = market_tick(market, order, now_ns) if is_market else tick
+    if not limit:
+        return 0
+    if not is_market and not market.matcher.would_take(order.side, limit):
+        return tick
+    return market.mean_tick(order.side, lots, limit, rests=order.time_in_force not in {"IOC", "FOK"})
 
-    Raises:
-        Refusal: 110007, 110086, 110090.
-    """
-    tick = order.tick or market.matcher.best(1 - order.side) or 0
-    _check_growth(account, market, order, account.growth(order), account.growth(order, tick, order.leaves))
 
-
-def check_amended_funds(account: Account, market: Market, order: Order, tick: int, lots: int) -> None:
+def check_amended_funds(account: Account, market: Market, order: Order, tick: int, lots: int, now_ns: int) -> None:
     """Check that money, tier and leverage allow an order to change.
 
     Raises:
         Refusal: 110007, 110086, 110090.
     """
     if not order.reduce_only and not order.waits:
-        _check_growth(account, market, order, account.growth(), account.growth(order, tick, lots - order.filled))
+        left = lots - order.filled
+        tick = reckoned_tick(market, order, tick, left, now_ns)
+        _check_growth(account, market, order, account.claim(), account.claim(order, tick, left))
 
 
 def grown_value(holding: Holding, growth: Growth, side: int) -> int:
@@ -120,15 +135,14 @@ def highest_leverage(market: Market, value: int) -> Decimal:
     return market.tier_leverages[int(kernel.tier_of(value, market.tiers))]
 
 
-def _check_growth(account: Account, market: Market, order: Order, before: Growth, after: Growth) -> None:
-    needed = account.margin_of_growth(after)
-    if needed > account.margin_of_growth(before) and account.position_margin + needed > account.funds:
+def _check_growth(account: Account, market: Market, order: Order, before: Claim, after: Claim) -> None:
+    if after.needed > before.needed and account.position_margin + after.needed > account.funds:
         raise Refusal(code.BALANCE_SHORT, "ab not enough for new order")
     key = (order.symbol, order.index, order.side)
-    if after.get(key, 0) <= before.get(key, 0):
+    if after.growth.get(key, 0) <= before.growth.get(key, 0):
         return
     holding = account.holding(market, order.index)
-    value = grown_value(holding, after, order.side)
+    value = grown_value(holding, after.growth, order.side)
     if value > min(int(market.tiers[-1, 0]), LARGEST_VALUE):
         raise Refusal(code.POSITION_LIMIT, "The position would exceed the limit of the last risk tier")
     if from_units(holding.leverage * 10**6) > highest_leverage(market, value):

@@ -21,12 +21,11 @@ from services.venue.guards import unbind
 from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
-from services.venue.order_checks import check_amended_funds, check_entry
+from services.venue.order_checks import check_amended_funds, check_entry, market_tick
 from services.venue.order_states import Event, Status
 from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
 from services.venue.triggers import is_reached
-from undertow.matching.ladder import BUY
 from undertow.matching.matcher import Fill
 
 BY_USER: Final = "CancelByUser"
@@ -88,7 +87,7 @@ class OrderLife:
         if not order.is_open:
             return
         account, holding = self._of(order)
-        if change.is_overtaken(order) or not self._affords(account, holding, order, change):
+        if change.is_overtaken(order) or not self._affords(account, holding, order, change, now_ns):
             self._show(account, holding, [order])
             return
         order.updated_ms = now_ns // _MS
@@ -104,9 +103,10 @@ class OrderLife:
             holding.market.matcher.set_leaves(order.number, 0)
             self._match(account, holding, order, now_ns)
 
-    def _affords(self, account: Account, holding: Holding, order: Order, change: Amendment) -> bool:
+    @staticmethod
+    def _affords(account: Account, holding: Holding, order: Order, change: Amendment, now_ns: int) -> bool:
         try:
-            check_amended_funds(account, holding.market, order, change.tick_of(order), change.lots_of(order))
+            check_amended_funds(account, holding.market, order, change.tick_of(order), change.lots_of(order), now_ns)
         except Refusal:
             return False  # another request has taken the margin while this one was on its way
         return True
@@ -177,7 +177,7 @@ class OrderLife:
             self._end(account, holding, order, BY_REDUCE_ONLY, now_ns)
             return
         if order.order_type == "Market":
-            order.tick = _market_tick(market, order, now_ns)
+            order.tick = market_tick(market, order, now_ns)
         crosses = bool(order.tick) and matcher.would_take(order.side, order.tick)
         if crosses and order.time_in_force == "PostOnly":
             order.reject_reason = "EC_PostOnlyWillTakeLiquidity"
@@ -252,13 +252,3 @@ def _fit_to_position(holding: Holding, order: Order) -> bool:
     largest = requests.largest_qty(market, is_market=order.order_type == "Market")
     order.lots = order.filled + min(closable, order.leaves or int(largest / market.scale.qty_step))
     return bool(closable)
-
-
-def _market_tick(market: Market, order: Order, now_ns: int) -> int:
-    tick, best = market.protective_tick(order.side, now_ns), market.best(1 - order.side)
-    if tick is None or best is None:
-        return 0
-    if order.tolerance is None:
-        return tick
-    tolerated = market.tolerant_tick(order.side, order.tolerance.distance(best, market.scale.tick_size)) or tick
-    return min(tick, tolerated) if order.side == BUY else max(tick, tolerated)

@@ -75,10 +75,12 @@ TERMS = st.builds(
     fund=st.sampled_from(["0", "40", "1000000"]),
 )
 
+MOST = "most"
+"""A quantity for which the funds may just do, or just not."""
 ORDERS = st.fixed_dictionaries(
     {
         "side": SIDES,
-        "qty": QTYS,
+        "qty": st.one_of(QTYS, QTYS, st.just(MOST)),
         "price": PRICES,
         "orderType": st.sampled_from(["Limit", "Limit", "Market"]),
         "timeInForce": st.sampled_from(["GTC", "PostOnly", "IOC", "FOK"]),
@@ -111,6 +113,7 @@ class FlowFloor(Floor):
     def __init__(self, terms: Terms) -> None:
         super().__init__()
         self.events, self.terms = [], terms
+        self.accepted: tuple[str, Decimal] | None = None
         symbols = (SYMBOL, "ETHUSDT")
         coin = FeeCoin("MNT", Decimal("0.7"), Decimal(20))
         self.core = VenueCore(
@@ -166,12 +169,26 @@ class FlowFloor(Floor):
         kind, *how = step
         getattr(self, f"_{kind}")(*how)
 
+    def margins(self, uid: str) -> tuple[Decimal, Decimal]:
+        """Initial margin of positions and orders, and the funds that it is taken from."""
+        coin = self.wallets(uid)["USDT"]
+        isolated = self.get("account/info", uid).result["marginMode"] == "ISOLATED_MARGIN"
+        funds = coin["walletBalance" if isolated else "equity"]
+        return Decimal(coin["totalPositionIM"]) + Decimal(coin["totalOrderIM"]), Decimal(funds)
+
     def _create(self, uid: str, order: dict[str, Any], stops: bool, index: int) -> None:
         body = dict(order)
         if stops and not body["reduceOnly"]:
             body["stopLoss"] = "58000.00" if body["side"] == "Buy" else "62000.00"
             body["slTriggerBy"] = "MarkPrice"
-        self.post("order/create", uid, symbol=SYMBOL, positionIdx=self.index(uid, index), **body)
+        margin, funds = self.margins(uid)
+        if body["qty"] == MOST:
+            held = self.held(uid)[self.index(uid, index)]
+            lots = (funds - margin) * 1000 / 60_000 / (1 / Decimal(held["leverage"]) + Decimal("0.0011"))
+            body["qty"] = f"{max(1, int(lots)) / 1000:.3f}"
+        self.accepted = None
+        if not self.post("order/create", uid, symbol=SYMBOL, positionIdx=self.index(uid, index), **body).ret_code:
+            self.accepted = uid, margin
 
     def _trade(self, side: str, price: str, qty: str) -> None:
         self.trade(side, price, qty)

@@ -201,6 +201,21 @@ def test_no_margin_balance_is_ever_negative_and_the_shown_book_never_crossed(flo
     play(flow, terms, check_margins)
 
 
+def check_accepted(floor: FlowFloor) -> None:
+    """What was accepted is covered, or needs no more than there was before."""
+    if floor.accepted is not None:
+        uid, before = floor.accepted
+        margin, funds = floor.margins(uid)
+        assert margin <= max(funds, before), floor.accepted
+    floor.accepted = None
+
+
+@given(FLOWS, TERMS)
+@settings(max_examples=60, deadline=None)
+def test_after_every_order_that_is_accepted_the_funds_cover_the_initial_margin(flow: list[Step], terms: Terms) -> None:
+    play(flow, terms, check_accepted)
+
+
 @given(FLOWS, TERMS)
 @settings(max_examples=10, deadline=None)
 def test_the_same_flow_twice_is_byte_identical(flow: list[Step], terms: Terms) -> None:

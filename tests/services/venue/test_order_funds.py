@@ -112,10 +112,55 @@ def test_of_two_amendments_on_their_way_the_second_meets_what_the_first_has_take
     floor.now_ns += 10 * MS
     floor.core.on_time(floor.now_ns)
     for order_id in ids:
-        assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty="0.150").ret_code == 0
+        assert floor.post("order/amend", symbol=SYMBOL, orderId=order_id, qty="0.150", price="59100.00").ret_code == 0
     floor.now_ns += 10 * MS
-    floor.core.on_time(floor.now_ns)
+    told = items(floor.core.on_time(floor.now_ns), "order")
+    first, second = ("0.150", "59100.00", "New"), ("0.010", "59000.00", "New")
+    assert [(order["qty"], order["price"], order["orderStatus"]) for order in told] == [first, second]
     assert [floor.order(order_id)["qty"] for order_id in ids] == ["0.150", "0.010"]
+
+
+def test_what_an_order_would_lose_at_once_against_the_mark_must_be_there_too() -> None:
+    # 0.164 at 10 times needs 994.8 of 1,000, but would leave 945 to carry a position that needs 984
+    for side, mark in (("Buy", "59700.00"), ("Sell", "60300.00")):
+        for order in ({"orderType": "Market"}, {"price": "60000.10" if side == "Buy" else "60000.00"}):
+            floor = Floor(balance="1000")
+            floor.ticker(markPrice=mark, indexPrice=mark)
+            assert floor.create(side, "0.164", **order).ret_code == 110007
+            assert floor.create(side, "0.150", **order).ret_code == 0
+            coin = floor.coin()
+            assert Decimal(coin["totalPositionIM"]) <= Decimal(coin["equity"])
+            at_mark = Floor(balance="1000")
+            assert at_mark.create(side, "0.164", **order).ret_code == 0
+
+
+def test_a_market_order_is_reckoned_at_the_levels_that_it_would_take() -> None:
+    floor = Floor(balance="1000")
+    floor.book(asks=[("60000.10", "0.001"), ("60000.20", "0"), ("60300.00", "3")])
+    assert floor.market(qty="0.164").ret_code == 110007
+    assert floor.market(qty="0.150").ret_code == 0
+    coin = floor.coin()
+    assert Decimal(coin["totalPositionIM"]) <= Decimal(coin["equity"])
+
+
+def test_what_resting_orders_would_lose_when_they_fill_is_spoken_for() -> None:
+    floor = Floor(balance="1000")
+    assert floor.create(price="60000.00", qty="0.080").ret_code == 0
+    floor.ticker(markPrice="59700.00", indexPrice="59700.00")
+    assert floor.create(price="59700.00", qty="0.083").ret_code == 110007
+    assert floor.create(price="59700.00", qty="0.070").ret_code == 0
+    floor.trade("Sell", "59600.00", "99")
+    coin = floor.coin()
+    assert Decimal(coin["totalPositionIM"]) <= Decimal(coin["equity"])
+
+
+def test_an_isolated_position_bears_its_own_loss_and_the_wallet_only_its_margin() -> None:
+    floor = Floor(balance="1000")
+    assert floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN").ret_code == 0
+    floor.ticker(markPrice="59700.00", indexPrice="59700.00")
+    assert floor.market(qty="0.164").ret_code == 0
+    coin = floor.coin()
+    assert Decimal(coin["totalPositionIM"]) <= Decimal(coin["walletBalance"])
 
 
 def test_conditional_orders_on_their_way_count_as_waiting_and_hold_no_margin() -> None:
