@@ -1,8 +1,9 @@
 """`order/pre-check`: what an order would do to the account's margin rates; it is never in effect.
 
 What the protocol page does not say (our inference, after the exchange's own page): rates are in 1/10,000 of the margin balance, rounded
-down; the maintenance after an order counts it as filled, one that only reduces changes nothing; a refusal names the order in `retExtInfo`,
-for want of money with the rates after it.
+down. The maintenance after an order is the most that the position may need once the orders open on its side, and then this one, have
+filled, less what it may need by those alone: an order that closes changes nothing, one that turns the position counts what stands after
+it. A refusal names the order in `retExtInfo`, for want of money with the rates after it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import NAMESPACE
 from services.venue.market import Market
+from services.venue.order_checks import grown_value, reckoned_tick
 from services.venue.order_intake import Intake
 from services.venue.orders import Order
 from undertow.matching import money as kernel
-from undertow.matching.ladder import BUY
 
 _E4: Final = 10_000
 
@@ -40,11 +41,13 @@ class PreCheck:
             drafted = self._draft(account, body, now_ns)
         except Refusal as refusal:
             return Answer(refusal.code, refusal.message, {}, named)
-        after = before if drafted[0].reduce_only else self._after(account, drafted[0])
         try:
             self._intake.check_entry(account, drafted[0], now_ns)
+            after = self._after(account, drafted[0], now_ns)
         except Refusal as refusal:
-            rates = {"post_imr_e4": after[0], "post_mmr_e4": after[1]} if refusal.code == code.BALANCE_SHORT else {}
+            rates = {}
+            if refusal.code == code.BALANCE_SHORT:
+                rates = dict(zip(("post_imr_e4", "post_mmr_e4"), self._after(account, drafted[0], now_ns), strict=True))
             return Answer(refusal.code, refusal.message, {}, named | rates)
         finally:
             for order in drafted:
@@ -67,13 +70,16 @@ class PreCheck:
             raise Refusal(code.PARAMETER, "params error: a conditional order cannot be checked before")
         return self._intake.draft(account, body, now_ns)
 
-    def _after(self, account: Account, order: Order) -> tuple[int, int]:
+    def _after(self, account: Account, order: Order, now_ns: int) -> tuple[int, int]:
         market = self._markets[order.symbol]
-        order.tick = order.tick or market.matcher.best(1 - order.side) or 0
+        order.tick = order.tick or reckoned_tick(market, order, 0, order.leaves, now_ns)
         holding = account.holding(market, order.index)
-        grown = abs(holding.lots + (order.lots if order.side == BUY else -order.lots)) * market.lot_value
-        maintained = int(kernel.maintenance(grown, market.tiers, account.taker_rate))
-        return _rates(account, maintained - account.maintenance_of(holding))
+        alone, behind = (
+            max(holding.value, grown_value(holding, growth, order.side))
+            for growth in (account.growth(order), account.growth())
+        )
+        needed = [int(kernel.maintenance(value, market.tiers, account.taker_rate)) for value in (alone, behind)]
+        return _rates(account, needed[1] - needed[0])
 
 
 def _rates(account: Account, more_maintenance: int) -> tuple[int, int]:

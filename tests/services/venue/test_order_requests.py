@@ -330,6 +330,69 @@ def test_a_pre_check_of_an_order_that_only_reduces_changes_no_rate() -> None:
     assert rates["preImrE4"] > 0
 
 
+RATES = ("preImrE4", "preMmrE4", "postImrE4", "postMmrE4")
+
+
+def pre_checked(floor: Floor, side: str, qty: str, **how: Any) -> tuple[int, ...]:
+    """Initial and maintenance rate before and after; 10,000 USDT or near it, so a unit is near 1 USDT."""
+    order = {"symbol": SYMBOL, "side": side, "orderType": "Limit", "qty": qty, "price": "60000.00"} | how
+    answer = floor.post("order/pre-check", **order)
+    assert answer.ret_code == 0, answer.ret_msg
+    return tuple(answer.result[name] for name in RATES)
+
+
+def rates_of(floor: Floor) -> tuple[int, int]:
+    coin = floor.coin()
+    initial = Decimal(coin["totalPositionIM"]) + Decimal(coin["totalOrderIM"])
+    return tuple(int(part * 10_000 / Decimal(coin["equity"])) for part in (initial, Decimal(coin["totalPositionMM"])))
+
+
+def test_a_pre_check_of_a_plain_order_that_closes_the_position_changes_no_rate() -> None:
+    floor = Floor()
+    floor.market(qty="0.1")
+    now = rates_of(floor)
+    for closing in ({"price": "60500.00"}, {"orderType": "Market"}):
+        assert pre_checked(floor, "Sell", "0.1", **closing) == (*now, *now)
+    assert floor.position()["size"] == "0.1"
+
+
+def test_a_pre_check_of_an_order_that_turns_the_position_counts_what_stands_after_it() -> None:
+    floor = Floor()
+    floor.market(qty="0.1")
+    _, before, _, after = pre_checked(floor, "Sell", "0.3")
+    floor.market("Sell", "0.3")
+    assert before < after
+    assert abs(after - rates_of(floor)[1]) <= 1
+
+
+def test_a_pre_check_counts_the_orders_that_are_open_already_as_filled_first() -> None:
+    floor = Floor()
+    floor.market(qty="0.1")
+    now = rates_of(floor)
+    floor.create("Sell", "0.1", "60000.10")
+    assert rates_of(floor) == now  # it closes what is held
+    initial, maintenance = pre_checked(floor, "Sell", "0.2", price="60000.10")[2:]
+    floor.create("Sell", "0.2", "60000.10")
+    assert initial == rates_of(floor)[0] > now[0]
+    floor.trade("Buy", "60600.00", "9")
+    assert floor.position()["size"] == "0.2"
+    assert now[1] < maintenance
+    assert abs(maintenance - rates_of(floor)[1]) <= 1
+
+
+def test_a_pre_check_of_an_order_behind_others_of_its_side_adds_what_it_adds_itself() -> None:
+    alone, behind = Floor(), Floor()
+    behind.create(qty="0.2", price="60000.00")
+    first, second = (pre_checked(floor, "Buy", "0.1") for floor in (alone, behind))
+    assert second[3] - second[1] == first[3] - first[1] > 0
+
+
+def test_a_pre_check_reckons_with_the_price_that_the_limit_leaves() -> None:
+    floor = Floor()
+    floor.book(asks=[("60000.10", "0"), ("60000.20", "0")])
+    assert pre_checked(floor, "Buy", "0.1", price="90000.00") == pre_checked(floor, "Buy", "0.1", price="60600.00")
+
+
 def test_disconnect_cancel_all_is_not_for_an_ordinary_account() -> None:
     floor = Floor()
     path = "order/disconnected-cancel-all"
