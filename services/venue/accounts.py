@@ -231,7 +231,7 @@ class Account:
     def _entries(self, order: Order | None, tick: int, lots: int) -> Iterator[tuple[Order, int, int]]:
         for each in self.open.values():
             if not each.reduce_only and not each.waits and each is not order:
-                yield each, each.tick, each.leaves
+                yield each, each.tick or each.reckoned_tick, each.leaves
         if order is not None and lots:
             yield order, tick, lots
 

@@ -99,6 +99,7 @@ def check_entry(account: Account, market: Market, order: Order, now_ns: int) -> 
     if not order.reduce_only:
         tick = reckoned_tick(market, order, order.tick, order.leaves, now_ns)
         _check_growth(account, market, order, account.claim(order), account.claim(order, tick, order.leaves))
+        order.reckoned_tick = tick
 
 
 def reckoned_tick(market: Market, order: Order, tick: int, lots: int, now_ns: int) -> int:

@@ -65,6 +65,7 @@ class Order:
     Attributes:
         bracket: what it brings along for the position; `is_bracket_set` once a full one has become the position's;
             `unprotected` lots that it opened since its bracket was last attached.
+        reckoned_tick: the price by which margin is held, where `tick` says none: of a market order on its way.
         trail: of a trailing stop.
         partner: of a target or stop, the other one that was set with it and goes with it.
     """
@@ -83,6 +84,7 @@ class Order:
     lots: int
     created_ms: int
     updated_ms: int
+    reckoned_tick: int = 0
     reduce_only: bool = False
     close_on_trigger: bool = False
     status: Status = Status.CREATED

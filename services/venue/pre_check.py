@@ -72,7 +72,7 @@ class PreCheck:
 
     def _after(self, account: Account, order: Order, now_ns: int) -> tuple[int, int]:
         market = self._markets[order.symbol]
-        order.tick = order.tick or reckoned_tick(market, order, 0, order.leaves, now_ns)
+        order.reckoned_tick = reckoned_tick(market, order, order.tick, order.leaves, now_ns)
         holding = account.holding(market, order.index)
         alone, behind = (
             max(holding.value, grown_value(holding, growth, order.side))

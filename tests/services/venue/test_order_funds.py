@@ -163,6 +163,17 @@ def test_an_isolated_position_bears_its_own_loss_and_the_wallet_only_its_margin(
     assert Decimal(coin["totalPositionIM"]) <= Decimal(coin["walletBalance"])
 
 
+def test_a_market_order_on_its_way_holds_its_margin_as_a_limit_order_does() -> None:
+    floor = Floor(balance="1000", order_latency_ns=5 * MS)
+    assert floor.market(qty="0.100").ret_code == 0
+    assert Decimal(floor.coin()["totalOrderIM"]) > 600
+    assert floor.market(qty="0.100").ret_code == 110007
+    assert floor.create(price="59000.00", qty="0.100").ret_code == 110007
+    floor.now_ns += 10 * MS
+    floor.core.on_time(floor.now_ns)
+    assert (floor.position()["size"], floor.coin()["totalOrderIM"]) == ("0.1", "0")
+
+
 def test_conditional_orders_on_their_way_count_as_waiting_and_hold_no_margin() -> None:
     floor = Floor(balance="1000", order_latency_ns=5 * MS)
     waiting = {"triggerPrice": "61000.00", "triggerDirection": 1, "price": "61000.00", "qty": "0.100"}
