@@ -24,6 +24,7 @@ from undertow.exchange.bybit.frames import (
     Control,
     LiquidationFrame,
     MarketFrame,
+    book_numbers,
     decode_frame,
 )
 
@@ -125,7 +126,7 @@ class IngestorCore:
             return [Drop(feed.symbol, "foreign_topic", frame.topic)]
         fact = book_fact(frame, recv_ns)
         try:
-            return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
+            return _on_snapshot(feed, fact, raw) if fact.snapshot else self._on_delta(feed, fact, raw)
         except ValueError as error:
             drop = Drop(feed.symbol, MALFORMED, f"{frame.topic}: {error}", raw)
             return _lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact, drop)
@@ -192,7 +193,7 @@ class IngestorCore:
                 suspects += self._watch.on_ticker(fact)
         return suspects
 
-    def _on_delta(self, feed: _Feed, fact: Book) -> list[Effect]:
+    def _on_delta(self, feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
         update_id, last = fact.update_id, feed.update_id
         if not feed.in_sync:
             return [Drop(feed.symbol, "delta_before_snapshot", f"u {update_id}"), *_asked(feed, fact.ts_recv)]
@@ -201,7 +202,7 @@ class IngestorCore:
         if update_id != last + 1:
             return _lost(feed, GapReason.UPDATE_ID, f"u {update_id} after {last}", fact)
         book = feed.book
-        book.apply(fact.bids, fact.asks)
+        book.apply(fact.bids, fact.asks, book_numbers(raw))
         if book.is_crossed:
             return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
         feed.update_id, feed.latest = update_id, fact
@@ -211,9 +212,9 @@ class IngestorCore:
         return [Publish(feed.symbol, fact), Publish(feed.symbol, _whole(feed, fact))]
 
 
-def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
+def _on_snapshot(feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
     symbol, book = feed.symbol, feed.book
-    book.replace(fact.bids, fact.asks)
+    book.replace(fact.bids, fact.asks, book_numbers(raw))
     if book.is_crossed:
         return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
     effects: list[Effect] = []
