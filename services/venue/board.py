@@ -160,7 +160,7 @@ class SymbolBoard:
 
     def _settled(self) -> OrderBook:
         if self._new_bids or self._new_asks:
-            self._book.apply(self._new_bids.items(), self._new_asks.items())
+            self._book.apply(list(self._new_bids.items()), list(self._new_asks.items()))
             self._new_bids.clear()
             self._new_asks.clear()
         return self._book
