@@ -12,7 +12,8 @@ from services.venue.control import as_json
 from services.venue.faults.chaos import read_chaos
 from services.venue.faults.core import Faults
 from services.venue.faults.kinds import BadFaultError
-from services.venue.faults.specs import Vocabulary, read_specs
+from services.venue.faults.reach import Vocabulary
+from services.venue.faults.specs import read_specs
 from services.venue.upheaval import Upheaval
 
 

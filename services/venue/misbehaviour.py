@@ -9,21 +9,23 @@ import msgspec
 
 from services.venue.core import VenueCore
 from services.venue.fault_control import FaultControl
-from services.venue.faults.catalogue import AUTH, CONNECT, PRIVATE, PUBLIC, REST, TRADE
+from services.venue.faults.catalogue import AUTH, CONNECT, DELTA, EVENT, PRIVATE, PUBLIC, REPLY, REST, SNAPSHOT, TRADE
 from services.venue.faults.chaos import chaos
 from services.venue.faults.kinds import BadFaultError
-from services.venue.faults.specs import Vocabulary
+from services.venue.faults.reach import Vocabulary
 from services.venue.keys import KeyRing
 from services.venue.pages import MarketPages
-from services.venue.private_socket import TOPICS
+from services.venue.private_socket import OFFERED
 from services.venue.public_socket import PublicHub
 from services.venue.settings import PaperSettings
+from services.venue.status_socket import TOPIC as STATUS
 from services.venue.trade_socket import PATHS as OPERATIONS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
 _SETTING: Final = f"{PREFIX}PAPER__FAULTS"
-_REPLIES: Final = ("subscribe", "unsubscribe", "ping")
+_KINDS: Final = {"tickers": (SNAPSHOT, DELTA), "priceLimit": (EVENT,)}
+"""Of the frames of public topics, by first word, where they are not snapshots alone."""
 _KEY_PATH: Final = "user/query-api"
 
 
@@ -38,13 +40,24 @@ def vocabulary(core: VenueCore, pages: MarketPages, public: PublicHub, ring: Key
             PUBLIC: (CONNECT,),
         },
         topics={
-            PUBLIC: (*public.words, "system", *_REPLIES),
-            PRIVATE: (*TOPICS, AUTH, "subscribe", "unsubscribe", "pong"),
-            TRADE: ("order", AUTH, "pong"),
+            PUBLIC: {**{topic: _kinds_of(topic) for topic in public.topics}, STATUS: (EVENT,), **_replies("ping")},
+            PRIVATE: {**dict.fromkeys(OFFERED, (EVENT,)), **_replies(AUTH, "pong")},
+            TRADE: dict.fromkeys((*OPERATIONS, AUTH, "pong"), (REPLY,)),
         },
-        has_key=lambda key: ring.find(key) is not None,
+        owner_of=lambda key: None if (known := ring.find(key)) is None else known.uid,
         has_uid=lambda uid: uid in ring.uids,
     )
+
+
+def _kinds_of(topic: str) -> tuple[str, ...]:
+    first, _, rest = topic.partition(".")
+    if first == "orderbook":
+        return (SNAPSHOT,) if rest.startswith("1.") else (SNAPSHOT, DELTA)
+    return _KINDS.get(first, (SNAPSHOT,))
+
+
+def _replies(*more: str) -> dict[str, tuple[str, ...]]:
+    return dict.fromkeys(("subscribe", "unsubscribe", *more), (REPLY,))
 
 
 def begin(control: FaultControl, paper: PaperSettings) -> None:

@@ -135,16 +135,19 @@ class Mischief:
             await _no_answer(fault.answer, transport)
         raise refusal_of(fault.answer)
 
-    def admits(self, where: str, args: object) -> bool:
-        """Let an authentication meet its fault; False where it gets no answer.
+    def log_in(self, where: str, args: object, work: Callable[[], None]) -> bool:
+        """Let an authentication meet its fault, or be done; False where it gets no answer.
 
         Raises:
-            Refusal: the fault's.
+            Refusal: the fault's, behind which it may be done all the same, or its own.
         """
         claimed = args[0] if isinstance(args, list) and args else ""
         fault = self.on_request(where, AUTH, str(claimed))
         if fault is None:
+            work()
             return True
+        if fault.performed is Performed.NOW:
+            self.hide(work)
         if isinstance(fault.answer, Silence):
             return False
         raise refusal_of(fault.answer)

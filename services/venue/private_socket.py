@@ -18,7 +18,7 @@ from services.venue.session import Session
 IDLE_SECONDS: Final = 600.0
 TOPICS: Final = ("order", "execution", "position", "wallet")
 _CATEGORY: Final = ".linear"
-_OFFERED: Final = frozenset((*TOPICS, *(topic + _CATEGORY for topic in TOPICS if topic != "wallet")))
+OFFERED: Final = frozenset((*TOPICS, *(topic + _CATEGORY for topic in TOPICS if topic != "wallet")))
 _REFUSED: Final = 1008
 _ENCODE: Final = msgspec.json.encode
 
@@ -101,24 +101,27 @@ class PrivateSession(Session):
         self._hub.sessions.pop(self, None)
 
     def _authenticate(self, message: dict[str, Any]) -> None:
-        args = message.get("args")
+        args, is_done = message.get("args"), False
+
+        def log_in() -> None:
+            nonlocal is_done
+            self.key = authenticate_socket(self._hub.ring, args, self._hub.clock.stated_ms(), self._address)
+            is_done = True
+
         try:
-            if not self._hub.mischief.admits(PRIVATE, args):
-                return
-            now_ms = self._hub.clock.stated_ms()
-            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
+            if self._hub.mischief.log_in(PRIVATE, args, log_in):
+                self._reply(message, success=True, text="")
         except Refusal as refusal:
             self._reply(message, success=False, text=refusal.message)
-            self.close(_REFUSED, "authentication failed")
-            return
-        self._reply(message, success=True, text="")
+            if not is_done:
+                self.close(_REFUSED, "authentication failed")
 
     def _choose(self, message: dict[str, Any], *, is_subscribing: bool) -> None:
         topics = message.get("args")
         if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) for topic in topics):
             self._reply(message, success=False, text="error:args must be a list of topics")
             return
-        unknown = [topic for topic in topics if topic not in _OFFERED]
+        unknown = [topic for topic in topics if topic not in OFFERED]
         mixed = [topic for topic in topics if topic + _CATEGORY in topics]
         if unknown:
             text = f"error:handler not found,topic:{unknown[0]} (this venue offers {', '.join(TOPICS)})"

@@ -66,9 +66,10 @@ class PublicHub:
                 session.pass_on(topic, raw, EVENT)
 
     @property
-    def words(self) -> frozenset[str]:
-        """First words of all topics."""
-        return frozenset(kind.partition(".")[0] for kind in (*self._offer.own, *self._offer.made))
+    def topics(self) -> tuple[str, ...]:
+        """All topics."""
+        kinds = sorted({*self._offer.own, *self._offer.made})
+        return tuple(f"{kind}.{symbol}" for kind in kinds for symbol in self._board.symbols)
 
     def books(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Yield the market's own book topic and its snapshot for each symbol of which some book topic matches."""

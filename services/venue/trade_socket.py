@@ -108,17 +108,17 @@ class TradeSession(Session):
 
     def _authenticate(self, message: dict[str, Any]) -> None:
         args = message.get("args")
+
+        def log_in() -> None:
+            self.key = authenticate_socket(self._hub.ring, args, self._hub.clock.stated_ms(), self._address)
+
         try:
             if self.key is not None:
                 raise Refusal(ALREADY_AUTHENTICATED, "already authenticated")  # noqa: TRY301 - one way to say no
-            if not self._hub.mischief.admits(TRADE, args):
-                return
-            now_ms = self._hub.clock.stated_ms()
-            self.key = authenticate_socket(self._hub.ring, args, now_ms, self._address)
+            if self._hub.mischief.log_in(TRADE, args, log_in):
+                self._reply(message)
         except Refusal as refusal:
             self._reply(message, code=refusal.code, text=refusal.message)
-        else:
-            self._reply(message)
 
     def _order(self, message: dict[str, Any], operation: str) -> None:
         key = self.key.key if self.key else ""

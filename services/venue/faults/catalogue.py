@@ -27,6 +27,24 @@ REPLY: Final = "reply"
 FRAME_KINDS: Final = {PUBLIC: (SNAPSHOT, DELTA, EVENT, REPLY), PRIVATE: (EVENT, REPLY), TRADE: (REPLY,)}
 """By place."""
 
+_ORDER_CHANGES: Final = (
+    "order/create*",
+    "order/amend*",
+    "order/cancel*",
+    "position/set-*",
+    "position/switch-mode",
+    "position/trading-stop",
+    "position/add-margin",
+)
+TRADING: Final[Mapping[str, tuple[str, ...]]] = {REST: _ORDER_CHANGES, TRADE: ("order.*",)}
+"""By place: patterns of the requests that change orders or positions."""
+CHANGING: Final[Mapping[str, tuple[str, ...]]] = {
+    REST: (*_ORDER_CHANGES, "account/set-*", "account/demo-apply-money"),
+    TRADE: ("order.*", AUTH),
+    PRIVATE: (AUTH,),
+}
+"""By place: patterns of the requests that change anything."""
+
 LATEST_SURFACING_MS: Final = 4_900
 BAN_MS: Final = 600_000
 _DAY_MS: Final = 86_400_000
@@ -102,15 +120,15 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "swallow": Action(Seam.REQUEST, "Never answers and does nothing: a time-out without acceptance.", _SILENT),
     "accept_silently": Action(
         Seam.REQUEST,
-        "Takes the request and never answers; it takes effect after `surface_ms`, within its receive window.",
-        _ORDERS,
+        "Takes a request that changes something and never answers; it takes effect after `surface_ms`, within its receive window.",
+        {REST: CHANGING[REST], TRADE: ("order.*",)},
         {"surface_ms": Span(0, LATEST_SURFACING_MS, default=(0, LATEST_SURFACING_MS))},
     ),
     "answer_slowly": Action(
         Seam.REQUEST,
         "Does what was asked at once and answers `delay_ms` later.",
         _ANSWERED,
-        {"delay_ms": Span(0, _MOST_MS)},
+        {"delay_ms": Span(0, _MOST_MS, never=0)},
     ),
     "hang_up": Action(
         Seam.REQUEST,
@@ -123,7 +141,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         Seam.FRAME,
         "Sends the frame `delay_ms` later, and after it what follows: the order is kept.",
         _FRAMES,
-        {"delay_ms": Span(0, _MOST_MS)},
+        {"delay_ms": Span(0, _MOST_MS, never=0)},
     ),
     "duplicate": Action(
         Seam.FRAME, "Sends the frame `copies` more times.", _FRAMES, {"copies": Whole(1, 100, default=1)}
@@ -138,7 +156,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         Seam.FRAME,
         "Closes the client's socket instead of sending the frame; `abrupt` cuts it without a farewell.",
         _FRAMES,
-        {"close_code": Whole(1000, 4999, default=NO_SERVICE), "abrupt": Flag()},
+        {"close_code": Whole(1000, 4999, default=None), "abrupt": Flag()},
     ),
     "lose_update": Action(
         Seam.BROADCAST,
@@ -150,8 +168,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         "Closes sockets at `from_ms`: of one kind, user or key, or a `share` of them.",
         dict.fromkeys(SOCKETS, ()),
         {
-            "share": Fraction(default=1.0),
-            "close_code": Whole(1000, 4999, default=NO_SERVICE),
+            "share": Fraction(default=1.0, is_above_zero=True),
+            "close_code": Whole(1000, 4999, default=None),
             "abrupt": Flag(),
         },
     ),
@@ -168,7 +186,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         {
             "drain_ms": Whole(0, _MOST_MS, default=0),
             "down_ms": Whole(0, _DAY_MS, default=1_000),
-            "down_answer": Choice((CUT, NOTHING, 502, 503), default=CUT),
+            "down_answer": Choice((CUT, NOTHING, 502, 503), default=None),
         },
     ),
     "maintenance": Action(

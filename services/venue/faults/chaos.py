@@ -117,6 +117,7 @@ def chaos(seed: int, intensity: float = 0.5, for_ms: int = 600_000, scenario: st
     faults: list[SpecJson] = [
         {**fault, "probability": round(likely * intensity, 6), "for_ms": for_ms, "seed": seed + number}
         for number, (likely, fault) in enumerate(theme.steady)
+        if round(likely * intensity, 6)
     ]
     at_ms, turn = 0.0, 0
     while theme.moments:

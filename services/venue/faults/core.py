@@ -246,7 +246,8 @@ def _is_meant(spec: Spec, subject: Request | Frame) -> bool:
     return spec.where in {None, subject.where} and spec.key in {None, subject.key} and spec.uid in {None, subject.uid}
 
 
-def _while_down(request: Request, answer: Any) -> Plain | Silence:
+def _while_down(request: Request, given: Any) -> Plain | Silence:
+    answer: Any = given or CUT
     is_http = request.where == REST or request.endpoint == CONNECT
     if is_http and answer not in {CUT, NOTHING}:
         return plain(answer)

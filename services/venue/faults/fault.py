@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from services.venue.faults.catalogue import ACTIONS, REST, TRADE, Seam
+from services.venue.faults.catalogue import ACTIONS, TRADING, Seam
 from services.venue.faults.specs import Spec
 from services.venue.faults.steps import Course
 
-_READS: Final = ("order/realtime", "order/history")
 WAITING: Final = "waiting"
 ACTIVE: Final = "active"
 OVER: Final = "over"
@@ -35,12 +35,7 @@ class Request:
     @property
     def changes(self) -> bool:
         """Whether it would change orders or positions."""
-        if self.where == TRADE:
-            return self.endpoint.startswith("order.")
-        return self.where == REST and (
-            (self.endpoint.startswith("order/") and self.endpoint not in _READS)
-            or (self.endpoint.startswith("position/") and self.endpoint != "position/list")
-        )
+        return any(fnmatchcase(self.endpoint, pattern) for pattern in TRADING.get(self.where, ()))
 
 
 @dataclass(frozen=True, slots=True)

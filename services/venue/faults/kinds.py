@@ -53,35 +53,45 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A whole number, or `[from, to]` out of which each hit draws one; read as a pair."""
+    """A whole number, or `[from, to]` out of which each hit draws one; read as a pair. `never` alone would change nothing."""
 
     lowest: int
     highest: int
     default: Any = REQUIRED
+    never: int | None = None
 
     @property
     def words(self) -> str:
         """What may be given."""
-        return f"a whole number from {self.lowest} to {self.highest}, or [from, to] within them"
+        but = "" if self.never is None else f", but not {self.never} alone"
+        return f"a whole number from {self.lowest} to {self.highest}, or [from, to] within them{but}"
 
     def read(self, field: str, value: Any) -> tuple[int, int]:
         """Give both ends."""
         ends = value if isinstance(value, list) else [value, value]
         if len(ends) != 2 or not all(map(_is_whole, ends)) or not self.lowest <= ends[0] <= ends[1] <= self.highest:  # noqa: PLR2004 - a pair
             _refuse(field, value, self.words)
+        if ends[1] == self.never:
+            _refuse(field, value, self.words)
         return ends[0], ends[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """A number from 0 to 1."""
+    """A number from 0 to 1; `is_above_zero` where 0 would mean never."""
 
     default: Any = REQUIRED
-    words: str = "a number from 0 to 1"
+    is_above_zero: bool = False
+
+    @property
+    def words(self) -> str:
+        """What may be given."""
+        return "a number above 0, at most 1" if self.is_above_zero else "a number from 0 to 1"
 
     def read(self, field: str, value: Any) -> float:
         """Give the number."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= 1 or (self.is_above_zero and not value):
             _refuse(field, value, self.words)
         return float(value)
 

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from services.venue.faults.catalogue import ACTIONS, CONNECT, FRAME_KINDS, PUBLIC, Action, Seam
+from services.venue.faults.catalogue import ACTIONS, FRAME_KINDS, PUBLIC, Action, Seam
 from services.venue.faults.kinds import REQUIRED, BadFaultError, Choice, Fraction, Kind, Text, Whole
+from services.venue.faults.reach import Vocabulary, check_reach
 
 MOST_AT_ONCE: Final = 10_000
 _LATEST_MS: Final = 7 * 86_400_000
 _ACTION: Final = "action"
-_BOOKS: Final = "orderbook"
 _FROM: Final[Mapping[str, Kind]] = {"from_ms": Whole(0, _LATEST_MS, default=0), "seed": Whole(0, 2**53, default=None)}
 _FOR: Final[Mapping[str, Kind]] = {"for_ms": Whole(1, _LATEST_MS, default=None)}
 _CHANCE: Final[Mapping[str, Kind]] = {
     **_FROM,
     **_FOR,
-    "probability": Fraction(default=1.0),
+    "probability": Fraction(default=1.0, is_above_zero=True),
     "count": Whole(1, 2**53, default=None),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What this venue has, so that a fault that could never strike is refused.
-
-    Attributes:
-        endpoints: by place: paths without `/v5/` for rest, operations for the sockets.
-        topics: by place: first words of the topics there.
-        has_key: whether there is such an API key.
-        has_uid: whether there is such an account.
-    """
-
-    endpoints: Mapping[str, Collection[str]]
-    topics: Mapping[str, Collection[str]]
-    has_key: Callable[[str], bool]
-    has_uid: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +102,13 @@ def _spec(name: str, item: Any, vocabulary: Vocabulary) -> Spec:
             read[field_name] = kind.default
     own = {field_name: read.pop(field_name) for field_name in action.values}
     spec = Spec(action=str(word), **read, values=own)
-    _check_reach(name, spec, action, vocabulary)
+    check_reach(name, spec, action, vocabulary)
     return spec
 
 
 def _shared(word: str, action: Action, vocabulary: Vocabulary) -> dict[str, Kind]:
     who = {
-        "key": Text(knows=vocabulary.has_key, what="an API key of this venue"),
+        "key": Text(knows=lambda key: vocabulary.owner_of(key) is not None, what="an API key of this venue"),
         "uid": Text(knows=vocabulary.has_uid, what="an account (uid) of this venue"),
     }
     where = {"where": Choice(tuple(action.places), default=None)}
@@ -154,43 +136,3 @@ def _timed(word: str, whose: Mapping[str, Kind], topic: Mapping[str, Kind]) -> d
             return {**_FROM, **_FOR}
         case _:
             return dict(_FROM)
-
-
-def _check_reach(name: str, spec: Spec, action: Action, vocabulary: Vocabulary) -> None:
-    """Refuse what could never strike at this venue."""
-    places = [place for place in action.places if spec.where in {None, place}]
-    if spec.where == PUBLIC or spec.endpoint == CONNECT:
-        for whose in ("key", "uid"):
-            if getattr(spec, whose) is not None:
-                raise BadFaultError(
-                    f"{name}.{whose}", "nobody has authenticated there", f"leave {whose} out or change where it strikes"
-                )
-    if spec.kind is not None and not any(spec.kind in FRAME_KINDS[place] for place in places):
-        raise BadFaultError(
-            f"{name}.kind",
-            f"there are no frames of kind {spec.kind} on {spec.where}",
-            f"give one of {', '.join(FRAME_KINDS[places[0]])}",
-        )
-    if spec.endpoint is not None:
-        reached = {
-            endpoint
-            for place in places
-            for endpoint in vocabulary.endpoints[place]
-            if any(fnmatchcase(endpoint, pattern) for pattern in action.places[place])
-        }
-        if not any(fnmatchcase(endpoint, spec.endpoint) for endpoint in reached):
-            raise BadFaultError(
-                f"{name}.endpoint",
-                f"{spec.endpoint!r} is nothing that {spec.action} can strike",
-                f"give one of {', '.join(sorted(reached))}, or a pattern with * that matches some",
-            )
-    if spec.topic is not None:
-        is_any = action.seam is Seam.FRAME
-        words = {word for place in places for word in vocabulary.topics[place]} if is_any else {_BOOKS}
-        first = spec.topic.partition(".")[0]
-        if not any(fnmatchcase(word, first) or fnmatchcase(f"{word}.", spec.topic) for word in words):
-            raise BadFaultError(
-                f"{name}.topic",
-                f"{spec.topic!r} begins with no topic that {spec.action} can strike",
-                f"begin with one of {', '.join(sorted(words))}, or with *",
-            )

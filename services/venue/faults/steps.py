@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from services.venue.faults.catalogue import SOCKETS
+from services.venue.faults.catalogue import NO_SERVICE, SOCKETS
 from services.venue.faults.specs import Spec
 
 _MS: Final = 1_000_000
@@ -26,7 +26,7 @@ class CloseSockets:
     uid: str | None = None
     share: float = 1.0
     seed: int = 0
-    close_code: int = 1001
+    close_code: int = NO_SERVICE
     abrupt: bool = False
 
 
@@ -92,7 +92,9 @@ def course(spec: Spec, name: str, seed: int, added_ns: int) -> Course:
 def _close(spec: Spec, _name: str, seed: int, added_ns: int) -> Course:
     kinds = (spec.where,) if spec.where else SOCKETS
     values = spec.values
-    step = CloseSockets(kinds, spec.key, spec.uid, values["share"], seed, values["close_code"], abrupt=values["abrupt"])
+    step = CloseSockets(
+        kinds, spec.key, spec.uid, values["share"], seed, values["close_code"] or NO_SERVICE, abrupt=values["abrupt"]
+    )
     return Course(added_ns + spec.from_ms * _MS, (step,))
 
 

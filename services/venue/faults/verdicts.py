@@ -8,6 +8,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
+from services.venue.faults.catalogue import NO_SERVICE
 from services.venue.faults.draw import within
 from services.venue.faults.meanings import text_of
 from services.venue.refusals import TOO_FREQUENT, TOO_MANY
@@ -125,7 +126,7 @@ _FRAMES: Final[Mapping[str, Callable[[Values, Drawn], FrameFault]]] = {
     "delay": lambda _, drawn: FrameFault(delay_ns=drawn("delay_ms")),
     "duplicate": lambda v, _: FrameFault(copies=1 + v["copies"]),
     "reorder": lambda v, _: FrameFault(behind=v["behind"], longest_ns=v["longest_ms"] * _MS),
-    "disconnect": lambda v, _: FrameFault(copies=0, close_code=v["close_code"], abrupt=v["abrupt"]),
+    "disconnect": lambda v, _: FrameFault(copies=0, close_code=v["close_code"] or NO_SERVICE, abrupt=v["abrupt"]),
 }
 
 

@@ -197,6 +197,26 @@ async def test_a_login_is_refused_or_never_answered(client, path):
         assert (await wire.ask({"op": "ping"}))["op"] == "pong"
 
 
+@pytest.mark.parametrize(("path", "reply"), [("/v5/private", {"success": False}), ("/v5/trade", {"retCode": 10003})])
+async def test_a_refused_login_can_have_been_done(client, path, reply):
+    await add(client, action="refuse", endpoint="auth", code=10003, performed=True, count=1)
+    async with client.socket(path) as wire:
+        assert {name: wire.auth_reply[name] for name in reply} == reply
+        if path == "/v5/private":
+            assert (await wire.ask({"op": "subscribe", "args": ["order"]}))["success"]
+        else:
+            asked = request("order.create", order(price="64000.00", orderLinkId="in"), now_ms=client.now_ms)
+            assert (await wire.ask(asked))["retCode"] == 0
+            assert await open_links(client) == ["in"]
+
+
+async def test_a_login_that_is_wrong_is_not_done_behind_a_refusal(client):
+    await add(client, action="refuse", endpoint="auth", code=10003, performed=True, count=1)
+    async with client.socket("/v5/private", auth=False) as wire:
+        await wire.ask({"op": "auth", "args": ["paper-router", client.now_ms + 60_000, "00"]})
+        assert (await wire.connection.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
 async def test_an_http_status_comes_with_plain_text(client):
     await add(client, action="http", endpoint="market/time", status=502, count=1)
     async with client.session.get(TIME) as answer:
@@ -303,7 +323,7 @@ async def test_the_opening_of_a_socket_is_refused(client):
         async with client.socket("/v5/private"):
             pass
     assert caught.value.status == 503
-    await add(client, action="hang_up", endpoint="connect", performed=True, count=2)  # aiohttp tries a GET twice
+    await add(client, action="hang_up", endpoint="connect", count=2)  # aiohttp tries a GET twice
     with pytest.raises(aiohttp.ClientError):
         async with client.socket("/v5/private"):
             pass

@@ -245,7 +245,8 @@ def test_maintenance_is_told_before_during_and_after_and_refuses_changes_only() 
     assert refused is not None
     assert isinstance(refused.answer, Coded)
     assert refused.answer.code == 10016
-    assert made.on_request(Request("rest", "order/realtime"), begin) is None
+    for read in ("order/realtime", "order/pre-check", "position/closed-pnl"):
+        assert made.on_request(Request("rest", read), begin) is None
     assert [each.state for each in made.notices(begin)] == ["ongoing"]
     assert made.due(NOW_NS + 20 * MS) == [dataclasses.replace(told, state="completed")]
     assert [each.state for each in made.notices(NOW_NS + 20 * MS)] == ["completed"]
