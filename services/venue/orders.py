@@ -125,6 +125,11 @@ class Order:
         """True while it waits for its trigger, or is on its way to do so."""
         return bool(self.trigger) and self.status in (Status.CREATED, Status.UNTRIGGERED)
 
+    @property
+    def trigger_price(self) -> Decimal:
+        """Price at which it is let loose as things stand: an active trailing stop's level."""
+        return (self.trail.level if self.trail else self.trigger) or self.trigger
+
     def move(self, event: Event) -> None:
         """Go where the table says."""
         self.status = next_status(self.status, event)
@@ -177,7 +182,7 @@ class Order:
             "orderType": self.order_type,
             "stopOrderType": self.stop_order_type,
             "orderIv": "",
-            "triggerPrice": price_or(self.trigger, ""),
+            "triggerPrice": price_or(self.trigger_price, ""),
             "takeProfit": price_or(target.trigger, ""),
             "stopLoss": price_or(stop.trigger, ""),
             "tpTriggerBy": target.by,

@@ -1,7 +1,8 @@
 """A trailing stop: follows the last price in the position's favour at a distance, and triggers when the price comes back to it.
 
 What the protocol page does not say (our inference): without an activation price the last price at which the stop was set is it; from
-the activation on, the best last price less the distance is the level; the price that activates it is the first that it follows.
+the activation on, the best last price less the distance is the level; the price that activates it is the first that it follows. Its order
+shows as triggerPrice the activation price until then, from then on the level of the moment; that the level moved is no message of its own.
 """
 
 from __future__ import annotations

@@ -215,11 +215,13 @@ def test_a_trailing_stop_follows_every_trade_and_closes_the_position_when_the_pr
         "CreateByTrailingStop",
         "0.100",
     )
-    assert (order["triggerPrice"], order["triggerBy"], order["triggerDirection"]) == ("60000.00", "LastPrice", 2)
+    assert (order["triggerPrice"], order["triggerBy"], order["triggerDirection"]) == ("59900.00", "LastPrice", 2)
     assert floor.position()["trailingStop"] == "100"
     floor.book(asks=[("60000.10", "0"), ("60000.20", "0"), ("60300", "9")])
     assert floor.trade("Buy", "60250", "1") == []
+    assert waiting(floor)[0]["triggerPrice"] == "60150.00"
     assert floor.trade("Sell", "60150.10", "1") == []
+    assert waiting(floor)[0]["triggerPrice"] == "60150.00"
     orders = items(floor.trade("Sell", "60150", "1"), "order")
     assert [(o["stopOrderType"], o["orderStatus"]) for o in orders] == [
         ("TrailingStop", "Triggered"),
@@ -245,8 +247,10 @@ def test_a_trailing_stop_waits_for_its_activation_price() -> None:
     order = items(guard(floor, trailingStop="100", activePrice="60500").events, "order")[0]
     assert order["triggerPrice"] == "60500"
     assert floor.trade("Sell", "59000", "0.001") == []
+    assert waiting(floor)[0]["triggerPrice"] == "60500"
     floor.book(asks=[("60000.10", "0"), ("60000.20", "0"), ("60600", "9")])
     assert floor.trade("Buy", "60500", "1") == []
+    assert waiting(floor)[0]["triggerPrice"] == "60400.00"
     assert items(floor.trade("Sell", "60400", "1"), "order")[-1]["orderStatus"] == "Filled"
 
 
@@ -254,6 +258,7 @@ def test_a_shorts_trailing_stop_buys_back() -> None:
     floor = holding("0.1", "Sell")
     guard(floor, trailingStop="100", activePrice="59900")
     assert floor.trade("Sell", "59900", "0.001") == []
+    assert waiting(floor)[0]["triggerPrice"] == "60000.00"
     assert items(floor.trade("Buy", "60000", "0.001"), "execution")[0]["side"] == "Buy"
 
 
