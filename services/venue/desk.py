@@ -1,6 +1,7 @@
 """Where signed requests arrive, over HTTP or the trade socket: limits first, then the core.
 
-What the core answers goes back, what happened goes to the private sockets.
+What the core answers goes back, what happened goes to the private sockets. What is refused before the limiter (for a permission, say) costs
+nothing and is told how the budget stands; the protocol page says of no refusal whether it has the headers (our inference).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from services.venue.answers import Answer, PrivateEvent
+from services.venue.answers import Answer, PrivateEvent, Refusal
 from services.venue.clock import VenueClock
 from services.venue.gate import require_symbols, require_unified, require_write
 from services.venue.keys import ApiKey
@@ -70,13 +71,15 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
 
     def look(self, key: ApiKey, path: str, params: Mapping[str, str]) -> Reply:
-        """Answer a GET.
+        """Answer a GET; 10028 for a classic account.
 
         Raises:
-            Refusal: 10028 for a classic account.
             RateRefusal: beyond the limit.
         """
-        require_unified(key, path)
+        try:
+            require_unified(key, path)
+        except Refusal as refusal:
+            return Reply(refusal.answer(), self.standing(key, path))
         endpoint = path.removeprefix("/v5/")
         grant = self._take(key, endpoint, 1)
         if endpoint == "user/query-api":
@@ -91,31 +94,35 @@ class Desk:
     def perform(self, key: ApiKey | None, path: str, body: object) -> Reply:
         """Answer a POST or its twin on the trade socket.
 
+        10001 for a body that is no object, 10005 without the permission, 10024, 10027, 10028 or 10029 for an account that may not.
+
         Raises:
-            Refusal: 10001 for a body that is no object, 10005 without the permission, 10007 without a key, 10024, 10027, 10028 or 10029
-                for an account that may not.
+            Refusal: 10007 without a key.
             RateRefusal: beyond the limit.
         """
-        writer = require_write(key, path)
-        require_unified(writer, path)
-        if not isinstance(body, dict):
-            raise bad_parameter("params error: the body is not a JSON object")
-        require_symbols(writer, body)
+        try:
+            writer, checked, orders = _checked(key, path, body)
+        except Refusal as refusal:
+            if key is None:
+                raise
+            return Reply(refusal.answer(), self.standing(key, path))
         endpoint = path.removeprefix("/v5/")
-        if not endpoint.endswith(_BATCH):
+        if orders is None:
             grant = self._take(writer, endpoint, 1)
-            answer = self.core.post(writer.uid, path, body, self.clock.now_ns())
+            answer = self.core.post(writer.uid, path, checked, self.clock.now_ns())
         else:
-            requests = body.get("request")
-            if not isinstance(requests, list) or not requests:
-                raise bad_parameter("params error: request is not a list of orders")
-            grant = self._take(writer, endpoint, len(requests))
-            granted = {**body, "request": requests[: grant.allowed]}
+            grant = self._take(writer, endpoint, len(orders))
+            granted = {**checked, "request": orders[: grant.allowed]}
             answer = self.core.post(writer.uid, path, granted, self.clock.now_ns())
-            if answer.ret_code == 0 and grant.allowed < len(requests):
-                answer = _with_refused(answer, requests[grant.allowed :], body.get("category", ""), endpoint)
+            if answer.ret_code == 0 and grant.allowed < len(orders):
+                answer = _with_refused(answer, orders[grant.allowed :], checked.get("category", ""), endpoint)
         self._tell(answer)
         return Reply(answer, grant)
+
+    def standing(self, key: ApiKey, path: str) -> Grant:
+        """Say how an account's budget for an endpoint stands."""
+        endpoint = path.removeprefix("/v5/")
+        return self.limits.take(key.uid, endpoint, 0, self.clock.pace_ns(), vip_level=key.owner.vip_level)
 
     def _tell(self, answer: Answer) -> None:
         if answer.events:
@@ -129,6 +136,21 @@ class Desk:
             self.tally.rate_limited += 1
             raise RateRefusal(grant)
         return grant
+
+
+def _checked(key: ApiKey | None, path: str, body: object) -> tuple[ApiKey, dict[str, Any], list[Any] | None]:
+    """Give who may make a request, its body, and, of a batch, its orders."""
+    writer = require_write(key, path)
+    require_unified(writer, path)
+    if not isinstance(body, dict):
+        raise bad_parameter("params error: the body is not a JSON object")
+    require_symbols(writer, body)
+    if not path.endswith(_BATCH):
+        return writer, body, None
+    orders = body.get("request")
+    if not isinstance(orders, list) or not orders:
+        raise bad_parameter("params error: request is not a list of orders")
+    return writer, body, orders
 
 
 def _with_refused(answer: Answer, requests: Sequence[Any], category: str, endpoint: str) -> Answer:

@@ -88,7 +88,7 @@ class EndpointLimits:
         self._taken: dict[tuple[str, str], deque[int]] = {}
 
     def take(self, uid: str, endpoint: str, wanted: int, at_ns: int, *, vip_level: int = 0) -> Grant:
-        """Take up to `wanted` from the budget; what is refused costs nothing."""
+        """Take up to `wanted` from the budget, 0 to ask only how it stands; what is refused costs nothing."""
         limit, window_ns = self._limit(endpoint, vip_level), _MINUTE_NS if endpoint in PER_MINUTE else _SECOND_NS
         taken = self._taken.setdefault((uid, endpoint), deque())
         while taken and taken[0] <= at_ns - window_ns:

@@ -161,8 +161,11 @@ class TradeSession(Session):
         grant: Grant | None = None
         if isinstance(outcome, Refusal):
             code, text, data, extra = outcome.code, outcome.message, {}, {}
+            path = PATHS.get(str(message.get("op")))
             if isinstance(outcome, RateRefusal):
                 grant = outcome.grant
+            elif self.key is not None and path is not None:
+                grant = self._hub.desk.standing(self.key, path)
         else:
             answer, grant = outcome.answer, outcome.grant
             code, text, data, extra = answer.ret_code, answer.ret_msg, answer.result, answer.ret_ext
