@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -29,7 +30,7 @@ from services.venue.private_socket import PrivateHub
 from services.venue.public_socket import PublicHub
 from services.venue.replay import Replay
 from services.venue.roster import read_roster
-from services.venue.settings import Settings
+from services.venue.settings import PaperSettings, Settings
 from services.venue.spot_floor import SpotFloor
 from services.venue.status_socket import StatusHub
 from services.venue.tls import HOSTS, open_tls
@@ -122,7 +123,7 @@ class Venue:
             desk,
             ring,
             self._sockets,
-            AddressLimits(AddressLimit(REQUESTS), AddressLimit(CONNECTIONS)) if paper.ip_limit else None,
+            _address_limits(paper) if paper.ip_limit else None,
             mischief,
             runtime.survived,
         )
@@ -195,6 +196,11 @@ class Venue:
         self.tls_port = int(runner.addresses[-1][1])
         self._runtime.facts["tls_port"] = str(self.tls_port)
         self._runtime.log.info("listening_tls", **(self.tls_facts() or {}))
+
+
+def _address_limits(paper: PaperSettings) -> AddressLimits:
+    connections = AddressLimit(replace(CONNECTIONS, most=paper.new_connections))
+    return AddressLimits(AddressLimit(REQUESTS), connections, paper.market_connections)
 
 
 def build(settings: Settings, runtime: Runtime) -> Venue:

@@ -55,10 +55,11 @@ class Sockets:
 
 @dataclass(frozen=True, slots=True)
 class AddressLimits:
-    """What an address may do over HTTP."""
+    """What an address may do over HTTP; `market_connections` of one category may be open at once."""
 
     requests: AddressLimit
     connections: AddressLimit
+    market_connections: int
 
 
 class Front:
@@ -101,8 +102,8 @@ class Front:
         application.add_routes(control)
         application.add_routes(
             [
-                web.get("/v5/public/linear", self._socket(PUBLIC, self._sockets.public.join)),
-                web.get("/v5/public/spot", self._socket(PUBLIC, self._sockets.spot.join)),
+                web.get("/v5/public/linear", self._socket(PUBLIC, self._market_join(self._sockets.public))),
+                web.get("/v5/public/spot", self._socket(PUBLIC, self._market_join(self._sockets.spot))),
                 web.get("/v5/public/misc/status", self._socket(PUBLIC, self._sockets.status.join)),
                 web.get("/v5/private", self._socket(PRIVATE, self._sockets.private.join)),
                 web.get("/v5/trade", self._socket(TRADE, self._sockets.trade.join)),
@@ -186,6 +187,14 @@ class Front:
         body = envelope(answer.result, now_ms, ret_ext=answer.ret_ext, code=answer.ret_code, message=answer.ret_msg)
         return body, reply.grant.headers(now_ms)
 
+    def _market_join(self, hub: PublicHub) -> Callable[[str], Session]:
+        def join(address: str) -> Session:
+            if self._addresses is not None and hub.clients_of(address) >= self._addresses.market_connections:
+                raise HttpRefusal(HTTPStatus.FORBIDDEN, TOO_FREQUENT)
+            return hub.join(address)
+
+        return join
+
     def _socket(
         self, where: str, join: Callable[[str], Session]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -199,12 +208,13 @@ class Front:
             if self._addresses is not None and not self._addresses.connections.admits(address, self._clock.pace_ns()):
                 return web.Response(status=HTTPStatus.FORBIDDEN, text=TOO_FREQUENT)
             fault = self._mischief.on_request(where, CONNECT, address=address)
-            if fault is not None:
-                try:
+            try:
+                if fault is not None:
                     await self._mischief.serve(fault, request.transport, admitted, int)
-                except HttpRefusal as refusal:
-                    return web.Response(status=refusal.status, text=refusal.text)
-            return await join(address).serve(request)
+                session = join(address)
+            except HttpRefusal as refusal:
+                return web.Response(status=refusal.status, text=refusal.text)
+            return await session.serve(request)
 
         return upgrade
 

@@ -125,6 +125,8 @@ REQUESTS: Final = Allowance(most=600, window_s=5, ban_s=600)
 """HTTP requests."""
 CONNECTIONS: Final = Allowance(most=500, window_s=300, ban_s=600)
 """New WebSocket connections; that they are banned for as long as requests is our inference."""
+MARKET_CONNECTIONS: Final = 1_000
+"""Open sockets of one category's market data from one address; that one more gets the HTTP 403 of the other limits is our inference."""
 TRADE_REQUESTS: Final = Allowance(most=3_000, window_s=1)
 """Requests on trade sockets."""
 

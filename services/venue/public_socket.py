@@ -130,9 +130,13 @@ class PublicHub:
             if channel is not None and not subscribers:
                 self._close(channel)
 
-    def join(self, _address: str) -> PublicSession:
-        """Open a session; it matters to nobody from where."""
-        session = PublicSession(self)
+    def clients_of(self, address: str) -> int:
+        """Count the clients from an address."""
+        return sum(session.address == address for session in self.sessions)
+
+    def join(self, address: str) -> PublicSession:
+        """Open a session for a client of that address."""
+        session = PublicSession(self, address)
         self.sessions[session] = None
         return session
 
@@ -203,8 +207,9 @@ class PublicSession(Session):
 
     where: ClassVar[str] = PUBLIC
 
-    def __init__(self, hub: Topics) -> None:
+    def __init__(self, hub: Topics, address: str) -> None:
         super().__init__(None, hub.mischief)
+        self.address = address
         self._hub = hub
         self._topics: dict[str, None] = {}
 

@@ -112,16 +112,18 @@ class Session(ABC):
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Live until one side closes."""
         socket = web.WebSocketResponse(compress=False, timeout=CLOSE_SECONDS, max_msg_size=2**20)
-        await socket.prepare(request)
-        self._transport = request.transport
-        writing = asyncio.create_task(self._write(socket), name=f"socket {request.path}")
         try:
-            await self._read(socket)
+            await socket.prepare(request)
+            self._transport = request.transport
+            writing = asyncio.create_task(self._write(socket), name=f"socket {request.path}")
+            try:
+                await self._read(socket)
+            finally:
+                writing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writing
         finally:
             self.left()
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
         return socket
 
     async def _read(self, socket: web.WebSocketResponse) -> None:

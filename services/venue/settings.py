@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from services.venue.account_settings import EXAMPLE, AccountSettings, check_distinct, explain
-from services.venue.limits import RAISABLE
+from services.venue.limits import CONNECTIONS, MARKET_CONNECTIONS, RAISABLE
 from undertow.domain.state import Mode
 from undertow.markets.generated import MannerName
 from undertow.runtime.errors import ConfigurationError
@@ -35,7 +35,9 @@ class PaperSettings(Section):
         opening_balance: USDT of the account.
         order_latency_ms: market time between an order's arrival and its effect.
         rate_limits: requests (orders, for batches) per market second, by endpoint such as `order/create`.
-        ip_limit: whether more than 600 requests in 5 s from one address are answered with HTTP 403 for ten minutes.
+        ip_limit: whether more than 600 requests in 5 s from one address are answered with HTTP 403 for ten minutes, and the next two hold.
+        new_connections: WebSocket connections that one address may open in 5 minutes.
+        market_connections: sockets of one category's market data that one address may have open at once.
         faults: with which the venue begins, as JSON like the control API's, or a file of it.
         chaos_seed: with whose schedule of faults the venue begins; None for none.
         chaos_intensity: of that schedule.
@@ -60,6 +62,8 @@ class PaperSettings(Section):
         default_factory=dict, description='JSON such as {"order/create": 400, "order/cancel": 400}'
     )
     ip_limit: bool = Field(default=True, description="true or false")
+    new_connections: int = Field(default=CONNECTIONS.most, ge=1, le=1_000_000, description="a whole number from 1")
+    market_connections: int = Field(default=MARKET_CONNECTIONS, ge=1, le=1_000_000, description="a whole number from 1")
     faults: str = Field(default="", description='JSON such as [{"action": "lose_update", "count": 1}], or a file of it')
     chaos_seed: int | None = Field(default=None, ge=0, le=2**31, description="a whole number")
     chaos_intensity: float = Field(default=0.5, ge=0, le=1, description="a number from 0 to 1")

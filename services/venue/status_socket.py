@@ -51,8 +51,8 @@ class StatusHub:
         if TOPIC in topics:
             self._subscribers.pop(session, None)
 
-    def join(self, _address: str) -> PublicSession:
-        """Open a session."""
-        session = PublicSession(self)
+    def join(self, address: str) -> PublicSession:
+        """Open a session for a client of that address."""
+        session = PublicSession(self, address)
         self.sessions[session] = None
         return session

@@ -65,7 +65,7 @@ class Ear(PublicSession):
     """A client that keeps what it hears."""
 
     def __init__(self, hub: PublicHub, *topics: str) -> None:
-        super().__init__(hub)
+        super().__init__(hub, "127.0.0.1")
         self.heard: list[dict[str, Any]] = []
         if topics:
             self.hear({"op": "subscribe", "args": list(topics), "req_id": "s"})
