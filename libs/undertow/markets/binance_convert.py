@@ -4,8 +4,10 @@
   leave it included, with `u` counted on by one; a diff that changes nothing in the window becomes no frame.
 - Trades: fills of one match time and side that follow each other become one `publicTrade` frame; fills that were not against the book
   (insurance fund, ADL) are left out.
-- Tickers: the last trade and the best prices, at most every 100 ms. Mark and index price are the middle of the best prices, because the
-  recordings hold neither; open interest, funding and daily figures are not there and are not made up.
+- Trade ids are made of Binance's, the same for the same fill.
+- Tickers: the last trade, the best prices, and the last 24 hours and the last hour as far as the recording has shown them, at most every
+  100 ms. Mark and index price are the middle of the best prices, because the recordings hold neither; open interest, funding rate and
+  funding time are not there and are not made up.
 
 Prices and sizes stay Binance's own text. Synchronisation follows Binance's rule for USD-M: the first diff after a snapshot is the one with
 `U ≤ lastUpdateId ≤ u` or `pu = lastUpdateId`, and then each `pu` is the `u` before. Before the first snapshot nothing is shown.
@@ -14,17 +16,21 @@ Prices and sizes stay Binance's own text. Synchronisation follows Binance's rule
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 import msgspec
 
 from undertow.markets.binance_wire import Depth, Levels, Line, Quote, Snapshot, Trade
+from undertow.markets.day import Day
 
 DEPTH: Final = 200
 TICKER_MS: Final = 100
 _MEMORY: Final = 65_536
+_NAMESPACE: Final = UUID("b7f5f2b4-6a0e-5f0f-8c25-1f6b7f0f3c5d")
+_NOT_PRE_MARKET: Final = dict.fromkeys(("preOpenPrice", "preQty", "curPreListingPhase"), "")
 _ENCODE: Final = msgspec.json.encode
 
 
@@ -103,15 +109,18 @@ class Converter:
     Args:
         symbol: the contract, the same on both venues.
         tick: of the contract.
+        terms: of the contract, as tickers repeat them.
 
     Attributes:
         bids: the book's one side.
         asks: its other.
     """
 
-    def __init__(self, symbol: str, tick: Decimal) -> None:
+    def __init__(self, symbol: str, tick: Decimal, terms: Mapping[str, str]) -> None:
         self.symbol = symbol
         self._tick = tick
+        self._terms = {**terms, **_NOT_PRE_MARKET}
+        self._day = Day()
         self.bids, self.asks = Window(tick, -1), Window(tick, 1)
         self._waiting: list[Depth] = []
         self._last: int | None = None
@@ -157,6 +166,7 @@ class Converter:
             elif not self._direction.startswith("Zero"):
                 self._direction = f"Zero{self._direction}"
             self._last_price = fill.price
+            self._day.traded(fill.matched_ms, Decimal(fill.price), Decimal(fill.size))
             items.append(
                 {
                     "T": fill.matched_ms,
@@ -165,7 +175,7 @@ class Converter:
                     "v": fill.size,
                     "p": fill.price,
                     "L": self._direction,
-                    "i": str(fill.trade_id),
+                    "i": str(uuid5(_NAMESPACE, f"{self.symbol}/{fill.trade_id}")),
                     "BT": False,
                     "RPI": False,
                     "seq": self._last or 0,
@@ -222,7 +232,7 @@ class Converter:
         if not self._last_price or quote.event_ms < self._next_ticker_ms:
             return
         self._next_ticker_ms = quote.event_ms + TICKER_MS
-        middle = str((Decimal(quote.bid) + Decimal(quote.ask)) / 2)
+        middle, last = str((Decimal(quote.bid) + Decimal(quote.ask)) / 2), Decimal(self._last_price)
         fields = {
             "tickDirection": self._direction,
             "lastPrice": self._last_price,
@@ -232,6 +242,9 @@ class Converter:
             "bid1Size": quote.bid_size,
             "ask1Price": quote.ask,
             "ask1Size": quote.ask_size,
+            "prevPrice1h": self._day.hour_ago(quote.event_ms, last),
+            **self._day.fields(quote.event_ms, last),
+            **self._terms,
         }
         news: dict[str, Any] = {name: value for name, value in fields.items() if self._told.get(name) != value}
         if not news:

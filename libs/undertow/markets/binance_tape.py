@@ -24,6 +24,7 @@ from undertow.markets.rawlines import TapeError, read_lines
 
 _MS_NS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
+_MINUTES_OF_HOUR: Final = 60
 _LONGEST_PAUSE_NS: Final = 60 * _SECOND_NS
 
 
@@ -115,7 +116,11 @@ def _decode(path: Path, number: int, raw: bytes) -> Any:
 def _convert(part: _Part, check: _Part | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield receive time and frame; note in `check` what only the lines tell."""
     (contract,) = instruments_for([part.symbol])
-    converter = Converter(part.symbol, Decimal(contract["priceFilter"]["tickSize"]))
+    terms = {
+        "fundingIntervalHour": str(contract["fundingInterval"] // _MINUTES_OF_HOUR),
+        "fundingCap": contract["upperFundingRate"],
+    }
+    converter = Converter(part.symbol, Decimal(contract["priceFilter"]["tickSize"]), terms)
     received_ns = 0
     for path in part.paths:
         before_ns = received_ns

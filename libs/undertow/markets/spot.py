@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+
+from undertow.markets.day import Day
 
 SPOT_DEPTH: Final = 50
 STEP_MS: Final = 100
@@ -28,8 +29,6 @@ _TRADE_USDT: Final = 400.0  # median notional of one trade
 _TRADES_A_SECOND: Final = 1.5
 _LONGEST_PAUSE_S: Final = 1.0  # for which trades are drawn at once
 _LATTICE_BPS: Final = 0.4
-_HOUR_MS: Final = 3_600_000
-_HOURS: Final = 24
 _FIRST_TRADE_ID: Final = 2_290_000_000_000_000_000
 _ENCODE: Final = msgspec.json.encode
 
@@ -89,7 +88,7 @@ class DerivedSpot:
         # where the count begins is a function of the name, so that it looks like a venue's and compares with nothing
         self._sequence = int.from_bytes(hashlib.sha256(self.symbol.encode()).digest()[:4])
         self._trades = _FIRST_TRADE_ID
-        self._day = _Day()
+        self._day = Day()
         self._last = Decimal(0)
         self._shown: dict[str, str] = {}
 
@@ -184,38 +183,6 @@ class DerivedSpot:
 
     def _size(self, steps: int) -> str:
         return format(steps * self._step, "f") if steps else "0"
-
-
-class _Day:
-    """What a ticker says of the last 24 hours, to the hour; of less while the market is younger."""
-
-    def __init__(self) -> None:
-        self._hours: deque[list[Any]] = deque(maxlen=_HOURS)  # start ms, first, high, low, volume, turnover
-
-    def traded(self, at_ms: int, price: Decimal, size: Decimal) -> None:
-        start = at_ms // _HOUR_MS * _HOUR_MS
-        if not self._hours or self._hours[-1][0] != start:
-            self._hours.append([start, price, price, price, Decimal(0), Decimal(0)])
-        hour = self._hours[-1]
-        hour[2], hour[3] = max(hour[2], price), min(hour[3], price)
-        hour[4] += size
-        hour[5] += price * size
-
-    def fields(self, at_ms: int, last: Decimal) -> dict[str, str]:
-        while self._hours and self._hours[0][0] <= at_ms - _HOURS * _HOUR_MS:
-            self._hours.popleft()
-        hours = self._hours
-        first = hours[0][1] if hours else last
-        high, low = max([last, *(hour[2] for hour in hours)]), min([last, *(hour[3] for hour in hours)])
-        volume, turnover = (sum((hour[column] for hour in hours), Decimal(0)) for column in (4, 5))
-        return {
-            "highPrice24h": format(high, "f"),
-            "lowPrice24h": format(low, "f"),
-            "prevPrice24h": format(first, "f"),
-            "volume24h": format(volume, "f"),
-            "turnover24h": format(turnover, "f"),
-            "price24hPcnt": format((last / first - 1).quantize(Decimal("0.0001")), "f"),
-        }
 
 
 def _ladder(touch: int, away: int, step: int) -> list[int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -18,6 +21,7 @@ from tests.services.venue.a_day import LINEAR_KINDS, SPOT_KINDS, day
 from tests.services.venue.examples import EXAMPLES, Example, lists
 from tests.services.venue.shown import Shown, unlimited
 from tests.support import recorded
+from undertow.markets.binance_tape import BinanceTape
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.injection import InjectedSource
 from undertow.markets.instruments import instruments_for
@@ -116,6 +120,27 @@ def test_the_markets_own_frames_have_the_shapes_that_go_out_byte_for_byte(market
         counts[name] = counts.get(name, 0) + 1
         assert EXAMPLES[name].differences(message) == [], name
     assert len(counts) >= 6
+
+
+def test_a_converted_market_has_the_same_shapes_but_for_what_its_recording_does_not_tell(tmp_path: Path) -> None:
+    untold = {"openInterest", "openInterestValue", "singleOpenInterest", "singleOpenInterestValue"}
+    untold |= {"fundingRate", "nextFundingTime"}
+    beginning = tmp_path / "beginning.rawlines"
+    with gzip.open(recorded("binance/usdm_btcusdt_20240808.gz"), "rt") as whole:
+        beginning.write_text("".join(islice(whole, 3_000)))
+    missing, names = set(), set()
+    for frame in BinanceTape([beginning]).frames():
+        message = json.loads(frame.raw)
+        kind = message["topic"].partition(".")[0]
+        name = f"topic {kind}" if kind == "publicTrade" else f"topic {kind} {message['type']}"
+        names.add(name)
+        missing |= {f"{name}: {line}" for line in EXAMPLES[name].differences(message)}
+        assert all(str(UUID(trade["i"])) == trade["i"] for trade in message["data"] if kind == "publicTrade")
+    assert missing == {f"topic tickers snapshot: data.{field}: is missing" for field in untold}
+    assert names == {
+        *("topic orderbook snapshot", "topic orderbook delta", "topic publicTrade"),
+        *("topic tickers snapshot", "topic tickers delta"),
+    }
 
 
 # the comparison itself

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ def test_a_window_always_shows_the_best_levels_of_the_whole_book_and_tells_each_
 
 @pytest.fixture
 def converter():
-    each = Converter("BTCUSDT", TICK)
+    each = Converter("BTCUSDT", TICK, {"fundingIntervalHour": "8"})
     opening = Snapshot(last=5, bids=[("100.00", "1.000")], asks=[("100.10", "2.000")], event_ms=1, matched_ms=1)
     assert [json.loads(frame)["type"] for frame in each.take(opening)] == ["snapshot"]
     return each
@@ -66,7 +67,11 @@ def test_fills_of_one_moment_and_side_are_one_frame(converter):
         fill(4, 10, "100.10", sold=False),
     )
     frames = taken(converter, *fills)
-    assert [[trade["i"] for trade in frame["data"]] for frame in frames] == [["1", "2"], ["3"], ["4"]]
+    assert [[trade["p"] for trade in frame["data"]] for frame in frames] == [
+        ["100.00", "99.90"],
+        ["100.10"],
+        ["100.10"],
+    ]
     directions = [trade["L"] for frame in frames for trade in frame["data"]]
     assert directions == ["PlusTick", "MinusTick", "PlusTick", "ZeroPlusTick"]
 
@@ -99,3 +104,39 @@ def test_there_is_no_ticker_before_a_trade_and_then_at_most_one_in_100_ms(conver
     frames = taken(converter, fill(1, 40, "100.00"), *quotes[1:])
     told = [frame["ts"] for frame in frames if frame["topic"] == "tickers.BTCUSDT"]
     assert told == [50, 150, 250]
+
+
+def test_a_trade_has_the_same_id_whenever_it_is_converted_and_no_other_has_it(converter):
+    def ids(symbol: str, *numbers: int) -> list[str]:
+        each = Converter(symbol, TICK, {})
+        taken(each, Snapshot(last=5, bids=[], asks=[], event_ms=1, matched_ms=1))
+        frames = taken(each, *(fill(number, 9, "100.00") for number in numbers))
+        return [trade["i"] for frame in frames for trade in frame["data"]]
+
+    assert ids("BTCUSDT", 1, 2) == ids("BTCUSDT", 1, 2)
+    assert len({*ids("BTCUSDT", 1, 2), *ids("ETHUSDT", 1, 2)}) == 4
+    assert all(str(UUID(each)) == each for each in ids("BTCUSDT", 1, 2))
+
+
+def test_a_ticker_sums_up_what_the_recording_has_shown_and_later_tells_what_changed(converter):
+    def quote(at_ms: int) -> Quote:
+        return Quote(event_ms=at_ms, symbol="BTCUSDT", bid="99.90", bid_size="1", ask="100.10", ask_size="1")
+
+    frames = taken(converter, fill(1, 40, "100.00"), quote(50), fill(2, 60, "99.00"), quote(200))
+    first, second = (frame for frame in frames if frame["topic"] == "tickers.BTCUSDT")
+    assert (first["type"], second["type"]) == ("snapshot", "delta")
+    shown = ("prevPrice24h", "prevPrice1h", "highPrice24h", "lowPrice24h", "volume24h", "turnover24h", "price24hPcnt")
+    assert [first["data"][name] for name in shown] == [
+        *("100.00", "100.00", "100.00", "100.00", "0.500", "50.00000", "0.0000")
+    ]
+    assert (first["data"]["fundingIntervalHour"], first["data"]["preOpenPrice"]) == ("8", "")
+    assert not {"openInterest", "fundingRate", "nextFundingTime"} & first["data"].keys()
+    assert second["data"] == {
+        "symbol": "BTCUSDT",
+        "tickDirection": "MinusTick",
+        "lastPrice": "99.00",
+        "lowPrice24h": "99.00",
+        "volume24h": "1.000",
+        "turnover24h": "99.50000",
+        "price24hPcnt": "-0.0100",
+    }

@@ -139,6 +139,8 @@ def test_tickers_hold_what_is_known_and_nothing_made_up(payloads):
     assert set(first["data"]) == {
         *("symbol", "tickDirection", "lastPrice", "markPrice", "indexPrice"),
         *("bid1Price", "bid1Size", "ask1Price", "ask1Size"),
+        *("prevPrice24h", "price24hPcnt", "highPrice24h", "lowPrice24h", "turnover24h", "volume24h", "prevPrice1h"),
+        *("fundingIntervalHour", "fundingCap", "preOpenPrice", "preQty", "curPreListingPhase"),
     }
     middle = (Decimal(first["data"]["bid1Price"]) + Decimal(first["data"]["ask1Price"])) / 2
     assert Decimal(first["data"]["markPrice"]) == Decimal(first["data"]["indexPrice"]) == middle
@@ -146,11 +148,30 @@ def test_tickers_hold_what_is_known_and_nothing_made_up(payloads):
     assert {p["type"] for p in tickers[1:]} == {"delta"}
 
 
+def test_the_figures_of_the_day_are_those_of_the_trades_that_were_shown(payloads):
+    ticker: dict[str, str] = {}
+    seen: list[tuple[Decimal, Decimal]] = []
+    shown = 0
+    for payload in payloads:
+        if payload["topic"].startswith("publicTrade"):
+            seen += [(Decimal(trade["p"]), Decimal(trade["v"])) for trade in payload["data"]]
+        elif payload["topic"].startswith("tickers"):
+            ticker |= payload["data"]
+            prices = [price for price, _ in seen]
+            highest, lowest = Decimal(ticker["highPrice24h"]), Decimal(ticker["lowPrice24h"])
+            assert (highest, lowest) == (max(prices), min(prices))
+            assert Decimal(ticker["volume24h"]) == sum(size for _, size in seen)
+            shown += 1
+            if shown == 50:
+                break
+    assert ticker["prevPrice24h"] == ticker["prevPrice1h"] == str(seen[0][0])
+
+
 def test_trades_carry_the_takers_side_and_their_own_ids(payloads):
     trades = [trade for p in payloads if p["topic"].startswith("publicTrade") for trade in p["data"]]
     assert len({trade["i"] for trade in trades}) == len(trades)
     first = trades[0]
-    assert (first["i"], first["S"], first["p"], first["v"]) == ("5182005737", "Sell", "63943.90", "0.003")
+    assert (first["S"], first["p"], first["v"]) == ("Sell", "63943.90", "0.003")
 
 
 def test_the_fleets_decoder_reads_every_frame(frames):
