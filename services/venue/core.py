@@ -1,6 +1,6 @@
 """The paper venue's core: market frames, requests and time in; answers and private events out. Pure and deterministic.
 
-Ids are functions of (uid, sequence); every request and frame carries its time. With an order latency an order, amend or cancel is
+Ids are functions of (uid, sequence); every request and frame carries its time. With an order latency an order, amend, cancel or stop is
 acknowledged at once and takes effect that much later, in the order of arrival.
 """
 
@@ -86,7 +86,7 @@ class VenueCore:
         self._orders = OrderHandlers(self._markets, self._engine.life, self._schedule)
         self._posts: dict[str, Handler] = {
             **self._orders.routes(),
-            **PositionHandlers(self._markets, self._engine.books, self._engine.protection).routes(),
+            **PositionHandlers(self._markets, self._engine.books, self._engine.protection, self._schedule).routes(),
             **MarginHandlers(self._markets, self._engine.books).routes(),
             **AccountHandlers(self._engine.books).routes(),
         }

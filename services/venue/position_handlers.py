@@ -9,7 +9,7 @@ from services.venue import queries, requests
 from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
-from services.venue.handlers import Handler
+from services.venue.handlers import Handler, Schedule
 from services.venue.market import Market
 from services.venue.protection import Protection
 from services.venue.trading_stop import TradingStop
@@ -21,16 +21,16 @@ _MODES: Final = {0: False, 3: True}
 class PositionHandlers:
     """What an account may change about its positions without an order."""
 
-    def __init__(self, markets: dict[str, Market], books: Books, protection: Protection) -> None:
+    def __init__(self, markets: dict[str, Market], books: Books, protection: Protection, schedule: Schedule) -> None:
         self._markets = markets
         self._books = books
-        self._protection = protection
+        self._trading_stop = TradingStop(markets, books, protection, schedule)
 
     def routes(self) -> dict[str, Handler]:
         """Give what answers which path."""
         return {
             "/v5/position/switch-mode": self._switch_mode,
-            "/v5/position/trading-stop": TradingStop(self._markets, self._books, self._protection).serve,
+            "/v5/position/trading-stop": self._trading_stop.serve,
         }
 
     def _switch_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:

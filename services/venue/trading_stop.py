@@ -2,11 +2,13 @@
 
 What the protocol page does not say (our inference): without tpslMode it is Full, because a common client leaves it out; partial stops and
 targets are removed by cancelling their orders, not with "0"; their sizes must be given; a trailing stop covers the whole position in either
-mode, and a new distance or activation price starts it anew.
+mode, and a new distance or activation price starts it anew. With an order latency it takes effect that much later, like an order: where the
+position has gone or turned by then nothing changes, and a part closes no more than the position and its other parts have left.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -17,90 +19,121 @@ from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.bracket import FULL, NO_LEG, PARTIAL, Bracket, Leg
 from services.venue.bracket_request import STOP, TARGET, check_limits_are_partial, check_side, read_leg, read_mode
+from services.venue.handlers import Schedule
 from services.venue.holdings import Holding
 from services.venue.market import SIDE_NAMES, Market
 from services.venue.orders import Order
 from services.venue.protection import Protection
-from undertow.matching.ladder import BUY, SELL
+from undertow.matching.ladder import BUY
 
 _KINDS: Final = {STOP: "StopLoss", TARGET: "TakeProfit"}
 _SIZES: Final = {STOP: "slSize", TARGET: "tpSize"}
+_TRAIL: Final = "TrailingStop"
 _MOST_PARTIAL: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a checked request makes of the guards of one position.
+
+    Attributes:
+        side: of the position that it was asked for.
+        bracket: the legs that are set, or added for a part.
+        cleared: kinds of full guards that end.
+        lots: of the part.
+        trail: distance (0 ends it) and activation price; None leaves it alone.
+    """
+
+    side: int
+    bracket: Bracket
+    cleared: tuple[str, ...]
+    lots: int
+    trail: tuple[Decimal, Decimal] | None
+
+    def __bool__(self) -> bool:
+        """Tell whether anything changes."""
+        return bool(self.bracket or self.cleared or self.trail)
 
 
 class TradingStop:
     """Serves the endpoint."""
 
-    def __init__(self, markets: dict[str, Market], books: Books, protection: Protection) -> None:
+    def __init__(self, markets: dict[str, Market], books: Books, protection: Protection, schedule: Schedule) -> None:
         self._markets = markets
         self._books = books
         self._protection = protection
+        self._schedule = schedule
 
     def serve(self, account: Account, body: Item, now_ns: int) -> Answer:
-        """Change the guards of one position.
+        """Change the guards of one position, as soon as the request takes effect.
 
         Raises:
             Refusal: 10001, 110003, 110058, 110061, and 34040 when nothing changes.
         """
         market = queries.market_of(self._markets, body)
         index = requests.position_index(body, hedged=market.symbol in account.hedged)
-        mode = read_mode(body) or FULL
         holding = account.holding(market, index)
         if not holding.lots:
             raise Refusal(code.PARAMETER, "can not set tp/sl/ts for zero position")
-        guards = holding.guards.full
-        legs = {
-            name: read_leg(body, market, name, NO_LEG if mode == PARTIAL else _leg_of(guards.get(kind)))
-            for name, kind in _KINDS.items()
-        }
-        check_limits_are_partial(mode, *legs.values())
-        for name, leg in legs.items():
-            if leg:
-                check_side(name, leg, BUY if holding.lots > 0 else SELL, market.price_of(leg.by))
-        trail = _read_trail(body, holding)
-        lots = _read_partial(body, holding, legs) if mode == PARTIAL else 0
-        changed = (
-            self._partial(account, holding, legs, lots, now_ns)
-            if mode == PARTIAL
-            else self._full(account, holding, legs, now_ns)
-        )
-        changed += self._trail(account, holding, trail, now_ns)
-        if not changed:
+        change = _read(body, holding)
+        if not change:
             raise Refusal(code.PROTECTION_UNCHANGED, "not modified")
-        self._books.publish(account, holding, [], changed, wallet=False)
+        self._schedule(now_ns, lambda at_ns: self._apply(account, holding, change, at_ns))
         return Answer()
 
-    def _full(self, account: Account, holding: Holding, legs: dict[str, Leg | None], now_ns: int) -> list[Order]:
-        guards, changed = holding.guards.full, []
-        wanted = dict.fromkeys(legs, NO_LEG)
-        for name, leg in legs.items():
-            existing = guards.get(_KINDS[name])
-            if leg and leg != _leg_of(existing):
-                wanted[name] = leg
-            elif leg == NO_LEG and existing is not None:
-                changed.append(self._protection.clear(existing, now_ns))
-        bracket = Bracket(wanted[TARGET], wanted[STOP])
-        return changed + self._protection.set_full(account, holding, bracket, "", now_ns)
-
-    def _partial(
-        self, account: Account, holding: Holding, legs: dict[str, Leg | None], lots: int, now_ns: int
-    ) -> list[Order]:
-        bracket = Bracket(legs[TARGET] or NO_LEG, legs[STOP] or NO_LEG, PARTIAL)
-        return self._protection.add_partial(account, holding, bracket, lots, "", now_ns)
+    def _apply(self, account: Account, holding: Holding, change: _Change, now_ns: int) -> None:
+        changed: list[Order] = []
+        if holding.lots and holding.side == change.side:
+            cleared = (holding.guards.full.get(kind) for kind in change.cleared)
+            changed = [self._protection.clear(guard, now_ns) for guard in cleared if guard is not None]
+            if change.bracket.mode == PARTIAL:
+                lots = min(change.lots, _room(holding, change.bracket))
+                if lots > 0:
+                    changed += self._protection.add_partial(account, holding, change.bracket, lots, "", now_ns)
+            else:
+                changed += self._protection.set_full(account, holding, change.bracket, "", now_ns)
+            changed += self._trail(account, holding, change.trail, now_ns)
+        self._books.publish(account, holding, [], changed, wallet=False)
 
     def _trail(
         self, account: Account, holding: Holding, wanted: tuple[Decimal, Decimal] | None, now_ns: int
     ) -> list[Order]:
-        existing = holding.guards.full.get("TrailingStop")
         if wanted is None:
             return []
         distance, activation = wanted
-        if not distance:
-            return [] if existing is None else [self._protection.clear(existing, now_ns)]
-        trail = existing.trail if existing else None
-        if trail and trail.distance == distance and activation in {Decimal(0), trail.activation}:
-            return []
-        return [self._protection.set_trail(account, holding, distance, activation, now_ns)]
+        if distance:
+            return [self._protection.set_trail(account, holding, distance, activation, now_ns)]
+        existing = holding.guards.full.get(_TRAIL)
+        return [] if existing is None else [self._protection.clear(existing, now_ns)]
+
+
+def _room(holding: Holding, bracket: Bracket) -> int:
+    """Give the lots of a position that one more part can close; 0 where there are parts enough."""
+    kinds = [kind for kind, _ in bracket.legs()]
+    if len(holding.guards.partial) + len(kinds) > _MOST_PARTIAL:
+        return 0
+    return min((abs(holding.lots) - holding.guards.covered(kind) for kind in kinds), default=0)
+
+
+def _read(body: Item, holding: Holding) -> _Change:
+    mode = read_mode(body) or FULL
+    market, guards = holding.market, holding.guards.full
+    legs = {
+        name: read_leg(body, market, name, NO_LEG if mode == PARTIAL else _leg_of(guards.get(kind)))
+        for name, kind in _KINDS.items()
+    }
+    check_limits_are_partial(mode, *legs.values())
+    for name, leg in legs.items():
+        if leg:
+            check_side(name, leg, holding.side, market.price_of(leg.by))
+    trail = _read_trail(body, holding)
+    lots = _read_partial(body, holding, legs) if mode == PARTIAL else 0
+    are_set = {
+        name: leg for name, leg in legs.items() if leg and (mode == PARTIAL or leg != _leg_of(guards.get(_KINDS[name])))
+    }
+    cleared = tuple(_KINDS[name] for name, leg in legs.items() if leg == NO_LEG and _KINDS[name] in guards)
+    bracket = Bracket(are_set.get(TARGET, NO_LEG), are_set.get(STOP, NO_LEG), mode)
+    return _Change(holding.side, bracket, cleared, lots, trail)
 
 
 def _leg_of(order: Order | None) -> Leg:
@@ -130,8 +163,9 @@ def _read_partial(body: Item, holding: Holding, legs: dict[str, Leg | None]) -> 
 
 
 def _read_trail(body: Item, holding: Holding) -> tuple[Decimal, Decimal] | None:
+    """Read distance and activation price; None where they say nothing new."""
     distance, activation = requests.number(body, "trailingStop"), requests.number(body, "activePrice") or Decimal(0)
-    existing = holding.guards.full.get("TrailingStop")
+    existing = holding.guards.full.get(_TRAIL)
     if distance is None:
         if not activation:
             return None
@@ -145,11 +179,13 @@ def _read_trail(body: Item, holding: Holding) -> tuple[Decimal, Decimal] | None:
         )
     if distance and activation:
         requests.check_price(market, activation, "activePrice")
-        side = BUY if holding.lots > 0 else SELL
+        side = holding.side
         if activation <= last if side == BUY else activation >= last:
             where = "higher" if side == BUY else "lower"
             raise Refusal(
                 code.PARAMETER,
                 f"activePrice:{activation} of a {SIDE_NAMES[side]} position should be {where} than {last}",
             )
-    return distance, activation
+    was = existing.trail if existing else None
+    is_same = was is not None and was.distance == distance and activation in {Decimal(0), was.activation}
+    return None if is_same or (not distance and existing is None) else (distance, activation)

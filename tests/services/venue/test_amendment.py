@@ -50,7 +50,9 @@ def test_a_guard_amended_while_the_position_shrinks_is_cut_to_it() -> None:
     floor.core.on_time(floor.now_ns + 5 * MS)
     floor.now_ns += 5 * MS
     guard = {"symbol": SYMBOL, "tpslMode": "Partial", "positionIdx": 0, "stopLoss": "59000", "slSize": "0.02"}
-    stop = items(floor.post("position/trading-stop", **guard).events, "order")[0]["orderId"]
+    assert floor.post("position/trading-stop", **guard).ret_code == 0
+    floor.now_ns += 5 * MS
+    stop = items(floor.core.on_time(floor.now_ns), "order")[0]["orderId"]
     floor.market("Sell", "0.03", reduceOnly=True)
     assert floor.post("order/amend", symbol=SYMBOL, orderId=stop, qty="0.05").ret_code == 0
     orders = items(floor.core.on_time(floor.now_ns + 9 * MS), "order")

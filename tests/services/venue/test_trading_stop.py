@@ -303,6 +303,63 @@ def test_the_trailing_stop_follows_the_positions_size_and_goes_with_it() -> None
     assert (gone["stopOrderType"], gone["cancelType"]) == ("TrailingStop", "CancelByTpSlTsClear")
 
 
+def late() -> Floor:
+    """Hold 0.1 where every request takes 5 ms to take effect."""
+    floor = Floor(order_latency_ns=5 * MS)
+    floor.trade("Buy", "60000.00", "0.001")
+    assert floor.market("Buy", "0.1").ret_code == 0
+    pass_time(floor)
+    return floor
+
+
+def pass_time(floor: Floor) -> list[dict[str, Any]]:
+    """Let what is on its way take effect; give the orders that were told."""
+    floor.now_ns += 5 * MS
+    return items(floor.core.on_time(floor.now_ns), "order")
+
+
+def test_a_guard_takes_effect_after_the_latency_like_an_order() -> None:
+    floor = late()
+    answer = guard(floor, stopLoss="59000", trailingStop="100")
+    assert (answer.ret_code, answer.events, waiting(floor)) == (0, [], [])
+    assert guard(floor, stopLoss="61000").ret_code == 10001
+    assert [order["stopOrderType"] for order in pass_time(floor)] == ["StopLoss", "TrailingStop"]
+    assert [order["stopOrderType"] for order in waiting(floor)] == ["TrailingStop", "StopLoss"]
+    assert guard(floor, stopLoss="59000").ret_code == 34040
+    assert guard(floor, stopLoss="0", trailingStop="0").ret_code == 0
+    assert len(waiting(floor)) == 2
+    assert {order["cancelType"] for order in pass_time(floor)} == {"CancelByTpSlTsClear"}
+    assert waiting(floor) == []
+
+
+def test_a_guard_whose_position_has_gone_or_turned_meanwhile_is_not_set() -> None:
+    for sold in ("0.1", "0.15"):
+        floor = late()
+        floor.market("Sell", sold)
+        assert guard(floor, stopLoss="59000").ret_code == 0
+        pass_time(floor)
+        pass_time(floor)
+        assert waiting(floor) == []
+
+
+def test_a_part_that_the_position_has_not_any_more_when_it_takes_effect_shrinks() -> None:
+    floor = late()
+    floor.market("Sell", "0.06")
+    assert guard(floor, "Partial", takeProfit="61000", tpSize="0.08").ret_code == 0
+    pass_time(floor)
+    assert [order["qty"] for order in waiting(floor)] == ["0.040"]
+
+
+def test_of_parts_that_are_on_their_way_together_none_goes_beyond_the_twenty() -> None:
+    floor = late()
+    for _ in range(21):
+        assert guard(floor, "Partial", takeProfit="61000", tpSize="0.001").ret_code == 0
+    pass_time(floor)
+    pass_time(floor)
+    assert len(waiting(floor)) == 20
+    assert guard(floor, "Partial", takeProfit="61000", tpSize="0.001").ret_code == 110061
+
+
 def test_a_flip_clears_the_old_sides_guards() -> None:
     floor = holding("0.02")
     guard(floor, stopLoss="59000", trailingStop="100")
