@@ -1,12 +1,13 @@
 """How an account's balance and positions are spelt.
 
 What the protocol page does not say (our inference): account totals count one USDT as one USD; the fee coin counts at its price in the
-totals of equity and wallet, and is no collateral.
+totals of equity and wallet, and is no collateral; liqPrice stands on the tick that the mark reaches just before: a long's rounded up, a
+short's down, so that it never promises more room than there is.
 """
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
 from services.venue.accounts import Account
@@ -131,7 +132,7 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "leverage": plain(Decimal(holding.leverage) / 100),
         "breakEvenPrice": _break_even(holding, session, from_units(account.taker_rate)),
         "markPrice": str(market.mark),
-        "liqPrice": "" if liquidation is None else plain(liquidation.quantize(scale.tick_size, ROUND_HALF_EVEN)),
+        "liqPrice": "" if liquidation is None else _early(liquidation, holding),
         "positionIM": money(initial),
         "positionIMByMp": money(initial),
         "positionMM": money(maintenance),
@@ -156,6 +157,13 @@ def _position(account: Account, holding: Holding, nothing: str) -> Item:
         "positionBalance": money(initial) if account.isolated else "0",
         "tradeMode": 0,
     }
+
+
+def _early(price: Decimal, holding: Holding) -> str:
+    """Spell a liquidation price on the tick that the mark reaches before it: a long's above, a short's below."""
+    tick = holding.market.scale.tick_size
+    ticks = (price / tick).to_integral_value(ROUND_CEILING if holding.lots > 0 else ROUND_FLOOR)
+    return plain(ticks * tick)
 
 
 def _rate(part: int, whole: int) -> str:

@@ -89,7 +89,7 @@ class Account:
         self.closers: dict[str, Order] = {}
         self.sequence = 0
         self.reprices_limits = True
-        self.opened_ms = now_ms
+        self.configured_ms = now_ms  # opened, or margin or position mode changed
 
     def holding(self, market: Market, index: int) -> Holding:
         """Give a position in a market, flat at first."""
@@ -107,8 +107,9 @@ class Account:
         """Give the orders of a market that are not yet closed."""
         return [order for order in self.open.values() if order.symbol == market.symbol]
 
-    def switch_mode(self, market: Market, *, hedged: bool) -> None:
+    def switch_mode(self, market: Market, now_ms: int, *, hedged: bool) -> None:
         """Go to the other position mode, leverage as it was; nothing may be held or ordered."""
+        self.configured_ms = now_ms
         leverage = self.holdings_in(market)[0].leverage
         (self.hedged.add if hedged else self.hedged.discard)(market.symbol)
         for holding in self.holdings_in(market):

@@ -26,6 +26,7 @@ from services.venue.orders import money
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import OffGridError, to_units
 
+_MS: Final = 1_000_000
 _CROSS: Final = "REGULAR_MARGIN"
 _ISOLATED: Final = "ISOLATED_MARGIN"
 _PORTFOLIO: Final = "PORTFOLIO_MARGIN"
@@ -93,7 +94,7 @@ class MarginHandlers:
         self._show(account, holdings)
         return Answer()
 
-    def _set_margin_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:
+    def _set_margin_mode(self, account: Account, body: Item, now_ns: int) -> Answer:
         mode = requests.one_of(body, "setMarginMode", frozenset({_CROSS, _ISOLATED, _PORTFOLIO}))
         if mode == _PORTFOLIO:
             raise _mode_refused("Portfolio margin is not offered here")
@@ -113,6 +114,7 @@ class MarginHandlers:
         if any(account.is_doomed(each) for each in account.holdings.values()):
             terms.restore(account)
             raise _mode_refused("A position would be liquidated at once in this mode")
+        account.configured_ms = now_ns // _MS
         self._show(account, [each for each in account.holdings.values() if each.lots])
         return Answer(result={"reasons": []})
 

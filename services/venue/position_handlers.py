@@ -14,6 +14,7 @@ from services.venue.market import Market
 from services.venue.protection import Protection
 from services.venue.trading_stop import TradingStop
 
+_MS: Final = 1_000_000
 _MODES: Final = {0: False, 3: True}
 """The wire's position modes, and whether they hedge."""
 
@@ -33,7 +34,7 @@ class PositionHandlers:
             "/v5/position/trading-stop": self._trading_stop.serve,
         }
 
-    def _switch_mode(self, account: Account, body: Item, _now_ns: int) -> Answer:
+    def _switch_mode(self, account: Account, body: Item, now_ns: int) -> Answer:
         meant = self._markets_meant(body)
         mode = body.get("mode")
         if type(mode) is not int or mode not in _MODES:
@@ -48,7 +49,7 @@ class PositionHandlers:
         if any(account.orders_in(market) for market in meant):
             raise Refusal(code.MODE_HAS_ORDERS, "Open orders exist, so position mode cannot be switched")
         for market in meant:
-            account.switch_mode(market, hedged=hedged)
+            account.switch_mode(market, now_ns // _MS, hedged=hedged)
             for holding in account.holdings_in(market):
                 self._books.publish(account, holding, [], [], wallet=False)
         return Answer()

@@ -70,13 +70,13 @@ def wallet(account: Account, params: Mapping[str, str]) -> Item:
 
 
 def info(account: Account) -> Item:
-    """Give margin mode and kind of account."""
+    """Give margin mode and kind of account; that a switch of the position mode updates it too is our inference."""
     return {
         "marginMode": "ISOLATED_MARGIN" if account.isolated else "REGULAR_MARGIN",
         "unifiedMarginStatus": 5,
         "isMasterTrader": False,
         "spotHedgingStatus": "OFF",
-        "updatedTime": str(account.opened_ms),
+        "updatedTime": str(account.configured_ms),
         "dcpStatus": "OFF",
         "timeWindow": 0,
         "smpGroup": 0,

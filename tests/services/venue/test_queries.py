@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.services.venue.floor import MS, SYMBOL, Floor, items
+from services.venue.margin import liquidation_price
+from tests.services.venue.floor import MS, ORIGIN_NS, SYMBOL, Floor, items
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -271,3 +272,35 @@ def test_a_liquidation_is_among_the_closed() -> None:
     floor.market(qty="0.15")
     floor.ticker(markPrice="40000")
     assert floor.get("position/closed-pnl").result["list"][0]["execType"] == "BustTrade"
+
+
+def test_the_account_was_updated_when_its_margin_mode_or_a_position_mode_changed_last() -> None:
+    floor = Floor()
+
+    def updated() -> str:
+        return floor.get("account/info").result["updatedTime"]
+
+    assert updated() == str(ORIGIN_NS // MS)
+    assert floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN").ret_code == 0
+    isolated = updated()
+    assert isolated == str(floor.now_ns // MS) > str(ORIGIN_NS // MS)
+    assert floor.post("account/set-margin-mode", setMarginMode="ISOLATED_MARGIN").ret_code == 110026
+    assert updated() == isolated
+    assert floor.post("position/switch-mode", symbol=SYMBOL, mode=3).ret_code == 0
+    assert updated() == str(floor.now_ns // MS)
+
+
+@pytest.mark.parametrize(
+    ("side", "is_early"), [("Buy", lambda shown, true: shown >= true), ("Sell", lambda s, t: s <= t)]
+)
+def test_a_liquidation_price_stands_on_the_tick_before_the_one_that_liquidates(side: str, is_early: Any) -> None:
+    floor = Floor(balance="1000")
+    for qty in ("0.050", "0.037", "0.021"):
+        assert floor.market(side, qty).ret_code == 0
+        shown = Decimal(floor.position()["liqPrice"])
+        holding = floor.core._accounts["u1"].holdings[SYMBOL, 0]
+        true = liquidation_price(floor.core._accounts["u1"], holding)
+        assert true is not None
+        assert shown % Decimal("0.1") == 0
+        assert is_early(shown, true)
+        assert abs(shown - true) < Decimal("0.1")
