@@ -127,6 +127,10 @@ class Client:
         async with self.session.get(path) as answer:
             return await answer.json()
 
+    async def status(self, path: str) -> int:
+        async with self.session.get(path) as answer:
+            return answer.status
+
     async def get(self, path: str, query: str, **how: Any) -> dict[str, Any]:
         target = URL(f"{path}?{query}", encoded=True)
         async with self.session.get(target, headers=self.headers(query, **how)) as answer:
@@ -194,3 +198,11 @@ def order(**changes: Any) -> dict[str, Any]:
         "timeInForce": "PostOnly",
     }
     return {**plain, **changes}
+
+
+def request(
+    operation: str, body: dict[str, Any], *, now_ms: int, request_id: str = "r1", window: str = "5000"
+) -> dict[str, Any]:
+    """Give a request as the trade socket takes it."""
+    header = {"X-BAPI-TIMESTAMP": str(now_ms), "X-BAPI-RECV-WINDOW": window}
+    return {"reqId": request_id, "header": header, "op": operation, "args": [body]}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.services.venue.little_market import book, order, running, ticker, write_tape
-from tests.services.venue.test_app import request
+from tests.services.venue.little_market import book, order, request, running, ticker, write_tape
 from tests.support import eventually
 
 NAMES = {"X-Bapi-Limit", "X-Bapi-Limit-Status", "X-Bapi-Limit-Reset-Timestamp"}

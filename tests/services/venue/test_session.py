@@ -12,6 +12,8 @@ from services.venue.session import Session
 from tests.services.venue.faultless import faultless
 from tests.support import eventually
 
+IDLE_SECONDS = 600.0
+
 
 class Echo(Session):
     """Says back what it hears."""
@@ -73,13 +75,43 @@ async def test_what_is_queued_is_sent_before_the_close_and_its_reason_told():
         assert (farewell.type, farewell.data, farewell.extra) == (aiohttp.WSMsgType.CLOSE, 1001, "the venue stops")
 
 
-async def test_a_silent_client_is_cut_unless_data_flows():
-    echo = Echo(idle_seconds=1.2)
+class Silence:
+    """Stands for the wait for a word of the client: it is over, with nothing said, whenever the test says so.
+
+    Attributes:
+        waits: how often the session has begun to wait.
+    """
+
+    def __init__(self) -> None:
+        self.waits = 0
+        self._over = asyncio.Event()
+
+    async def receive(self, seconds: float | None) -> None:
+        assert seconds == IDLE_SECONDS
+        self.waits += 1
+        self._over.clear()
+        await self._over.wait()
+        raise TimeoutError
+
+    async def pass_by(self) -> None:
+        """Let the idle time pass, and the session look at what was sent meanwhile."""
+        await eventually(lambda: not self._over.is_set() and self.waits)
+        before = self.waits
+        self._over.set()
+        await eventually(lambda: self.waits > before)
+
+
+async def test_a_silent_client_is_cut_unless_data_flows(monkeypatch):
+    echo, silence = Echo(idle_seconds=IDLE_SECONDS), Silence()
+    monkeypatch.setattr(web.WebSocketResponse, "receive", silence.receive)
     async with served(echo) as http, http.ws_connect("/") as wire:
-        for _ in range(6):
+        for _ in range(3):
+            await eventually(lambda: silence.waits)
             echo.say({"still": "here"})
             assert await wire.receive_json() == {"still": "here"}
-            await asyncio.sleep(0.25)  # silence is what is tested
+            await silence.pass_by()
+        assert not echo.has_left
+        silence._over.set()  # and nothing was sent
         assert (await wire.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
