@@ -10,14 +10,15 @@ import numpy as np
 from bench.calibration.recordings import Liquidated
 from undertow.markets.generated import GeneratedMarket, MannerName
 from undertow.markets.generated_calibrated import Calibrated
+from undertow.markets.generated_cascades import TICK_S
 from undertow.markets.generated_parameters import Parameters
 from undertow.markets.generated_wire import CONTRACTS
 from undertow.markets.observation import Observation, observe
 
 SEED = 1
-STEP_S = 0.1
+STEP_S = TICK_S
 WATCHED_S = 900.0
-ALONE_S = 3 * 86_400.0
+ALONE_S = 6 * 86_400.0
 BANKRUPTCY = {"Buy": 0.995, "Sell": 1.005}
 
 
@@ -30,7 +31,7 @@ def markets() -> dict[str, dict[str, Observation]]:
 
 
 def liquidations(symbol: str, parameters: Parameters) -> Liquidated:
-    """Run the calibrated price alone for three days, book and tape left out."""
+    """Run the calibrated price alone, book and tape left out."""
     rng = random.Random(f"{SEED}/{symbol}")  # noqa: S311 - a simulation, no secret
     manner = Calibrated(CONTRACTS[symbol], parameters.symbols[symbol], rng, edge_bps=0.0)
     rows = []

@@ -9,13 +9,14 @@ import numpy as np
 from bench.calibration.recordings import Liquidated
 from undertow.markets import estimates
 from undertow.markets.estimates import Floats
+from undertow.markets.generated_cascades import TICK_S
 from undertow.markets.generated_parameters import (
     Book,
-    Kernel,
     Liquidations,
     Moves,
     Parameters,
     Sizes,
+    Stage,
     SymbolParameters,
     Trades,
 )
@@ -55,13 +56,16 @@ def estimate(
 
 
 def _liquidations(seen: Liquidated) -> Liquidations:
-    law = estimates.fit_hawkes(seen.times)
+    law = estimates.fit_cascades(seen.times, seen.signs, TICK_S, CLUSTER_GAP_S)
     parts = estimates.clusters(seen.times, CLUSTER_GAP_S)
     return Liquidations(
-        immigrants_per_s=short(law.immigrants_per_s),
-        kernels=tuple(
-            Kernel(branching=short(kernel.branching), decay_per_s=short(kernel.decay_per_s)) for kernel in law.kernels
+        cascades_per_s=short(law.cascades_per_s),
+        stages=tuple(
+            Stage(first=each.first, burst=short(each.burst), continues=short(each.continues)) for each in law.stages
         ),
+        waits=tuple(map(short, law.waits)),
+        returns=short(law.returns),
+        return_decay_per_s=short(law.return_decay_per_s),
         sizes=sizes(seen.usd),
         move_bps=short(estimates.move_per_event(seen.prices, seen.signs, parts)),
         cluster_gap_s=CLUSTER_GAP_S,

@@ -31,6 +31,12 @@ class Liquidated:
     def span_s(self) -> float:
         return float(self.times[-1] - self.times[0])
 
+    def cut(self, span_s: float) -> list[Liquidated]:
+        """Give whole stretches of this length; all of it where it is shorter."""
+        numbers = np.minimum(((self.times - self.times[0]) // span_s), max(0, self.span_s // span_s - 1))
+        parts = (numbers == number for number in np.unique(numbers))
+        return [Liquidated(self.times[part], self.usd[part], self.signs[part], self.prices[part]) for part in parts]
+
 
 def root() -> Path:
     """Give the folder of the recordings."""

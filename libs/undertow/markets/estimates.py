@@ -13,64 +13,103 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_EM_ROUNDS: Final = 120
-_PARENTS: Final = 250  # no event is the child of one that lies further back than so many events
+_EM_ROUNDS: Final = 500
 _TIER_BPS: Final = 15.0
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One way in which an event causes others.
+class Stage:
+    """A cluster that has had `first` bursts or more, up to the next stage.
 
     Attributes:
-        branching: mean number of events that one event causes so.
-        decay_per_s: one over the mean time from cause to effect.
+        burst: mean number of events in the burst with which it gets there.
+        continues: share of which another burst follows within the longest gap.
     """
 
-    branching: float
-    decay_per_s: float
+    first: int
+    burst: float
+    continues: float
 
 
 @dataclass(frozen=True)
-class Hawkes:
-    """A self-exciting process whose kernel is a sum of exponentials (Hawkes 1971, Biometrika 58).
+class CascadeLaw:
+    """Cascades of events of two sides, as `undertow.markets.generated_cascades` draws them.
 
     Attributes:
-        immigrants_per_s: rate of events that no event caused.
-        kernels: the quickest first.
+        cascades_per_s: that nothing caused, both sides together.
+        stages: by the number of bursts so far.
+        waits: share of the following bursts by tick.
+        returns: share of the clusters after which another follows as part of the same cascade.
+        return_decay_per_s: one over the mean time until then, counted from the end of the longest gap.
     """
 
-    immigrants_per_s: float
-    kernels: tuple[Kernel, ...]
+    cascades_per_s: float
+    stages: tuple[Stage, ...]
+    waits: tuple[float, ...]
+    returns: float
+    return_decay_per_s: float
 
 
-def fit_hawkes(times: Floats, decays_per_s: tuple[float, ...] = (10.0, 0.3, 0.01)) -> Hawkes:
-    """Fit by expectation maximisation over who caused whom (Veen and Schoenberg 2008, JASA 103).
+def fit_cascades(
+    times: Floats, signs: Floats, tick_s: float, longest_gap_s: float, firsts: tuple[int, ...] = (1, 2, 3, 5, 9, 17)
+) -> CascadeLaw:
+    """Fit each share as it was counted, by side, and what follows the clusters as a mix of two exponential laws.
 
     Args:
-        times: ascending, at least two.
-        decays_per_s: where the search begins, one for each kernel.
+        times: of the events, ascending.
+        signs: their sides.
+        tick_s: events of a side within it are one burst.
+        longest_gap_s: within a cluster, between bursts.
+        firsts: bursts at which a stage begins.
     """
-    span = float(times[-1] - times[0])
-    lags = [times[k:] - times[:-k] for k in range(1, min(_PARENTS, len(times) - 1) + 1)]
-    immigrants = len(times) / span / 2
-    kernels = [Kernel(0.5 / len(decays_per_s), decay) for decay in decays_per_s]
+    reach = round(longest_gap_s / tick_s)
+    bursts: list[list[int]] = [[] for _ in firsts]
+    followed: list[list[bool]] = [[] for _ in firsts]
+    waits = np.zeros(reach)
+    pauses: list[float] = []
+    for side in np.unique(signs):
+        ticks, sizes = np.unique((times[signs == side] // tick_s).astype(np.int64), return_counts=True)
+        seen = 0
+        for size, gap in zip(sizes.tolist(), [*np.diff(ticks).tolist(), 0], strict=True):
+            seen += 1
+            stage = max(number for number, first in enumerate(firsts) if seen >= first)
+            bursts[stage].append(size)
+            if not gap:
+                continue  # nobody knows what followed the last one
+            followed[stage].append(gap <= reach)
+            if gap <= reach:
+                waits[gap - 1] += 1
+            else:
+                pauses.append((gap - reach) * tick_s)
+                seen = 0
+    share, quick, _ = two_rates(np.asarray(pauses))
+    return CascadeLaw(
+        cascades_per_s=(1.0 - share) * len(pauses) / float(times[-1] - times[0]),
+        stages=tuple(
+            Stage(first, float(np.mean(sizes)), float(np.mean(goes_on)))
+            for first, sizes, goes_on in zip(firsts, bursts, followed, strict=True)
+            if sizes and goes_on
+        ),
+        waits=tuple((waits / waits.sum()).tolist()),
+        returns=share,
+        return_decay_per_s=quick,
+    )
+
+
+def two_rates(values: Floats) -> tuple[float, float, float]:
+    """Fit a mix of two exponential laws by expectation maximisation (Dempster, Laird and Rubin 1977, JRSS B 39).
+
+    Returns:
+        Share and rate of the quicker one, and the rate of the other.
+    """
+    share, quick, slow = 0.5, 10.0 / float(np.median(values)), 0.3 / float(values.mean())
     for _ in range(_EM_ROUNDS):
-        total = np.full(len(times), immigrants)
-        caused = []
-        for k, lag in enumerate(lags, start=1):
-            shares = [each.branching * each.decay_per_s * np.exp(-each.decay_per_s * lag) for each in kernels]
-            caused.append(shares)
-            total[k:] += sum(shares)
-        children, waited = np.zeros(len(kernels)), np.zeros(len(kernels))
-        for k, (lag, shares) in enumerate(zip(lags, caused, strict=True), start=1):
-            for number, share in enumerate(shares):
-                weight = share / total[k:]
-                children[number] += float(weight.sum())
-                waited[number] += float((weight * lag).sum())
-        immigrants = float((immigrants / total).sum()) / span
-        kernels = [Kernel(n / len(times), n / lag) for n, lag in zip(children.tolist(), waited.tolist(), strict=True)]
-    return Hawkes(immigrants, tuple(sorted(kernels, key=lambda each: -each.decay_per_s)))
+        dense = share * quick * np.exp(-quick * values)
+        weight = dense / (dense + (1.0 - share) * slow * np.exp(-slow * values))
+        share = float(weight.mean())
+        quick = float(weight.sum() / (weight * values).sum())
+        slow = float((1.0 - weight).sum() / ((1.0 - weight) * values).sum())
+    return share, quick, slow
 
 
 def dispersion(times: Floats, window_s: float) -> float:

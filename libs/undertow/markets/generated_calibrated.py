@@ -1,6 +1,6 @@
 """The calibrated manner: every rate, size and shape is an estimate from a recording; docs/generated-market.md holds both side by side.
 
-Liquidations excite each other (a Hawkes process per side); each pushes the price in the direction of its forced order, and against the
+Liquidations come in cascades of each side; each pushes the price in the direction of its forced order, and against the
 pushes that are still expected the price drifts the other way, so that at no time the next move has a sign that can be known. To that a
 planted edge adds what the price comes back after a liquidation; per cluster the mean is the setting.
 """
@@ -13,18 +13,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from undertow.markets.generated_cascades import TICK_S, Cascades, geometric, poisson
 from undertow.markets.generated_parameters import Sizes, SymbolParameters
 from undertow.markets.generated_wire import Contract
 
 EDGE_TAU_S: Final = 2.0
 """Time constant with which a planted edge comes back."""
 _SIDES: Final = ((-1, "Buy"), (1, "Sell"))
+_ROUNDING_S: Final = 1e-6
 _PUSH: Final = (0.5, 1.5)  # uniform, of the mean push
 
 
 @dataclass(slots=True)
 class ExcitedWalk:
-    """The price; advance it in small steps.
+    """The price; advance it in small steps. Liquidations come at the ticks of their cascades.
 
     Attributes:
         price: mid in ticks, not rounded.
@@ -42,44 +44,39 @@ class ExcitedWalk:
     _log_activity: float = 0.0
     _edge_bps: float = 0.0
     _push_bps: float = field(init=False)
-    _pending: dict[int, list[float]] = field(init=False)
+    _per_event_bps: float = field(init=False)
+    _cascades: dict[int, Cascades] = field(init=False)
+    _ticks: int = 0
 
     def __post_init__(self) -> None:
-        """Begin with nothing that is still to be caused."""
+        """Begin without a cascade."""
         law = self.parameters.liquidations
         self._push_bps = law.push_bps
-        self._pending = {direction: [0.0] * len(law.kernels) for direction, _ in _SIDES}
+        self._per_event_bps = self.edge_bps / law.mean_cascade
+        self._cascades = {direction: Cascades(law, self.rng) for direction, _ in _SIDES}
 
     def step(self, now: float) -> float:
         """Move on to `now` (seconds from the start); give the signed part of the move (bp) that forced trades made."""
         dt, self.now_s = now - self.now_s, now
-        drift, forced = self._liquidate(dt)
+        drift, forced = self._liquidate()
         back = self._edge_bps * -math.expm1(-dt / EDGE_TAU_S)
-        self._edge_bps -= back
-        if self.edge_bps:
-            per_event = self.edge_bps * (1.0 - self.parameters.liquidations.branching)
-            self._edge_bps += per_event * sum(1 if side == "Buy" else -1 for side in self.liquidated)
+        self._edge_bps += self._per_event_bps * sum(1 if side == "Buy" else -1 for side in self.liquidated) - back
         self.price *= 1.0 + (self._ordinary(dt) + drift + forced + back) / 1e4
         return forced
 
-    def _liquidate(self, dt: float) -> tuple[float, float]:
-        law, rng, push = self.parameters.liquidations, self.rng, self._push_bps
+    def _liquidate(self) -> tuple[float, float]:
+        rng, push = self.rng, self._push_bps
         drift = forced = 0.0
         self.liquidated = []
-        for direction, side in _SIDES:
-            pending = self._pending[direction]
-            due = [
-                waits * -math.expm1(-kernel.decay_per_s * dt)
-                for waits, kernel in zip(pending, law.kernels, strict=True)
-            ]
-            expected = law.immigrants_per_s / 2.0 * dt + sum(due)
-            count = poisson(rng, expected)
-            for number, kernel in enumerate(law.kernels):
-                pending[number] += kernel.branching * count - due[number]
-            drift -= direction * push * expected
-            if count:
-                self.liquidated += [side] * count
-                forced += direction * push * sum(rng.uniform(*_PUSH) for _ in range(count))
+        while (self._ticks + 1) * TICK_S <= self.now_s + _ROUNDING_S:
+            self._ticks += 1
+            for direction, side in _SIDES:
+                cascades = self._cascades[direction]
+                drift -= direction * push * cascades.expected
+                count = cascades.pass_tick()
+                if count:
+                    self.liquidated += [side] * count
+                    forced += direction * push * sum(rng.uniform(*_PUSH) for _ in range(count))
         return drift, forced
 
     def _ordinary(self, dt: float) -> float:
@@ -160,19 +157,3 @@ class Calibrated:
     def _lots(self, law: Sizes, factor: float = 1.0) -> int:
         drawn = law.median_usdt * factor * math.exp(law.sigma * self._rng.gauss(0.0, 1.0))
         return max(1, int(min(drawn, law.largest_usdt) / self._lot_usdt))
-
-
-def poisson(rng: random.Random, mean: float) -> int:
-    """Draw a count by multiplying uniforms (Knuth, The Art of Computer Programming 2, 3.4.1); meant for small means."""
-    floor, product, count = math.exp(-mean), rng.random(), 0
-    while product > floor:
-        product *= rng.random()
-        count += 1
-    return count
-
-
-def geometric(rng: random.Random, mean: float) -> int:
-    """Draw a count from 0 whose chance of one more is always the same."""
-    if mean <= 0.0:
-        return 0
-    return int(math.log(1.0 - rng.random()) / math.log(mean / (1.0 + mean)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -11,16 +12,18 @@ import msgspec
 FILE: Final = "generated_parameters.json"
 
 
-class Kernel(msgspec.Struct, frozen=True, kw_only=True):
-    """One way in which a liquidation causes others.
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A cluster of liquidations that has had so many bursts, a burst being those of one side within 0.1 s.
 
     Attributes:
-        branching: mean number of liquidations that one causes so.
-        decay_per_s: one over the mean time from cause to effect.
+        first: bursts from which on it is so, up to the next stage.
+        burst: mean number of liquidations in the burst with which the cluster reaches it.
+        continues: chance that another burst follows within the longest gap of a cluster.
     """
 
-    branching: float
-    decay_per_s: float
+    first: int
+    burst: float
+    continues: float
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,32 +41,67 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Liquidations(msgspec.Struct, frozen=True, kw_only=True):
-    """A self-exciting process of each side, and what each of its events does.
+    """Cascades of each side, and what each of their liquidations does.
 
     Attributes:
-        immigrants_per_s: liquidations that no other caused, per second, both sides together.
-        kernels: how one causes others, the quickest first.
+        cascades_per_s: cascades that nothing caused, per second, both sides together.
+        stages: of a cluster, by its bursts so far.
+        waits: of the bursts that follow within a cluster the share that comes in the first 0.1 s, in the second, and so on.
+        returns: chance that after a cluster has ended another follows, as part of the same cascade.
+        return_decay_per_s: one over the mean time until then, counted from the end of the longest gap.
         sizes: of one liquidation.
         move_bps: price move per liquidation within a cluster, in the direction of the forced orders.
         cluster_gap_s: the longest gap within a cluster.
     """
 
-    immigrants_per_s: float
-    kernels: tuple[Kernel, ...]
+    cascades_per_s: float
+    stages: tuple[Stage, ...]
+    waits: tuple[float, ...]
+    returns: float
+    return_decay_per_s: float
     sizes: Sizes
     move_bps: float
     cluster_gap_s: float
 
     @property
-    def branching(self) -> float:
-        """Mean number of liquidations that one causes, in whichever way."""
-        return sum(kernel.branching for kernel in self.kernels)
+    def mean_cluster(self) -> float:
+        """Mean number of liquidations in a cluster."""
+        return sum(reached * stage.burst for reached, stage in self._reached())
+
+    @property
+    def mean_cascade(self) -> float:
+        """Mean number of liquidations in a cascade: a cluster and those that follow it."""
+        return self.mean_cluster / (1.0 - self.returns)
 
     @property
     def push_bps(self) -> float:
         """Push of one liquidation, so that after what drifts back within a cluster `move_bps` is left."""
-        quick = sum(kernel.branching for kernel in self.kernels if kernel.decay_per_s * self.cluster_gap_s >= 1.0)
-        return self.move_bps / (1.0 - quick)
+        left = total = 0.0
+        for reached, stage in self._reached():
+            follows = reached * stage.continues
+            left += follows * (1.0 - self._expected_until(stage.continues))
+            total += follows
+        return self.move_bps * total / left
+
+    def _reached(self) -> Iterator[tuple[float, Stage]]:
+        """Yield the chance that a cluster comes to each of its bursts, with its stage; the last stands for all that follow."""
+        reached = 1.0
+        for number, stage in enumerate(self.stages):
+            if number + 1 == len(self.stages):
+                yield reached / (1.0 - stage.continues), stage
+                return
+            for _ in range(self.stages[number + 1].first - stage.first):
+                yield reached, stage
+                reached *= stage.continues
+
+    def _expected_until(self, continues: float) -> float:
+        """Mean number of bursts that were expected by the time one has followed."""
+        left, expected, mean = 1.0, 0.0, 0.0
+        for share in self.waits:
+            expected += continues * share / left
+            left -= continues * share
+            mean += share * expected
+        return mean
 
 
 class Moves(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pytest
 
 from undertow.markets import estimates
+from undertow.markets.generated_cascades import TICK_S, Cascades
+from undertow.markets.generated_parameters import Liquidations, Sizes, Stage
 
 
 @pytest.fixture
@@ -13,35 +16,54 @@ def rng():
     return np.random.default_rng(1)
 
 
-def excited(
-    rng: np.random.Generator, seconds: float, immigrants: float, kernels: list[tuple[float, float]]
-) -> np.ndarray:
-    """Events by their definition: immigrants, and each event's children by each kernel."""
-    waiting = list(rng.uniform(0, seconds, rng.poisson(immigrants * seconds)))
-    times = []
-    while waiting:
-        at = waiting.pop()
-        times.append(at)
-        for branching, decay in kernels:
-            waiting += [t for t in at + rng.exponential(1 / decay, rng.poisson(branching)) if t < seconds]
-    return np.sort(times)
+LAW = Liquidations(
+    cascades_per_s=0.02,
+    stages=(Stage(first=1, burst=1.3, continues=0.5), Stage(first=2, burst=1.8, continues=0.8)),
+    waits=(0.6, 0.3, 0.1, *[0.0] * 7),
+    returns=0.4,
+    return_decay_per_s=0.2,
+    sizes=Sizes(median_usdt=1.0, sigma=1.0, largest_usdt=1.0),
+    move_bps=1.0,
+    cluster_gap_s=1.0,
+)
 
 
-def test_a_self_exciting_process_is_recovered(rng):
-    times = excited(rng, 20_000.0, 0.02, [(0.5, 8.0), (0.25, 0.2)])
-    law = estimates.fit_hawkes(times, (4.0, 0.5))
-    assert law.immigrants_per_s == pytest.approx(0.02, rel=0.15)
-    quick, slow = law.kernels
-    assert quick.branching == pytest.approx(0.5, abs=0.06)
-    assert quick.decay_per_s == pytest.approx(8.0, rel=0.2)
-    assert slow.branching == pytest.approx(0.25, abs=0.08)
-    assert slow.decay_per_s == pytest.approx(0.2, rel=0.4)
+def cascading(seed: int, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and signs of the liquidations of both sides."""
+    draw = random.Random(seed)
+    rows = []
+    for sign in (-1.0, 1.0):
+        cascades = Cascades(LAW, draw)
+        for tick in range(round(seconds / TICK_S)):
+            rows += [((tick + draw.random()) * TICK_S, sign) for _ in range(cascades.pass_tick())]
+    return tuple(np.array(sorted(rows)).T)
+
+
+def test_cascades_are_recovered():
+    times, signs = cascading(1, 60_000.0)
+    law = estimates.fit_cascades(times, signs, TICK_S, LAW.cluster_gap_s, (1, 2))
+    assert law.cascades_per_s == pytest.approx(LAW.cascades_per_s, rel=0.1)
+    assert law.returns == pytest.approx(LAW.returns, abs=0.05)
+    assert law.return_decay_per_s == pytest.approx(LAW.return_decay_per_s, rel=0.2)
+    assert law.waits == pytest.approx(LAW.waits, abs=0.02)
+    for found, true in zip(law.stages, LAW.stages, strict=True):
+        assert found.first == true.first
+        assert found.burst == pytest.approx(true.burst, rel=0.05)
+        assert found.continues == pytest.approx(true.continues, abs=0.04)
+
+
+def test_two_exponential_laws_in_one_sample_are_told_apart(rng):
+    values = np.concatenate([rng.exponential(2.0, 4_000), rng.exponential(200.0, 6_000)])
+    share, quick, slow = estimates.two_rates(values)
+    assert share == pytest.approx(0.4, abs=0.02)
+    assert quick == pytest.approx(0.5, rel=0.08)
+    assert slow == pytest.approx(0.005, rel=0.05)
 
 
 def test_counts_of_independent_events_are_not_dispersed_and_clustered_ones_are(rng):
     calm = np.sort(rng.uniform(0, 5_000, 5_000))
     assert estimates.dispersion(calm, 10.0) == pytest.approx(1.0, abs=0.2)
-    assert estimates.dispersion(excited(rng, 5_000.0, 0.3, [(0.7, 5.0)]), 10.0) > 4
+    assert estimates.dispersion(cascading(2, 5_000.0)[0], 10.0) > 4
 
 
 def test_clusters_end_at_long_gaps():

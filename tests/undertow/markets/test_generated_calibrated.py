@@ -7,8 +7,9 @@ from statistics import mean, stdev
 import msgspec
 import pytest
 
-from undertow.markets.generated_calibrated import ExcitedWalk, geometric, poisson
-from undertow.markets.generated_parameters import Kernel, shipped
+from undertow.markets.generated_calibrated import ExcitedWalk
+from undertow.markets.generated_cascades import TICK_S
+from undertow.markets.generated_parameters import Stage, shipped
 from undertow.markets.generated_wire import CONTRACTS
 
 STEP_S = 0.1
@@ -18,8 +19,8 @@ AHEAD = 120
 def lively() -> object:
     """One symbol's parameters, with liquidations so frequent that minutes are enough for a statistic."""
     law = shipped().symbols["BTCUSDT"]
-    kernels = (Kernel(branching=0.4, decay_per_s=6.0), Kernel(branching=0.2, decay_per_s=1.0))
-    liquidations = msgspec.structs.replace(law.liquidations, immigrants_per_s=0.08, kernels=kernels)
+    stages = (Stage(first=1, burst=1.2, continues=0.5),)
+    liquidations = msgspec.structs.replace(law.liquidations, cascades_per_s=0.08, stages=stages, returns=0.0)
     return msgspec.structs.replace(law, liquidations=liquidations)
 
 
@@ -61,21 +62,21 @@ def test_what_is_still_expected_of_the_shipped_market_does_not_tell_the_sign_of_
         walk.step(step * 1.0)
         if abs(lean) > 0.01:
             moves.append(math.copysign(1.0, lean) * (walk.price / before - 1) * 1e4)
-        before, lean = walk.price, sum(walk._pending[1]) - sum(walk._pending[-1])
+        before, lean = walk.price, walk._cascades[1].expected - walk._cascades[-1].expected
     assert len(moves) > 2_000
     assert abs(mean(moves)) < 3 * stdev(moves) / math.sqrt(len(moves)), mean(moves)
 
 
 def test_liquidations_come_at_the_rate_of_their_law():
-    """In the long run: immigrants over one minus branching. Two days of one seed are within a factor of two."""
+    """In the long run: cascades times the liquidations of one. Two days of one seed are within a quarter."""
     law = shipped().symbols["SOLUSDT"]
-    expected = law.liquidations.immigrants_per_s / (1 - law.liquidations.branching)
+    expected = law.liquidations.cascades_per_s * law.liquidations.mean_cascade
     walk = ExcitedWalk(1e6, random.Random(3), law, 0.0)
     count = 0
     for step in range(1, 200_000):
         walk.step(step * 1.0)
         count += len(walk.liquidated)
-    assert 0.5 < count / 200_000 / expected < 2.0
+    assert count / 200_000 == pytest.approx(expected, rel=0.25)
 
 
 def test_activity_is_one_on_average():
@@ -88,15 +89,10 @@ def test_activity_is_one_on_average():
     assert mean(seen) == pytest.approx(1.0, abs=0.06)
 
 
-def test_counts_have_the_mean_they_are_asked_for():
-    rng = random.Random(4)
-    assert mean(poisson(rng, 1.7) for _ in range(20_000)) == pytest.approx(1.7, abs=0.05)
-    assert mean(geometric(rng, 2.5) for _ in range(20_000)) == pytest.approx(2.5, abs=0.12)
-    assert geometric(rng, 0.0) == poisson(rng, 0.0) == 0
-
-
 def test_the_shipped_parameters_name_every_contract_and_the_recordings_they_are_from():
     parameters = shipped()
     assert set(parameters.symbols) == set(CONTRACTS)
-    assert all(law.liquidations.branching < 1 for law in parameters.symbols.values())
+    for law in parameters.symbols.values():
+        assert max(law.liquidations.returns, *(stage.continues for stage in law.liquidations.stages)) < 1
+        assert len(law.liquidations.waits) * TICK_S == law.liquidations.cluster_gap_s
     assert "okx/liquidations.parquet" in parameters.recordings.values()
