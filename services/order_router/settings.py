@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import Field, model_validator
 
+from undertow.domain.time import NS_PER_MS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import (
     PREFIX,
@@ -20,7 +21,6 @@ from undertow.runtime.settings import (
 from undertow.trading.risk import Limits
 from undertow.trading.sizing import SizingRules
 
-_MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 
 
@@ -96,7 +96,7 @@ class Settings(ServiceSettings):
             max_open_orders=risk.max_open_orders,
             max_orders_per_second=risk.max_orders_per_second,
             max_distance_bps=risk.max_distance_bps,
-            max_signal_age_ns=risk.max_signal_age_ms * _MS,
+            max_signal_age_ns=risk.max_signal_age_ms * NS_PER_MS,
             max_account_age_ns=risk.max_account_age_s * _SECOND,
             max_margin_fraction=risk.margin_fraction,
             max_drawdown=risk.max_drawdown,

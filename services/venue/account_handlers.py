@@ -11,9 +11,9 @@ from services.venue.accounts import Account
 from services.venue.answers import Answer, Item, Refusal
 from services.venue.bookkeeping import Books
 from services.venue.handlers import Handler
+from undertow.domain.time import NS_PER_MS
 from undertow.matching.scale import OffGridError, to_units
 
-_MS: Final = 1_000_000
 _LARGEST_GIFT: Final = Decimal(100_000)
 
 
@@ -48,7 +48,7 @@ class AccountHandlers:
             raise Refusal(code.PARAMETER, "params error: amountStr has more than 8 decimals") from None
         if adjust and total > (account.removable_of(account.coin) or 0):
             raise Refusal(code.PARAMETER, "params error: more than the available balance")
-        self._books.transfer(account, -total if adjust else total, now_ns // _MS)
+        self._books.transfer(account, -total if adjust else total, now_ns // NS_PER_MS)
         self._books.publish_wallet(account)
         return Answer()
 

@@ -36,6 +36,7 @@ from services.venue.status_socket import StatusHub
 from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
 from services.venue.upheaval import Hubs, Upheaval
+from undertow.domain.time import NS_PER_MS
 from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.memory import settle
@@ -76,7 +77,7 @@ class Venue:
             tiers,
             roster.accounts,
             book_depth=source.book_depth,
-            order_latency_ns=paper.order_latency_ms * 1_000_000,
+            order_latency_ns=paper.order_latency_ms * NS_PER_MS,
             opened_ns=self.clock.now_ns(),
         )
         faults, numbers = Faults(paper.seed), Renumbering()

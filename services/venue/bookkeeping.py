@@ -16,13 +16,13 @@ from services.venue.closing import Closing
 from services.venue.holdings import Holding
 from services.venue.orders import Order, money, plain
 from services.venue.rows import Event, execution_row, log_row, of_execution
+from undertow.domain.time import NS_PER_MS
 from undertow.matching import money as kernel
 from undertow.matching.ladder import SELL
 from undertow.matching.scale import from_units
 
 NAMESPACE: Final = UUID("6f1d1a52-5a3b-5c0e-9f0e-6d0f6c1b7a11")
 """Of all ids that the venue makes."""
-_MS: Final = 1_000_000
 _LOG_KINDS: Final = {"Trade": "TRADE", "BustTrade": "LIQUIDATION", "AdlTrade": "ADL"}
 """Kinds of log rows by kind of execution; the protocol page names none but the change of money (our inference)."""
 
@@ -98,7 +98,7 @@ class Books:
         order.unprotected += lots - closed
         order.filled_value += value
         order.fees[coin] = order.fees.get(coin, 0) + paid
-        order.updated_ms = now_ns // _MS
+        order.updated_ms = now_ns // NS_PER_MS
         closing_fee = fee * closed // lots
         if closed:
             opening_fee = holding.open_fees * closed // abs(before)
@@ -113,12 +113,12 @@ class Books:
                 closing_fee=closing_fee,
             )
             order.closing.leverage, order.closing.kind = holding.leverage, kind
-            order.closing.at_ms = now_ns // _MS
+            order.closing.at_ms = now_ns // NS_PER_MS
             account.closes(order)
         holding.open_fees += fee - closing_fee
         if holding.lots and lots > closed and closed == abs(before):
-            holding.opened_ms = now_ns // _MS
-            holding.created_ms = holding.created_ms or now_ns // _MS
+            holding.opened_ms = now_ns // NS_PER_MS
+            holding.created_ms = holding.created_ms or now_ns // NS_PER_MS
             holding.session_base = result_before + realised - closing_fee
         event = Event(
             kind=kind,
@@ -164,7 +164,7 @@ class Books:
 
     def _execution(self, account: Account, holding: Holding, order: Order, event: Event, now_ns: int) -> Item:
         self._sequence += 1
-        holding.sequence, holding.updated_ms = self._sequence, now_ns // _MS
+        holding.sequence, holding.updated_ms = self._sequence, now_ns // NS_PER_MS
         exec_id = str(uuid5(NAMESPACE, f"{account.uid}/execution/{account.next_number()}"))
         return execution_row(event, order, holding.market, exec_id=exec_id, sequence=self._sequence)
 

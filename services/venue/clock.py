@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from undertow.domain.time import NS_PER_MS
 from undertow.runtime.clock import ClockReading, MarketClock
 
 START_DELAY_NS: Final = 500_000_000
@@ -59,7 +60,7 @@ class VenueClock(MarketClock):
 
     def now_ms(self) -> int:
         """Give market time in ms, as envelopes carry it."""
-        return self.now_ns() // 1_000_000
+        return self.now_ns() // NS_PER_MS
 
     def stated_ns(self) -> int:
         """Give what the venue says when it is asked for its time, and what it measures requests against."""
@@ -67,7 +68,7 @@ class VenueClock(MarketClock):
 
     def stated_ms(self) -> int:
         """Give the same in ms."""
-        return self.stated_ns() // 1_000_000
+        return self.stated_ns() // NS_PER_MS
 
     def pace_ns(self) -> int:
         """Give a time that runs at the market's rate but never stands still, for limits per second."""

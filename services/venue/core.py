@@ -26,6 +26,7 @@ from services.venue.market import Market
 from services.venue.order_handlers import OrderHandlers
 from services.venue.orders import money, plain
 from services.venue.position_handlers import PositionHandlers
+from undertow.domain.time import NS_PER_MS
 from undertow.matching import money as kernel
 from undertow.matching.fills import PESSIMISTIC
 from undertow.matching.ladder import BUY, SELL
@@ -33,7 +34,6 @@ from undertow.matching.scale import UNITS, OffGridError, from_units, to_units
 
 __all__ = ["AccountSpec", "Answer", "PrivateEvent", "VenueCore"]
 
-_MS: Final = 1_000_000
 _LARGEST_TRANSFER: Final = 1_000_000_000
 _INSURANCE_FUND: Final = Decimal(1_000_000)
 
@@ -70,16 +70,16 @@ class VenueCore:
             )
             for item in instruments
         }
-        self._accounts = {spec.uid: Account(spec, opened_ns // _MS) for spec in accounts}
+        self._accounts = {spec.uid: Account(spec, opened_ns // NS_PER_MS) for spec in accounts}
         self._engine = Engine(self._markets, self._accounts, to_units(insurance_fund))
         for spec in accounts:
             account = self._accounts[spec.uid]
             for market in self._markets.values():
                 account.holdings_in(market)
-            self._engine.books.transfer(account, to_units(spec.opening_balance), opened_ns // _MS)
+            self._engine.books.transfer(account, to_units(spec.opening_balance), opened_ns // NS_PER_MS)
             if spec.fee_coin:
                 self._engine.books.transfer(
-                    account, to_units(spec.fee_coin.balance), opened_ns // _MS, spec.fee_coin.coin
+                    account, to_units(spec.fee_coin.balance), opened_ns // NS_PER_MS, spec.fee_coin.coin
                 )
         self._latency_ns = order_latency_ns
         self._waiting: deque[tuple[int, Callable[[int], None]]] = deque()
@@ -143,7 +143,7 @@ class VenueCore:
         def serve(account: Account, read: Callable[[Account, dict[str, str], int], Item]) -> Answer:
             if path.startswith(("/v5/order", "/v5/execution", "/v5/position")):
                 requests.check_category(params)
-            return Answer(result=read(account, params, now_ns // _MS))
+            return Answer(result=read(account, params, now_ns // NS_PER_MS))
 
         return self._answer(uid, now_ns, handler, serve)
 
@@ -239,7 +239,7 @@ class VenueCore:
             raise CommandRefused(
                 "amount", f"{-amount} is more than may leave the account", f"use at most {money(max(0, removable))}"
             )
-        self._engine.books.transfer(account, units, now_ns // _MS, coin)
+        self._engine.books.transfer(account, units, now_ns // NS_PER_MS, coin)
         self._engine.books.publish_wallet(account)
         return self._drained(now_ns)
 

@@ -16,6 +16,7 @@ from services.venue.gate import require_symbols, require_unified, require_write
 from services.venue.keys import ApiKey
 from services.venue.limits import EndpointLimits, Grant
 from services.venue.refusals import TOO_MANY, TOO_MANY_TEXT, RateRefusal, bad_parameter
+from undertow.domain.time import NS_PER_MS
 
 _LISTS: Final = frozenset({"order/realtime", "order/history", "execution/list", "position/list", "position/closed-pnl"})
 _OTHER_CATEGORIES: Final = frozenset({"spot", "inverse", "option"})
@@ -83,7 +84,7 @@ class Desk:
         endpoint = path.removeprefix("/v5/")
         grant = self._take(key, endpoint, 1)
         if endpoint == "user/query-api":
-            origin_ms = self.clock.reading.origin_ns // 1_000_000
+            origin_ms = self.clock.reading.origin_ns // NS_PER_MS
             return Reply(Answer(result=key.describe(origin_ms, self.clock.now_ms())), grant)
         if endpoint in _LISTS and params.get("category") in _OTHER_CATEGORIES:
             return Reply(Answer(result={"category": params["category"], "nextPageCursor": "", "list": []}), grant)

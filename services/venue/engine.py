@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from services.venue.accounts import Account
 from services.venue.bookkeeping import Books
 from services.venue.liquidation import Liquidation
@@ -11,10 +9,9 @@ from services.venue.live_orders import LiveOrders
 from services.venue.market import Market
 from services.venue.order_life import OrderLife
 from services.venue.protection import Protection
+from undertow.domain.time import NS_PER_MS
 from undertow.exchange.bybit.frames import BookFrame, TickerFrame, TradeFrame, decode_frame
 from undertow.matching.ladder import BUY, SELL
-
-_MS: Final = 1_000_000
 
 
 class Engine:
@@ -68,7 +65,7 @@ class Engine:
                 self.liquidation.check(market, now_ns)
 
     def _settle(self, market: Market, now_ns: int) -> None:
-        stamp_ms = market.funding_due_ns // _MS
+        stamp_ms = market.funding_due_ns // NS_PER_MS
         market.funding_settled()
         for account in self._accounts.values():
             for holding in account.holdings_in(market):

@@ -26,6 +26,7 @@ from services.venue.refusals import SERVER_ERROR, TOO_FREQUENT, HttpRefusal, Rat
 from services.venue.session import Session
 from services.venue.status_socket import StatusHub
 from services.venue.trade_socket import TradeHub
+from undertow.domain.time import NS_PER_MS
 
 LARGEST_BODY: Final = 2**20
 _PUBLIC: Final = ("/v5/market/", "/v5/system/")
@@ -180,7 +181,7 @@ class Front:
         result = self._pages.answer(path, params, stated_ns if path == _TIME else self._clock.now_ns())
         if result is None:
             raise Refusal(NO_ROUTE, "Route not found.")
-        return envelope(result, stated_ns // 1_000_000)
+        return envelope(result, stated_ns // NS_PER_MS)
 
     def _spell(self, reply: Reply) -> Answered:
         answer, now_ms = reply.answer, self._clock.stated_ms()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from undertow.domain.time import NS_PER_MS
+
 _SECOND_NS: Final = 1_000_000_000
 _MINUTE_NS: Final = 60 * _SECOND_NS
 VIP_LIMITS: Final = (0, 20, 40, 60)
@@ -71,7 +73,7 @@ class Grant:
         return {
             "X-Bapi-Limit": str(self.limit),
             "X-Bapi-Limit-Status": str(self.remaining),
-            "X-Bapi-Limit-Reset-Timestamp": str(now_ms + -(-self.reset_in_ns // 1_000_000)),
+            "X-Bapi-Limit-Reset-Timestamp": str(now_ms + -(-self.reset_in_ns // NS_PER_MS)),
         }
 
 

@@ -16,8 +16,6 @@ zero by the fund, as a transfer in.
 
 from __future__ import annotations
 
-from typing import Final
-
 from services.venue.accounts import Account
 from services.venue.adl import score
 from services.venue.bookkeeping import Books
@@ -27,10 +25,9 @@ from services.venue.market import Market
 from services.venue.order_life import OrderLife
 from services.venue.order_states import Event
 from services.venue.orders import Order
+from undertow.domain.time import NS_PER_MS
 from undertow.matching.ladder import BUY
 from undertow.matching.scale import UNITS
-
-_MS: Final = 1_000_000
 
 
 class Liquidation:
@@ -78,7 +75,7 @@ class Liquidation:
             self._check(account, account.weakened.pop(0), now_ns)
         if account.wallet < 0 and (account.isolated or not any(h.lots for h in account.holdings.values())):
             self.fund = max(0, self.fund + account.wallet)
-            self._books.transfer(account, -account.wallet, now_ns // _MS)
+            self._books.transfer(account, -account.wallet, now_ns // NS_PER_MS)
             self._books.publish_wallet(account)
 
     def _check(self, account: Account, holding: Holding, now_ns: int) -> None:

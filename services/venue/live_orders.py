@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
 from uuid import uuid5
 
 from services.venue.accounts import Account
@@ -11,8 +10,7 @@ from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_states import Event
 from services.venue.orders import SYSTEM_STOPS, Order
-
-_MS: Final = 1_000_000
+from undertow.domain.time import NS_PER_MS
 
 
 class LiveOrders:
@@ -47,8 +45,8 @@ class LiveOrders:
             time_in_force="IOC",
             tick=0,
             lots=lots,
-            created_ms=now_ns // _MS,
-            updated_ms=now_ns // _MS,
+            created_ms=now_ns // NS_PER_MS,
+            updated_ms=now_ns // NS_PER_MS,
             last_price=market.last,
             settle_coin=market.settle_coin,
         )
@@ -72,7 +70,7 @@ class LiveOrders:
 
     def close(self, order: Order, cancel_type: str, now_ns: int) -> None:
         """End an order that was not filled whole; a guard is taken from its position."""
-        order.cancel_type, order.updated_ms = cancel_type, now_ns // _MS
+        order.cancel_type, order.updated_ms = cancel_type, now_ns // NS_PER_MS
         self.finish(order, Event.ENDED)
         if order.stop_order_type in SYSTEM_STOPS:
             self._accounts[order.uid].holding(self._markets[order.symbol], order.index).guards.drop(order)

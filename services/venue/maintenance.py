@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from services.venue.faults.steps import AnnounceStatus
+from undertow.domain.time import NS_PER_MS
 
 _NAMESPACE: Final = UUID("b6a4a4b0-4c0c-5a0d-8a34-0f3d2a1f7c55")
 _TRADING: Final = [2, 3, 4]  # trading over HTTP, private and trade WebSocket
@@ -23,8 +24,8 @@ def notice(announced: AnnounceStatus) -> dict[str, Any]:
         "id": str(uuid5(_NAMESPACE, f"{announced.fault} {announced.begins_ns}")),
         "title": announced.title,
         "state": announced.state,
-        "begin": str(announced.begins_ns // 1_000_000),
-        "end": str(announced.ends_ns // 1_000_000),
+        "begin": str(announced.begins_ns // NS_PER_MS),
+        "end": str(announced.ends_ns // NS_PER_MS),
         "href": "",
         "serviceTypes": _TRADING,
         "product": _DERIVATIVES,

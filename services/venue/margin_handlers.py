@@ -23,10 +23,10 @@ from services.venue.holdings import Holding
 from services.venue.market import Market
 from services.venue.order_checks import grown_value, highest_leverage
 from services.venue.orders import money
+from undertow.domain.time import NS_PER_MS
 from undertow.matching.ladder import BUY, SELL
 from undertow.matching.scale import OffGridError, to_units
 
-_MS: Final = 1_000_000
 _CROSS: Final = "REGULAR_MARGIN"
 _ISOLATED: Final = "ISOLATED_MARGIN"
 _PORTFOLIO: Final = "PORTFOLIO_MARGIN"
@@ -114,7 +114,7 @@ class MarginHandlers:
         if any(account.is_doomed(each) for each in account.holdings.values()):
             terms.restore(account)
             raise _mode_refused("A position would be liquidated at once in this mode")
-        account.configured_ms = now_ns // _MS
+        account.configured_ms = now_ns // NS_PER_MS
         self._show(account, [each for each in account.holdings.values() if each.lots])
         return Answer(result={"reasons": []})
 

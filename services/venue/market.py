@@ -16,6 +16,7 @@ import numpy as np
 from services.venue.answers import Item
 from services.venue.premium_window import PremiumWindow
 from services.venue.price_limits import price_limits
+from undertow.domain.time import NS_PER_MS
 from undertow.exchange.bybit.frames import BookFrame, TickerFrame, TradeData
 from undertow.matching.ladder import BUY, SELL, Ints
 from undertow.matching.matcher import Fill, Matcher
@@ -24,7 +25,6 @@ from undertow.matching.scale import LARGEST_VALUE, UNITS, Scale, to_units
 
 _MEMORY: Final = 65_536
 _NS: Final = 1_000_000_000
-_MS: Final = 1_000_000
 SIDES: Final = {"Buy": BUY, "Sell": SELL}
 SIDE_NAMES: Final = ("Buy", "Sell")
 
@@ -117,14 +117,14 @@ class Market:
         if fields.funding_rate:
             self.funding_rate = to_units(Decimal(fields.funding_rate))
         if fields.next_funding_ms:
-            due = int(fields.next_funding_ms) * _MS
+            due = int(fields.next_funding_ms) * NS_PER_MS
             if due > now_ns:  # a ticker may still name the stamp that has just passed
                 self.funding_due_ns = due
         if not fields.mark_price:
             return False
         self.mark = Decimal(fields.mark_price)
         self.lot_value = self.scale.lot_value(self.mark)
-        self._watch_premium(frame.ts_ms * _MS)  # its own time, so that the limits are a function of the frames
+        self._watch_premium(frame.ts_ms * NS_PER_MS)  # its own time, so that the limits are a function of the frames
         return self.lot_value != before
 
     def funding_settled(self) -> None:

@@ -25,6 +25,7 @@ from services.venue.keys import ApiKey, KeyRing
 from services.venue.limits import RAISABLE, Grant
 from services.venue.refusals import HttpRefusal, RateRefusal
 from undertow.contracts.metrics import VENUE_FAULTS
+from undertow.domain.time import NS_PER_MS
 from undertow.runtime.clock import Clock
 from undertow.runtime.metrics import Metrics
 
@@ -124,7 +125,7 @@ class Mischief:
         if fault.performed is not Performed.NEVER:
             work = await admit()
         if work is not None and fault.performed is Performed.LATE:
-            self.put_off(min(fault.late_ns, left_ms() * 1_000_000), work)
+            self.put_off(min(fault.late_ns, left_ms() * NS_PER_MS), work)
         if fault.answer is None and work is not None:
             answer = work()
             await self._clock.sleep(fault.wait_ns / _SECOND_NS)

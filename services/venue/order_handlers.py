@@ -19,8 +19,8 @@ from services.venue.order_queries import filters_of
 from services.venue.orders import CONDITIONAL, Order
 from services.venue.pre_check import PreCheck
 from services.venue.refusals import PERMISSION
+from undertow.domain.time import NS_PER_MS
 
-_MS: Final = 1_000_000
 _LARGEST_BATCH: Final = 20
 _DCP_PRODUCTS: Final = frozenset({"OPTIONS", "DERIVATIVES", "SPOT"})
 _DCP_SECONDS: Final = range(3, 301)
@@ -136,7 +136,7 @@ class OrderHandlers:
                     "orderLinkId": answer.result.get("orderLinkId", source.get("orderLinkId", "")),
                 }
                 if is_create:
-                    row["createAt"] = "" if answer.ret_code else str(now_ns // _MS)
+                    row["createAt"] = "" if answer.ret_code else str(now_ns // NS_PER_MS)
                 listed.append(row)
                 said.append({"code": answer.ret_code, "msg": answer.ret_msg})
             return Answer(result={"list": listed}, ret_ext={"list": said})

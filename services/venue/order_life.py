@@ -26,12 +26,12 @@ from services.venue.order_states import Event, Status
 from services.venue.orders import CONDITIONAL, NO_CANCEL, Order
 from services.venue.protection import Protection
 from services.venue.triggers import is_reached
+from undertow.domain.time import NS_PER_MS
 from undertow.matching.matcher import Fill
 
 BY_USER: Final = "CancelByUser"
 BY_REDUCE_ONLY: Final = "CancelByReduceOnly"
 _CROSSED: Final = "EC_OrigClOrdIDDoesNotExist"
-_MS: Final = 1_000_000
 
 
 class OrderLife:
@@ -71,7 +71,7 @@ class OrderLife:
         """Let an acknowledged order take effect: wait for its trigger, take, rest or end; a late one must still be affordable."""
         if order.status is not Status.CREATED:
             return  # ended on its way, by a liquidation
-        order.updated_ms = now_ns // _MS
+        order.updated_ms = now_ns // NS_PER_MS
         account, holding = self._of(order)
         if order.trigger:
             self._live.wait(order)
@@ -90,7 +90,7 @@ class OrderLife:
         if change.is_overtaken(order) or not self._affords(account, holding, order, change, now_ns):
             self._show(account, holding, [order])
             return
-        order.updated_ms = now_ns // _MS
+        order.updated_ms = now_ns // NS_PER_MS
         keeps_place = change.apply(order)
         unbind(order)
         if order.status is Status.UNTRIGGERED:
@@ -121,7 +121,7 @@ class OrderLife:
                     self._live.close(one, cancel_type, now_ns)
                 self._show(account, holding, ended)
             elif order.status is Status.FILLED and cancel_type == BY_USER:
-                late = replace(order, cancel_type=cancel_type, reject_reason=_CROSSED, updated_ms=now_ns // _MS)
+                late = replace(order, cancel_type=cancel_type, reject_reason=_CROSSED, updated_ms=now_ns // NS_PER_MS)
                 self._show(account, holding, [late])
 
     def on_fills(self, market: Market, fills: list[Fill], now_ns: int) -> None:
@@ -151,7 +151,7 @@ class OrderLife:
             del waiting[order.number]
             partners = self._protection.release(holding, order, now_ns)
             order.move(Event.TRIGGERED)
-            order.updated_ms = now_ns // _MS
+            order.updated_ms = now_ns // NS_PER_MS
             self._show(account, holding, [order, *partners])
             if self._may_enter(account, holding.market, order, now_ns):
                 self._match(account, holding, order, now_ns)
@@ -229,7 +229,7 @@ class OrderLife:
                 self._live.close(order, BY_REDUCE_ONLY, now_ns)
                 changed.append(order)
             elif order.leaves > closable:
-                order.lots, order.updated_ms = order.filled + closable, now_ns // _MS
+                order.lots, order.updated_ms = order.filled + closable, now_ns // NS_PER_MS
                 holding.market.matcher.set_leaves(order.number, closable)
                 changed.append(order)
         return changed

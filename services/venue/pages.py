@@ -15,6 +15,7 @@ from services.venue.paging import Params
 from services.venue.price_limits import PublishedLimits
 from services.venue.refusals import bad_parameter
 from services.venue.spot_floor import SpotFloor
+from undertow.domain.time import NS_PER_MS
 
 Page = Callable[[Params, int], dict[str, Any]]
 _MARKET: Final = "/v5/market/"
@@ -115,7 +116,7 @@ class MarketPages:
             raise bad_parameter(f"params error: coin {params['coin']!r} has no fund, only {_FUND_COIN}")
         balance = plain(self._fund())
         row = {"coin": _FUND_COIN, "symbols": ",".join(self._symbols), "balance": balance, "value": balance}
-        return {"updatedTime": str(now_ns // 1_000_000), "list": [row]}
+        return {"updatedTime": str(now_ns // NS_PER_MS), "list": [row]}
 
 
 def _shared(pages: CategoryPages) -> dict[str, Page]:

@@ -13,8 +13,8 @@ from services.venue.handlers import Handler, Schedule
 from services.venue.market import Market
 from services.venue.protection import Protection
 from services.venue.trading_stop import TradingStop
+from undertow.domain.time import NS_PER_MS
 
-_MS: Final = 1_000_000
 _MODES: Final = {0: False, 3: True}
 """The wire's position modes, and whether they hedge."""
 
@@ -49,7 +49,7 @@ class PositionHandlers:
         if any(account.orders_in(market) for market in meant):
             raise Refusal(code.MODE_HAS_ORDERS, "Open orders exist, so position mode cannot be switched")
         for market in meant:
-            account.switch_mode(market, now_ns // _MS, hedged=hedged)
+            account.switch_mode(market, now_ns // NS_PER_MS, hedged=hedged)
             for holding in account.holdings_in(market):
                 self._books.publish(account, holding, [], [], wallet=False)
         return Answer()

@@ -21,10 +21,10 @@ from services.venue.holdings import Holding
 from services.venue.live_orders import LiveOrders
 from services.venue.orders import PARTIAL_STOPS, Order
 from services.venue.trailing import Trail
+from undertow.domain.time import NS_PER_MS
 from undertow.matching.ladder import BUY, SELL
 
 CLEARED: Final = "CancelByTpSlTsClear"
-_MS: Final = 1_000_000
 
 
 class Protection:
@@ -43,7 +43,7 @@ class Protection:
                 order.parent_link_id = parent
                 holding.guards.full[kind] = order
             unbind(order)
-            order.trigger, order.trigger_by, order.updated_ms = leg.trigger, leg.by, now_ns // _MS
+            order.trigger, order.trigger_by, order.updated_ms = leg.trigger, leg.by, now_ns // NS_PER_MS
             made.append(order)
         return _bound(made)
 
@@ -67,7 +67,7 @@ class Protection:
         if order is None:
             order = self._make(account, holding, "TrailingStop", leg, abs(holding.lots), now_ns)
             holding.guards.full["TrailingStop"] = order
-        order.trigger, order.updated_ms = leg.trigger, now_ns // _MS
+        order.trigger, order.updated_ms = leg.trigger, now_ns // NS_PER_MS
         best = Decimal(0) if activation else last
         order.trail = Trail(side=order.side, distance=distance, activation=leg.trigger, best=best)
         return order
@@ -103,7 +103,7 @@ class Protection:
         held, changed = abs(holding.lots), []
         for order in holding.guards.full.values():
             if order.lots != held:
-                order.lots, order.updated_ms = held, now_ns // _MS
+                order.lots, order.updated_ms = held, now_ns // NS_PER_MS
                 changed.append(order)
         for kind in sorted(PARTIAL_STOPS):
             surplus = holding.guards.covered(kind) - held
@@ -115,7 +115,7 @@ class Protection:
                 if part == order.lots:
                     self.clear(order, now_ns)
                 else:
-                    order.lots, order.updated_ms = order.lots - part, now_ns // _MS
+                    order.lots, order.updated_ms = order.lots - part, now_ns // NS_PER_MS
                 changed.append(order)
         return changed
 

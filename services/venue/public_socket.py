@@ -13,8 +13,8 @@ from services.venue.faults.catalogue import EVENT, PUBLIC
 from services.venue.mischief import Mischief
 from services.venue.offer import MOST_ARGUMENT_CHARACTERS, Offer
 from services.venue.session import Session
+from undertow.domain.time import NS_PER_MS
 
-_MS_NS: Final = 1_000_000
 _BOOK: Final = "orderbook."
 
 
@@ -50,7 +50,7 @@ class PublicHub:
         """Send one of the market's own frames to everybody who wants its topic; the board has seen it."""
         stirred = self._stirred.get(topic)
         if stirred:
-            at_ms = at_ns // _MS_NS
+            at_ms = at_ns // NS_PER_MS
             for channel in stirred:
                 self._plan(channel, channel.next_ms(at_ms))
         self.broadcast(topic, raw)
@@ -84,7 +84,7 @@ class PublicHub:
 
     def pass_time(self, now_ns: int) -> None:
         """Push what is due at this moment of the market, or has been before."""
-        board, timetable, now_ms = self._board, self._timetable, now_ns // _MS_NS
+        board, timetable, now_ms = self._board, self._timetable, now_ns // NS_PER_MS
         board.now_ms = max(board.now_ms, now_ms)
         while timetable and timetable[0][0] <= now_ms:
             due_ms, _, channel = heappop(timetable)

@@ -9,6 +9,7 @@ from services.venue.account_settings import AccountSettings, KeySettings
 from services.venue.answers import AccountSpec
 from services.venue.keys import ACCOUNT_UID, DAY_MS, LIFE_DAYS, PAPER_KEYS, ApiKey, KeyRing, Owner
 from services.venue.settings import PaperSettings
+from undertow.domain.time import NS_PER_MS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX
 
@@ -46,7 +47,7 @@ def read_roster(paper: PaperSettings, symbols: Sequence[str], origin_ns: int) ->
                 f"name some of these: {', '.join(symbols)}",
             )
         owner = Owner(account.vip_level, account.unified, account.standing, frozenset(account.symbols))
-        keys += [_key(account, key, owner, origin_ns // 1_000_000) for key in account.keys]
+        keys += [_key(account, key, owner, origin_ns // NS_PER_MS) for key in account.keys]
         accounts.append(
             AccountSpec(
                 uid=account.uid,

@@ -10,9 +10,9 @@ from services.venue.board import Board
 from services.venue.mischief import Mischief
 from services.venue.offer import spot_offer
 from services.venue.public_socket import PublicHub
+from undertow.domain.time import NS_PER_MS
 from undertow.markets.spot import SPOT_DEPTH, DerivedSpot, spot_instrument, spot_label
 
-_MS_NS: Final = 1_000_000
 _TICKERS: Final = "tickers."
 
 
@@ -48,5 +48,5 @@ class SpotFloor:
         index = self._linear.of(symbol).ticker.get("indexPrice")
         if not index:
             return
-        for raw in self._markets[symbol].move(Decimal(index), at_ns // _MS_NS):
+        for raw in self._markets[symbol].move(Decimal(index), at_ns // NS_PER_MS):
             self.hub.on_frame(self.board.saw(raw), raw, at_ns)

@@ -26,6 +26,7 @@ from services.venue.refusals import (
     bad_parameter,
 )
 from services.venue.session import Session
+from undertow.domain.time import NS_PER_MS
 
 PATHS: Final = {
     "order.create": "/v5/order/create",
@@ -175,7 +176,7 @@ class TradeSession(Session):
 
     def _left_ns(self, message: dict[str, Any]) -> int:
         stamp, window = _stamps(message)
-        return window_left_ms(stamp, window, self._hub.clock.stated_ms()) * 1_000_000
+        return window_left_ms(stamp, window, self._hub.clock.stated_ms()) * NS_PER_MS
 
     def _checked(self, message: dict[str, Any], operation: str) -> object:
         limit = self._hub.addresses

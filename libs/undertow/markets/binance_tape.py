@@ -16,13 +16,13 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final
 
+from undertow.domain.time import NS_PER_MS
 from undertow.markets.binance_convert import DEPTH, ConversionError, Converter
 from undertow.markets.binance_wire import Snapshot, decode_line
 from undertow.markets.instruments import instruments_for, known_symbols
 from undertow.markets.ports import MarketFrame
 from undertow.markets.rawlines import TapeError, read_lines
 
-_MS_NS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
 _MINUTES_OF_HOUR: Final = 60
 _LONGEST_PAUSE_NS: Final = 60 * _SECOND_NS
@@ -146,7 +146,7 @@ def _convert(part: _Part, check: _Part | None = None) -> Iterator[tuple[int, byt
 
 
 def _note(check: _Part, line: Any, received_ns: int) -> None:
-    check.behind_ns = max(check.behind_ns, line.event_ms * _MS_NS - received_ns)
+    check.behind_ns = max(check.behind_ns, line.event_ms * NS_PER_MS - received_ns)
     if isinstance(line, Snapshot):
         check.decimals = max(
             (len(size.rstrip("0").partition(".")[2]) for _, size in line.bids + line.asks), default=check.decimals

@@ -21,11 +21,11 @@ from typing import Any, Final
 
 import msgspec
 
+from undertow.domain.time import NS_PER_MS
 from undertow.markets.ports import FrameSource, MarketFrame
 
 SECOND_NS: Final = 1_000_000_000
 BATCH_NS: Final = SECOND_NS // 2
-_MS_NS: Final = 1_000_000
 _SIZE_TAIL: Final = 1.2  # Pareto exponent: the mean exists, the variance does not
 _SMALLEST_USDT: Final = 8_000.0
 _LARGEST_USDT: Final = 1_000_000.0
@@ -235,7 +235,7 @@ class _Pen:
                     else:
                         side.pop(price, None)
             self.seq = max(self.seq, book.seq)
-            self.lag_ms = min(_LONGEST_LAG_MS, max(0, at_ns // _MS_NS - frame.ts))
+            self.lag_ms = min(_LONGEST_LAG_MS, max(0, at_ns // NS_PER_MS - frame.ts))
         elif kind == "publicTrade":
             trades = _TRADES.decode(frame.data)
             self.trade_ms = max(self.trade_ms, trades[-1].T)
@@ -254,7 +254,7 @@ class _Pen:
             yield MarketFrame(forced.at_ns, b"", injected=True)
             if not self.bids or not self.asks:
                 continue
-            event_ms = max(self.trade_ms, forced.at_ns // _MS_NS - lag_ms)
+            event_ms = max(self.trade_ms, forced.at_ns // NS_PER_MS - lag_ms)
             prices, lots = self._sweep(cascade.position_side, forced)
             order_side = "Sell" if cascade.position_side == "Buy" else "Buy"
             trades = []
@@ -296,7 +296,7 @@ class _Pen:
 
     def _tell(self, batch: list[dict[str, Any]], at_ns: int, lag_ms: int) -> Iterator[MarketFrame]:
         if batch:
-            ts = max(batch[-1]["T"], at_ns // _MS_NS - lag_ms)
+            ts = max(batch[-1]["T"], at_ns // NS_PER_MS - lag_ms)
             frame = {"topic": f"allLiquidation.{self.symbol}", "type": "snapshot", "ts": ts, "data": batch}
             yield MarketFrame(at_ns, _ENCODE(frame), injected=True)
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
+from undertow.domain.time import NS_PER_MS
 from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition
 from undertow.trading.desk import Desk
 from undertow.trading.effects import Anomaly, Cancel, Effect, Journal, Lookup, Publish, Refresh, Send, SetStop
@@ -34,7 +35,6 @@ from undertow.trading.records import (
 )
 from undertow.trading.trade import Entering, Exiting, Holding, Trade
 
-_MS: Final = 1_000_000
 _SECOND: Final = 1_000_000_000
 _ZERO: Final = Decimal(0)
 
@@ -49,13 +49,13 @@ class Timing:
     entry_recv_window_ns: int = 1 * _SECOND
     exit_recv_window_ns: int = 5 * _SECOND
     signature_slack_ns: int = 1 * _SECOND
-    lookup_every_ns: int = 250 * _MS
+    lookup_every_ns: int = 250 * NS_PER_MS
     silence_ns: int = 2 * _SECOND  # an order of which nothing is heard for so long is looked up
     cancel_every_ns: int = 1 * _SECOND
-    cancel_grace_ns: int = 500 * _MS  # the exit waits so long for the entry's cancel
-    exit_retry_ns: int = 250 * _MS  # doubles with each refused exit
+    cancel_grace_ns: int = 500 * NS_PER_MS  # the exit waits so long for the entry's cancel
+    exit_retry_ns: int = 250 * NS_PER_MS  # doubles with each refused exit
     exit_retry_most_ns: int = 5 * _SECOND
-    refresh_every_ns: int = 500 * _MS
+    refresh_every_ns: int = 500 * NS_PER_MS
     refreshes_before_gone: int = 8
     disagreement_ns: int = 2 * _SECOND  # positions that differ for so long are refreshed
     stop_wait_ns: int = 1 * _SECOND  # a fill whose stop is not confirmed gets one set

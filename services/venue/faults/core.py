@@ -31,8 +31,8 @@ from services.venue.faults.verdicts import (
     request_fault,
 )
 from services.venue.refusals import TOO_FREQUENT
+from undertow.domain.time import NS_PER_MS
 
-_MS: Final = 1_000_000
 _FOREVER: Final = 2**63
 _SEEDS_APART: Final = 1_000_003
 _STATES: Final = ("restart", "maintenance")
@@ -71,10 +71,10 @@ class Faults:
             self._made += 1
             name = f"f{self._made}"
             seed = spec.seed if spec.seed is not None else self._seed * _SEEDS_APART + self._made
-            from_ns = now_ns + spec.from_ms * _MS
+            from_ns = now_ns + spec.from_ms * NS_PER_MS
             timed = course(spec, name, seed, now_ns) if ACTIONS[spec.action].seam is Seam.TIME else None
             if timed is None:
-                until_ns = from_ns + spec.for_ms * _MS if spec.for_ms is not None else _FOREVER
+                until_ns = from_ns + spec.for_ms * NS_PER_MS if spec.for_ms is not None else _FOREVER
             else:
                 until_ns = timed.ends_ns if timed.ends_ns is not None else _FOREVER
             fault = Fault(name, spec, seed, from_ns, until_ns, timed)
@@ -122,7 +122,7 @@ class Faults:
             if not self._strikes(fault, now_ns):
                 continue
             if "ban_ms" in spec.values:
-                self._banned[request.address] = (now_ns + spec.values["ban_ms"] * _MS, fault.name)
+                self._banned[request.address] = (now_ns + spec.values["ban_ms"] * NS_PER_MS, fault.name)
                 self._sort(now_ns)
             return request_fault(spec.action, spec.values, fault.seed, fault.asked)
         return None

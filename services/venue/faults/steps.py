@@ -8,8 +8,8 @@ from typing import Final
 
 from services.venue.faults.catalogue import NO_SERVICE, SOCKETS
 from services.venue.faults.specs import Spec
+from undertow.domain.time import NS_PER_MS
 
-_MS: Final = 1_000_000
 _ALL_BOOKS: Final = "*"
 SCHEDULED: Final = "scheduled"
 ONGOING: Final = "ongoing"
@@ -95,24 +95,24 @@ def _close(spec: Spec, _name: str, seed: int, added_ns: int) -> Course:
     step = CloseSockets(
         kinds, spec.key, spec.uid, values["share"], seed, values["close_code"] or NO_SERVICE, abrupt=values["abrupt"]
     )
-    return Course(added_ns + spec.from_ms * _MS, (step,))
+    return Course(added_ns + spec.from_ms * NS_PER_MS, (step,))
 
 
 def _restart(spec: Spec, _name: str, _seed: int, added_ns: int) -> Course:
-    down_ns = added_ns + (spec.from_ms + spec.values["drain_ms"]) * _MS
+    down_ns = added_ns + (spec.from_ms + spec.values["drain_ms"]) * NS_PER_MS
     anew = (RestartBooks(),)
     return Course(
         down_ns,
         (CloseSockets(SOCKETS, abrupt=True), ForgetClosedOrders()),
-        ends_ns=down_ns + spec.values["down_ms"] * _MS,
+        ends_ns=down_ns + spec.values["down_ms"] * NS_PER_MS,
         end=anew,
         undone=anew,
     )
 
 
 def _maintenance(spec: Spec, name: str, _seed: int, added_ns: int) -> Course:
-    begins_ns = added_ns + spec.from_ms * _MS
-    ends_ns = begins_ns + (spec.for_ms or 0) * _MS
+    begins_ns = added_ns + spec.from_ms * NS_PER_MS
+    ends_ns = begins_ns + (spec.for_ms or 0) * NS_PER_MS
 
     def told(state: str) -> AnnounceStatus:
         return AnnounceStatus(name, state, spec.values["title"], begins_ns, ends_ns)
@@ -129,15 +129,15 @@ def _maintenance(spec: Spec, name: str, _seed: int, added_ns: int) -> Course:
 
 
 def _skew(spec: Spec, _name: str, _seed: int, added_ns: int) -> Course:
-    by_ns = spec.values["skew_ms"] * _MS
-    begins_ns = added_ns + spec.from_ms * _MS
-    ends_ns = None if spec.for_ms is None else begins_ns + spec.for_ms * _MS
+    by_ns = spec.values["skew_ms"] * NS_PER_MS
+    begins_ns = added_ns + spec.from_ms * NS_PER_MS
+    ends_ns = None if spec.for_ms is None else begins_ns + spec.for_ms * NS_PER_MS
     back = (SkewClock(-by_ns),)
     return Course(begins_ns, (SkewClock(by_ns),), ends_ns, end=back, undone=back)
 
 
 def _restart_books(spec: Spec, _name: str, _seed: int, added_ns: int) -> Course:
-    return Course(added_ns + spec.from_ms * _MS, (RestartBooks(spec.topic or _ALL_BOOKS),))
+    return Course(added_ns + spec.from_ms * NS_PER_MS, (RestartBooks(spec.topic or _ALL_BOOKS),))
 
 
 _COURSES: Final[Mapping[str, Callable[[Spec, str, int, int], Course]]] = {

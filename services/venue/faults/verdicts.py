@@ -12,8 +12,8 @@ from services.venue.faults.catalogue import NO_SERVICE
 from services.venue.faults.draw import within
 from services.venue.faults.meanings import text_of
 from services.venue.refusals import TOO_FREQUENT, TOO_MANY
+from undertow.domain.time import NS_PER_MS
 
-_MS: Final = 1_000_000
 DRAINING: Final = 10019
 
 
@@ -96,12 +96,12 @@ def plain(status: int, text: str | None = None) -> Plain:
 
 def request_fault(action: str, values: Values, seed: int, turn: int) -> RequestFault:
     """Give the verdict of a request fault that has struck."""
-    return _REQUESTS[action](values, lambda name: within(values[name], seed, turn, name) * _MS)
+    return _REQUESTS[action](values, lambda name: within(values[name], seed, turn, name) * NS_PER_MS)
 
 
 def frame_fault(action: str, values: Values, seed: int, turn: int) -> FrameFault:
     """Give the verdict of a frame fault that has struck."""
-    return _FRAMES[action](values, lambda name: within(values[name], seed, turn, name) * _MS)
+    return _FRAMES[action](values, lambda name: within(values[name], seed, turn, name) * NS_PER_MS)
 
 
 def _performed(values: Values) -> Performed:
@@ -125,7 +125,7 @@ _FRAMES: Final[Mapping[str, Callable[[Values, Drawn], FrameFault]]] = {
     "drop": lambda _v, _: FrameFault(copies=0),
     "delay": lambda _, drawn: FrameFault(delay_ns=drawn("delay_ms")),
     "duplicate": lambda v, _: FrameFault(copies=1 + v["copies"]),
-    "reorder": lambda v, _: FrameFault(behind=v["behind"], longest_ns=v["longest_ms"] * _MS),
+    "reorder": lambda v, _: FrameFault(behind=v["behind"], longest_ns=v["longest_ms"] * NS_PER_MS),
     "disconnect": lambda v, _: FrameFault(copies=0, close_code=v["close_code"] or NO_SERVICE, abrupt=v["abrupt"]),
 }
 
