@@ -103,7 +103,7 @@ class ContractPages:
         limits = self.limits(symbol, now_ns)
         if limits is None:
             raise bad_parameter(f"params error: {symbol} has no mark price yet")
-        return {"symbol": symbol, "buyLmt": str(limits[0]), "sellLmt": str(limits[1]), "ts": str(now_ns // 1_000_000)}
+        return {"symbol": symbol, "buyLmt": str(limits[0]), "sellLmt": str(limits[1]), "ts": str(now_ns // NS_PER_MS)}
 
     def _price_kline(self, params: Params, candles: Candles) -> dict[str, Any]:
         rows = candle_rows(candles, params, self.shared.board.now_ms)
