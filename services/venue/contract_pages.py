@@ -15,6 +15,7 @@ from services.venue.category_pages import CategoryPages, candle_rows
 from services.venue.paging import Params, by_place, choice_of, cut, limit_of, span_of
 from services.venue.price_limits import PublishedLimits
 from services.venue.refusals import bad_parameter
+from undertow.domain.time import NS_PER_MS
 
 _RISK_SYMBOLS_A_PAGE: Final = 15
 _PRICE_COLUMNS: Final = 5
