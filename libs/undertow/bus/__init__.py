@@ -19,14 +19,15 @@ def open_bus(
     """Make the bus of a process; it connects when it is first used.
 
     Args:
-        url: `redis://[USER:PASSWORD@]HOST:PORT/DB` or `unix:///PATH.sock`.
+        url: `redis://[USER:PASSWORD@]HOST:PORT/DB`, `unix:///PATH.sock`, or some nodes of a cluster:
+            `redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]`.
         producer: service name and boot id (`Runtime.producer`).
         watch: told of hops and dead letters (`Runtime.bus_watch`).
         reading: limits of readers.
         publishing: limits of the publisher.
 
     Raises:
-        ValueError: the url is neither.
+        ValueError: the url is none of these.
     """
     from undertow.bus.redis_bus import RedisBus  # noqa: PLC0415 - the memory bus must work where hiredis is not installed
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from undertow.bus.errors import BusRefusedError
 from undertow.bus.ports import entry_order
 from undertow.bus.resp import Connection
 
 ENTRY_FIELD: Final = b"m"
 LAST_SEQUENCE: Final = 2**64 - 1
 COUNT_PAGE: Final = 1000
+NO_KEY: Final = "no such key"
 
 
 def before(entry_id: str) -> str:
@@ -37,13 +39,18 @@ class GroupInfo:
 
 
 async def group_states(connection: Connection, key: str) -> dict[str, GroupInfo]:
-    """Give the groups of a key that exists.
+    """Give the groups of a key; none where there is no such key.
 
     Raises:
         BusAwayError: Redis is away.
-        BusRefusedError: there is no such key.
+        BusRefusedError: it is no stream, or not on this node.
     """
-    (rows,) = await connection.ask(("XINFO", "GROUPS", key))
+    try:
+        (rows,) = await connection.ask(("XINFO", "GROUPS", key))
+    except BusRefusedError as error:
+        if NO_KEY not in str(error):
+            raise
+        return {}
     states: dict[str, GroupInfo] = {}
     for row in rows:
         facts: dict[bytes, Any] = dict(zip(row[::2], row[1::2], strict=True))

@@ -9,6 +9,8 @@ BusError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class BusError(Exception):
     """Base."""
@@ -19,7 +21,15 @@ class BusAwayError(BusError, ConnectionError):
 
 
 class BusOverflowError(BusError):
-    """More messages wait for Redis than the publisher may remember."""
+    """More messages wait for Redis than the publisher may remember.
+
+    Attributes:
+        keys: whose messages were not taken; those of other keys were.
+    """
+
+    def __init__(self, message: str, keys: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = frozenset(keys)
 
 
 class BusRefusedError(BusError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from undertow.bus.errors import BusOverflowError
@@ -73,12 +73,13 @@ class Outbox:
         confirmed = (letter.key for _, letter in self._confirmed)
         return list(dict.fromkeys((*confirmed, *(letter.key for letter in self._unconfirmed))))
 
-    def missing(self, survived: Mapping[str, int], lost_ns: int) -> None:
+    def missing(self, survived: Mapping[str, int], lost_ns: int, refused: Collection[Letter] = ()) -> None:
         """Make unconfirmed again what Redis lost, and confirmed what it has.
 
         Args:
             survived: per key the last of our numbers that Redis has, 0 for none.
             lost_ns: wall time at which the connection was lost; what was confirmed longer than the window before that is safe on disk.
+            refused: known not to be there, whatever came after them.
         """
         oldest_ns = lost_ns - self._window_ns
         remembered = [entry for entry in self._confirmed if entry[0] >= oldest_ns]
@@ -86,7 +87,7 @@ class Outbox:
         self._confirmed.clear()
         self._unconfirmed.clear()
         for confirmed_ns, letter in remembered:
-            if letter.number <= survived.get(letter.key, 0):
+            if letter.number <= survived.get(letter.key, 0) and letter not in refused:
                 self._confirmed.append((confirmed_ns, letter))
             else:
                 self._unconfirmed.append(letter)

@@ -93,7 +93,11 @@ class Publisher(Protocol):
         ...
 
     async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
-        """Append several in one round trip, in this order."""
+        """Append several in one round trip, each key's in this order.
+
+        Raises:
+            BusOverflowError: names the keys whose messages were not taken; those of other keys were.
+        """
         ...
 
 

@@ -1,4 +1,7 @@
-"""Publishing to Redis: pipelined XADDs, nothing forgotten while Redis is away, nothing lost when it crashes within the window."""
+"""Publishing to Redis: pipelined XADDs, nothing forgotten while Redis is away, nothing lost when it crashes within the window.
+
+On a cluster each key has a publisher of its own; those of one node share its connection, so what they send together leaves together.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from undertow.bus.entries import ENTRY_FIELD
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.outbox import Letter, Outbox
 from undertow.bus.ports import Topic
-from undertow.bus.resp import Command, Connection, Link, Replies
+from undertow.bus.resp import Command, Connection, Link, Replies, is_astray
 from undertow.bus.settings import PublisherSettings
 from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.base import Message
@@ -30,10 +33,10 @@ class RedisPublisher:
     """See `Publisher`.
 
     Confirmed means that Redis has answered. While connected, `publish` returns when Redis has confirmed; while Redis is away it returns at
-    once and the message waits.
+    once and the message waits. A node that says that the key is elsewhere is as good as away.
 
     Args:
-        link: a connection of its own.
+        link: the way to its keys.
         producer: service name and boot id.
         settings: limits.
         wall_ns: stamps the hops.
@@ -52,6 +55,9 @@ class RedisPublisher:
         self._connecting: asyncio.Task[None] | None = None
         self._refused: BusRefusedError | None = None
         self._lost_ns: int | None = None
+        self._refused_letters: set[Letter] = set()  # by a node that has not got their key
+        self._astray = False
+        self._left: Connection | None = None  # it led astray, and may still answer what was asked before that
 
     @property
     def unconfirmed(self) -> int:
@@ -65,9 +71,16 @@ class RedisPublisher:
             BusOverflowError: Redis has been away for too long.
             BusRefusedError: Redis does not accept the message or the login.
         """
-        if not items:
-            return
-        connection = await self._connected()
+        if items:
+            await self._connected()
+            await self.confirmed(self.post(items))
+
+    def post(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> asyncio.Future[Replies] | None:
+        """Number and send without waiting; None while Redis is away, when the task that connects will send them.
+
+        Raises:
+            BusOverflowError: Redis has been away for too long.
+        """
         self._outbox.require_room(len(items))
         letters = []
         for topic, message, hops in items:
@@ -75,10 +88,17 @@ class RedisPublisher:
             number, raw = self._stamper.seal(key, message, hops)
             letters.append(Letter(key, number, raw, topic.stream.maxlen))
         self._outbox.add(letters)
-        if connection is None or self._connection is not connection:
-            return  # the task that connects sends them
-        with contextlib.suppress(BusAwayError):
-            _raise_refusal(await self._send(connection, letters))
+        return None if self._connection is None else self._send(self._connection, letters)
+
+    async def confirmed(self, posted: asyncio.Future[Replies] | None) -> None:
+        """Wait until Redis has answered what was posted, or is away.
+
+        Raises:
+            BusRefusedError: Redis does not accept the message.
+        """
+        if posted is not None:
+            with contextlib.suppress(BusAwayError):
+                _raise_refusal(await posted)
 
     async def connected(self) -> bool:
         """Say whether messages reach Redis now; connect when there was no connection yet, so that the first message need not.
@@ -100,17 +120,28 @@ class RedisPublisher:
         return not self._outbox.unconfirmed
 
     async def close(self) -> None:
-        """Disconnect; what is unconfirmed is lost."""
+        """Send nothing any more; what is unconfirmed is lost. The connection is its owner's."""
         if self._connection is not None:
-            self._connection.on_lost = lambda: None
+            self._connection.on_lost.remove(self._lost)
+            self._connection = None
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait({self._connecting})
-        self._link.close()
 
     def _send(self, connection: Connection, letters: Sequence[Letter]) -> asyncio.Future[Replies]:
         def settle(replies: Replies) -> None:
-            self._outbox.confirm(len(replies), self._wall_ns())
+            refused = [letter for letter, reply in zip(letters, replies, strict=True) if is_astray(reply)]
+            if refused:
+                self._astray = True
+                self._refused_letters.update(refused)
+            if not self._astray:
+                self._outbox.confirm(len(replies), self._wall_ns())
+                self._refused_letters.difference_update(letters)
+            elif self._connection is connection:
+                connection.on_lost.remove(self._lost)
+                self._left = connection
+                self._link.distrust()
+                self._lost()
 
         return connection.request([_xadd(letter) for letter in letters], settle=settle)
 
@@ -126,8 +157,9 @@ class RedisPublisher:
         return self._connection
 
     def _lost(self) -> None:
+        assert self._connection is not None  # noqa: S101 - who calls this has just had it
+        self._lost_ns = self._wall_ns() - round(self._connection.unanswered_s * 1e9)
         self._connection = None
-        self._lost_ns = self._wall_ns()
         self._reconnect()
 
     def _reconnect(self) -> asyncio.Event:
@@ -141,7 +173,11 @@ class RedisPublisher:
                 try:
                     connection = await self._link.once()
                     await self._catch_up(connection)
-                except BusAwayError:
+                except (BusAwayError, BusRefusedError) as error:
+                    if isinstance(error, BusRefusedError):
+                        if not is_astray(error):
+                            raise
+                        self._link.distrust()
                     attempted.set()
                     await asyncio.sleep(wait_s)
                 else:
@@ -152,16 +188,24 @@ class RedisPublisher:
             attempted.set()
 
     async def _catch_up(self, connection: Connection) -> None:
+        if self._left is not None:
+            with contextlib.suppress(BusAwayError):
+                await self._left.ask(("PING",))  # answered after all that was asked of it before
+            self._left = None
         keys = self._outbox.keys()
         if keys:
             replies = await connection.ask(*(("XREVRANGE", key, "+", "-", "COUNT", LOOK_BACK) for key in keys))
             survived = {key: self._last_number(entries) for key, entries in zip(keys, replies, strict=True)}
-            self._outbox.missing(survived, self._lost_ns or self._wall_ns())
+            self._outbox.missing(survived, self._lost_ns or self._wall_ns(), self._refused_letters)
+        self._astray = False
         while self._outbox.unconfirmed:
             _raise_refusal(await self._send(connection, self._outbox.waiting(CATCH_UP_BATCH)))
+            if self._astray:
+                self._link.distrust()
+                raise BusAwayError("the key moved while catching up")
         if not connection.alive:
             raise BusAwayError("lost again while catching up")
-        connection.on_lost = self._lost
+        connection.on_lost.append(self._lost)
         self._connection, self._lost_ns = connection, None
 
     def _last_number(self, entries: Sequence[Any]) -> int:
@@ -179,5 +223,5 @@ def _xadd(letter: Letter) -> Command:
 
 def _raise_refusal(replies: Replies) -> None:
     for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
+        if isinstance(reply, hiredis.ReplyError) and not is_astray(reply):
             raise BusRefusedError(str(reply))

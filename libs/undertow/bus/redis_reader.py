@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import hiredis
 import msgspec
 
 from undertow.bus.codec import Duplicates, opened
-from undertow.bus.deadletters import DEAD_LETTER_MAXLEN, dead_key
 from undertow.bus.entries import ENTRY_FIELD, before, group_states
-from undertow.bus.errors import BusAwayError, BusRefusedError, PoisonLimitError
+from undertow.bus.errors import BusAwayError, BusRefusedError
+from undertow.bus.graveyard import Graveyard
 from undertow.bus.ports import Delivery, Topic, Watch, entry_order
-from undertow.bus.resp import Command, Connection, Link, Replies
+from undertow.bus.resp import Command, Connection, Link, checked, is_astray
 from undertow.bus.settings import ReaderSettings
 from undertow.runtime.retry import backoff
 
-RETRY_WORDS: Final = ("NOGROUP", "UNBLOCKED", "LOADING", "ERR The stream has been deleted")
+RETRY_WORDS: Final = ("NOGROUP", "UNBLOCKED", "ERR The stream has been deleted")
 
 
 class Shelf:
@@ -49,7 +49,8 @@ class RedisReader:
     """See `Reader`.
 
     Args:
-        link: a connection of its own; it blocks.
+        link: a connection of its own, to the one place that has all its keys; it blocks.
+        graveyard: for what cannot be decoded.
         publisher_behind: whether the publisher of this process waits for confirmations; acknowledgements stay back meanwhile, so that
             an effect is never lost after its cause was acknowledged.
     """
@@ -65,6 +66,7 @@ class RedisReader:
         from_start: bool,
         settings: ReaderSettings,
         watch: Watch,
+        graveyard: Graveyard,
         publisher_behind: Callable[[], bool],
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -75,11 +77,11 @@ class RedisReader:
         self._from_start = from_start
         self._settings = settings
         self._watch = watch
+        self._graveyard = graveyard
         self._publisher_behind = publisher_behind
         self._wall_ns = wall_ns
         self._shelves = {topic.key.encode(): Shelf(topic) for topic in topics}
-        self._keys = tuple(shelf.key for shelf in self._shelves.values())
-        self._buried = 0
+        self.keys = tuple(shelf.key for shelf in self._shelves.values())
         self._claim_at_s = 0.0
         self._closed = False
 
@@ -90,7 +92,7 @@ class RedisReader:
             shelf.held.pop(delivery.entry_id, None)
             shelf.acks.append(delivery.entry_id)
 
-    async def batches(self) -> AsyncIterator[list[Delivery]]:
+    async def batches(self) -> AsyncGenerator[list[Delivery], None]:
         """See `Reader.batches`.
 
         Raises:
@@ -109,7 +111,9 @@ class RedisReader:
                 if self._closed:
                     return
             except BusRefusedError as error:
-                if not str(error).startswith(RETRY_WORDS):
+                if is_astray(error):
+                    self._link.distrust()
+                elif not str(error).startswith(RETRY_WORDS):
                     raise
                 await asyncio.sleep(next(waits))
 
@@ -145,7 +149,7 @@ class RedisReader:
 
     async def _session(self, connection: Connection) -> AsyncIterator[list[Delivery]]:
         await self.flush(connection)
-        cursor = dict.fromkeys(self._keys, "0-0")
+        cursor = dict.fromkeys(self.keys, "0-0")
         while cursor:
             replies = await connection.ask(self._xreadgroup(tuple(cursor), tuple(cursor.values())))
             found = [(key, entries) for key, entries in replies[0] or () if entries]
@@ -153,8 +157,8 @@ class RedisReader:
             batch = await self._taken(connection, found, fresh=False)
             if batch:
                 yield batch
-        new = (">",) * len(self._keys)
-        read = self._xreadgroup(self._keys, new, self._settings.block_ms)
+        new = (">",) * len(self.keys)
+        read = self._xreadgroup(self.keys, new, self._settings.block_ms)
         patience_s = self._settings.block_ms / 1000
         while True:
             if time.monotonic() >= self._claim_at_s:
@@ -170,7 +174,7 @@ class RedisReader:
                 for shelf, ids in acks:
                     shelf.acks[:0] = ids
                 raise
-            _raise_refusal(replies)
+            checked(replies)
             if replies[-1]:
                 batch = await self._taken(connection, replies[-1], fresh=True)
                 if batch:
@@ -232,22 +236,10 @@ class RedisReader:
             return opened(shelf.topic, entry_id, fields[1])
         except msgspec.MsgspecError as error:
             with contextlib.suppress(BusAwayError):  # then it stays pending; what came with it must not be lost
-                await self._bury(connection, shelf, entry_id, fields, str(error))
+                await self._graveyard.bury(shelf.topic, entry_id, fields, str(error))
+                await connection.ask(("XACK", shelf.key, self._group, entry_id))
+                self._graveyard.count(shelf.topic, str(error))
             return None
-
-    async def _bury(
-        self, connection: Connection, shelf: Shelf, entry_id: str, fields: Sequence[bytes], reason: str
-    ) -> None:
-        stream = shelf.topic.stream.name
-        letter = ("raw", fields[1], "reason", reason, "key", shelf.key, "id", entry_id)
-        await connection.ask(
-            ("XADD", dead_key(stream), "MAXLEN", "~", DEAD_LETTER_MAXLEN, "*", *letter),
-            ("XACK", shelf.key, self._group, entry_id),
-        )
-        self._watch.dead_letter(stream)
-        self._buried += 1
-        if self._buried > self._settings.poison_limit:
-            raise PoisonLimitError(f"{self._buried} entries could not be decoded, the last on {shelf.key}: {reason}")
 
     def _take_acks(self) -> list[tuple[Shelf, list[str]]]:
         taken = []
@@ -274,9 +266,3 @@ class RedisReader:
             *keys,
             *ids,
         )
-
-
-def _raise_refusal(replies: Replies) -> None:
-    for reply in replies:
-        if isinstance(reply, hiredis.ReplyError):
-            raise BusRefusedError(str(reply))

@@ -1,11 +1,13 @@
 """Redis over a bare asyncio protocol: hiredis packs and parses, replies resolve in the order of their requests.
 
-Many requests may be under way on one connection (pipelining). A connection lives once; who needs a new one asks its `Link`.
+Many requests may be under way on one connection (pipelining). A connection lives once; who needs a new one asks its `Link`. Several
+may share a connection, and each learns of its end.
 """
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ CONNECT_TIMEOUT_S: Final = 2.0
 WATCHDOG_S: Final = 0.5
 NOT_YET: Final = object()
 AWAY_WORDS: Final = ("LOADING", "MASTERDOWN")
+ASTRAY_WORDS: Final = ("MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", *AWAY_WORDS)
+"""How a node begins the refusal of a key that it does not serve, or not now; another node may, or the same one later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Waiting:
     replies: Replies
     future: asyncio.Future[Replies]
     settle: Callable[[Replies], None] | None
+    asked: float
     deadline: float
 
 
@@ -80,7 +85,8 @@ class Connection(asyncio.Protocol):
         answer_timeout_s: a request without an answer for this long ends the connection.
 
     Attributes:
-        on_lost: called once when it ends.
+        on_lost: each is called once when it ends.
+        unanswered_s: at its end, how long its oldest request had been waiting.
     """
 
     def __init__(self, answer_timeout_s: float) -> None:
@@ -90,7 +96,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Waiting] = deque()
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self.on_lost: Callable[[], None] = lambda: None
+        self.on_lost: list[Callable[[], None]] = []
+        self.unanswered_s = 0.0
 
     @property
     def alive(self) -> bool:
@@ -119,8 +126,9 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             future.set_exception(BusAwayError("not connected"))
             return future
-        deadline = self._loop.time() + self._answer_timeout_s + patience_s
-        self._waiting.append(Waiting(len(commands), [], future, settle, deadline))
+        now = self._loop.time()
+        deadline = now + self._answer_timeout_s + patience_s
+        self._waiting.append(Waiting(len(commands), [], future, settle, now, deadline))
         self._transport.write(b"".join(hiredis.pack_command(command) for command in commands))
         return future
 
@@ -164,12 +172,15 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._watchdog is not None:
             self._watchdog.cancel()
+        if self._waiting:
+            self.unanswered_s = self._loop.time() - self._waiting[0].asked
         while self._waiting:
             future = self._waiting.popleft().future
             if not future.done():
                 future.set_exception(BusAwayError(f"connection lost: {exc or 'closed'}"))
                 future.exception()  # an abandoned request is not worth a warning
-        self.on_lost()
+        for tell in tuple(self.on_lost):
+            tell()
 
     def _watch(self) -> None:
         if self._waiting and self._waiting[0].deadline < self._loop.time():
@@ -188,6 +199,11 @@ def checked(replies: Replies) -> Replies:
         if isinstance(reply, hiredis.ReplyError):
             raise BusRefusedError(str(reply))
     return replies
+
+
+def is_astray(refusal: object) -> bool:
+    """Answer whether a reply or an error says that the key is served elsewhere, or not now."""
+    return isinstance(refusal, hiredis.ReplyError | BusRefusedError) and str(refusal).startswith(ASTRAY_WORDS)
 
 
 async def connect(address: Address, answer_timeout_s: float) -> Connection:
@@ -221,21 +237,16 @@ async def connect(address: Address, answer_timeout_s: float) -> Connection:
         await connection.ask(*greeting)
     except BusRefusedError as error:
         connection.close()
-        if str(error).startswith(AWAY_WORDS):
+        if is_astray(error):
             raise BusAwayError(str(error)) from error
         raise
     return connection
 
 
-class Link:
-    """Gives a live connection, making a new one when the last has ended."""
+class Link(ABC):
+    """Gives a live connection to where something is kept, making a new one when the last has ended."""
 
-    def __init__(self, address: Address, answer_timeout_s: float) -> None:
-        self._address = address
-        self._answer_timeout_s = answer_timeout_s
-        self._connection: Connection | None = None
-        self._lock = asyncio.Lock()
-
+    @abstractmethod
     async def once(self) -> Connection:
         """Give a live connection, trying once.
 
@@ -243,10 +254,6 @@ class Link:
             BusAwayError: it cannot be had now.
             BusRefusedError: it never will be had.
         """
-        async with self._lock:
-            if self._connection is None or not self._connection.alive:
-                self._connection = await connect(self._address, self._answer_timeout_s)
-            return self._connection
 
     async def patiently(self) -> Connection:
         """Give a live connection, trying until there is one.
@@ -261,7 +268,31 @@ class Link:
                 await asyncio.sleep(wait_s)
         raise AssertionError  # waits never end
 
+    def distrust(self) -> None:  # noqa: B027 - a link to one address has nothing to look up
+        """Look up anew where to connect: the last connection led astray."""
+
+    @abstractmethod
     def close(self) -> None:
         """Disconnect."""
+
+
+class DirectLink(Link):
+    """A link to one address."""
+
+    def __init__(self, address: Address, answer_timeout_s: float) -> None:
+        self._address = address
+        self._answer_timeout_s = answer_timeout_s
+        self._connection: Connection | None = None
+        self._lock = asyncio.Lock()
+
+    async def once(self) -> Connection:
+        """See `Link.once`."""
+        async with self._lock:
+            if self._connection is None or not self._connection.alive:
+                self._connection = await connect(self._address, self._answer_timeout_s)
+            return self._connection
+
+    def close(self) -> None:
+        """See `Link.close`."""
         if self._connection is not None:
             self._connection.close()

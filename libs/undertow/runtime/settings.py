@@ -85,8 +85,10 @@ class BusSettings(Section):
     """Where Redis is."""
 
     url: str = Field(
-        pattern=r"^(redis://[^\s/]+(/\d+)?|unix://(?:[^\s@]*@)?/\S+)$",
-        description="redis://[USER:PASSWORD@]HOST:PORT/DB or unix:///PATH.sock",
+        pattern=r"^(redis://(?:[^\s@]*@)?[^\s/,@]+(/\d+)?|unix://(?:[^\s@]*@)?/\S+"
+        r"|redis\+cluster://(?:[^\s@]*@)?[^\s/,@]+(,[^\s/,@]+)*)$",
+        description="redis://[USER:PASSWORD@]HOST:PORT/DB, unix:///PATH.sock or "
+        "redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]",
     )
 
 

@@ -1,4 +1,4 @@
-"""What every bus does: the memory bus and each Redis there is pass the same tests."""
+"""What every bus does: the memory bus, each Redis there is and a cluster of each pass the same tests."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import RedisServer, redis_executables
+from tests.redis_cluster import RedisCluster
 from undertow.bus.errors import PoisonLimitError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Bus, Delivery, Reader, Topic
 from undertow.bus.redis_bus import RedisBus
-from undertow.bus.resp import Address, connect
+from undertow.bus.routes import routes_to
 from undertow.bus.settings import ReaderSettings
 from undertow.bus.stats import lags
 from undertow.contracts.messages.control import Command, Verb
@@ -50,7 +51,7 @@ class Watched:
 class Kind:
     """Makes buses that meet each other, and looks behind them."""
 
-    def __init__(self, server: RedisServer | None) -> None:
+    def __init__(self, server: RedisServer | RedisCluster | None) -> None:
         self.server = server
         self.store = Store()
         self.watched = Watched()
@@ -66,11 +67,11 @@ class Kind:
         self.buses.append(bus)
         return bus
 
-    async def redis(self, *arguments: Any) -> Any:
+    async def redis(self, command: str, key: str, *arguments: Any) -> Any:
         assert self.server is not None
-        connection = await connect(Address.parse(self.server.url), 5.0)
-        (reply,) = await connection.ask(arguments)
-        connection.close()
+        routes = routes_to(self.server.url, 5.0)
+        (reply,) = await (await routes.link(key).once()).ask((command, key, *arguments))
+        await routes.close()
         return reply
 
     async def append_raw(self, key: str, raw: bytes) -> None:
@@ -95,17 +96,21 @@ class Kind:
         return letters
 
 
-@pytest.fixture(params=["memory", *redis_executables()])
-async def kind(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kind]:
-    server = None
-    if request.param != "memory":
+@pytest.fixture(params=["memory", *redis_executables(), *(f"cluster of {name}" for name in redis_executables())])
+async def kind(
+    request: pytest.FixtureRequest, tmp_path: Path, clusters: Callable[[str], RedisCluster]
+) -> AsyncIterator[Kind]:
+    server: RedisServer | RedisCluster | None = None
+    if request.param.startswith("cluster"):
+        server = clusters(request.param.removeprefix("cluster of "))
+    elif request.param != "memory":
         server = RedisServer(redis_executables()[request.param], tmp_path)
         server.start()
     made = Kind(server)
     yield made
     for bus in made.buses:
         await bus.close()
-    if server is not None:
+    if isinstance(server, RedisServer):
         server.stop()
 
 

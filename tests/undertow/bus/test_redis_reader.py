@@ -5,6 +5,7 @@ import asyncio
 from tests.support import eventually
 from undertow.bus.codec import Stamper
 from undertow.bus.errors import BusAwayError
+from undertow.bus.graveyard import Graveyard
 from undertow.bus.ports import Topic
 from undertow.bus.redis_reader import RedisReader
 from undertow.bus.settings import ReaderSettings, Unwatched
@@ -16,13 +17,19 @@ HALT = Command(ts_event=1, ts_recv=1, command_id="c1", verb=Verb.HALT, who="anna
 
 
 class Pending:
-    """A connection and its link: one command and one undecodable entry are pending; burying fails once, by the loss of the connection."""
+    """A connection, its link, the routes: one command and one bad entry are pending; burying fails once, by the loss of the connection."""
 
     def __init__(self) -> None:
         _, raw = Stamper("admin/1", lambda: 1).seal(TOPIC.key, HALT, ())
         self.entries = [[b"1-0", [b"m", raw]], [b"2-0", [b"m", b"\xc1"]]]
         self.buried = 0
         self.is_lost = False
+
+    def link(self, key):
+        return self
+
+    async def once(self):
+        return self
 
     async def patiently(self):
         self.is_lost = False
@@ -63,6 +70,7 @@ async def test_a_connection_lost_while_an_entry_is_buried_loses_none_of_its_neig
         from_start=True,
         settings=ReaderSettings(),
         watch=Unwatched(),
+        graveyard=Graveyard(pending, Unwatched(), limit=100),
         publisher_behind=lambda: False,
         wall_ns=lambda: 2,
     )

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import RedisServer
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusRefusedError
-from undertow.bus.resp import Address, Connection, Link, connect
+from undertow.bus.resp import Address, Connection, DirectLink, connect
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_loading_redis_is_away_and_a_refusing_one_is_an_error() -> None:
         writer.write(greeting)
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        link = Link(Address(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), 5.0)
+        link = DirectLink(Address(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), 5.0)
         with pytest.raises(BusAwayError, match="LOADING"):
             await link.once()
         greeting = b"-NOPERM no\r\n"

@@ -87,6 +87,8 @@ def test_symbols_may_be_a_list_or_json(environment: pytest.MonkeyPatch, text: st
         ("UNDERTOW_GUARDIAN__URL", None, "UNDERTOW_GUARDIAN__URL: is missing; set it to http://"),
         ("UNDERTOW_VENUE__REST_URL", None, "UNDERTOW_VENUE__REST_URL: the paper venue has no default address; set it"),
         ("UNDERTOW_BUS__URL", "localhost", "UNDERTOW_BUS__URL: string should match"),
+        ("UNDERTOW_BUS__URL", "redis://one:1,two:2", "UNDERTOW_BUS__URL: string should match"),
+        ("UNDERTOW_BUS__URL", "redis+cluster://one:1/2", "UNDERTOW_BUS__URL: string should match"),
         ("UNDERTOW_VENUE__REST_URL", "localhost", "UNDERTOW_VENUE__REST_URL: string should match"),
         ("UNDERTOW_MODE", "papr", "UNDERTOW_MODE: input should be 'paper', 'demo'"),
         ("UNDERTOW_SYMBOLS", "", "UNDERTOW_SYMBOLS: "),
