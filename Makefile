@@ -26,6 +26,7 @@ FOR ?=
 TAPE ?=
 SEED ?=
 RATE ?=
+BUS ?=
 CHECK ?=
 SEEDS ?= 3
 RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
@@ -49,8 +50,8 @@ dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@$(SYNC) && touch .venv/dev
 
 .PHONY: run
-run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x
-	@exec .venv/bin/undertow run $(RUN_OPTIONS)
+run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x BUS=url
+	@$(if $(BUS),UNDERTOW_BUS__URL='$(BUS)') exec .venv/bin/undertow run $(RUN_OPTIONS)
 
 .PHONY: test
 test: dev-env ## Tests that finish within minutes, with coverage

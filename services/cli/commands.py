@@ -99,7 +99,11 @@ def run(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole fleet on this machine; in paper mode with its own Redis and venue, without keys."""
+    """Run the whole fleet on this machine; in paper mode with its own Redis and venue, without keys.
+
+    UNDERTOW_BUS__URL names a Redis or a Redis Cluster to use instead.
+    """
+    from services.cli.given_bus import given_url  # noqa: PLC0415
     from services.cli.preflight import check_before_start  # noqa: PLC0415 - rich, redis and the venue's readers load only here
     from services.cli.run import FleetRun, RunOptions  # noqa: PLC0415
 
@@ -125,6 +129,7 @@ def run(
         seconds=seconds,
         console_port=settings.console_port,
         var=settings.var,
+        bus_url=given_url(),
     )
     screen = Screen(stderr=as_json)
     with claimed(settings.var):

@@ -60,6 +60,7 @@ class FleetPlan:
         logs: directory with one log per process.
         temporary: directory of this run alone, removed at its end; the services' `TMPDIR`.
         ports: HTTP port of each service.
+        has_own_bus: False when the services inherit the address of a bus from our environment.
     """
 
     state: Path
@@ -68,6 +69,7 @@ class FleetPlan:
     bus_url: str
     ports: Mapping[str, int]
     has_paper_venue: bool
+    has_own_bus: bool = True
 
     def url(self, service: str) -> str:
         """Base URL of a service."""
@@ -93,7 +95,6 @@ class FleetPlan:
         told = {
             "UNDERTOW_HTTP__HOST": "127.0.0.1",
             "UNDERTOW_HTTP__PORT": str(self.ports[service]),
-            "UNDERTOW_BUS__URL": self.bus_url,
             "UNDERTOW_GUARDIAN__URL": self.url("guardian"),
             "UNDERTOW_STATE_DIR": str(self.state / service),
             "UNDERTOW_ADMIN__SERVICES": json.dumps({name: self.url(name) for name in self.ports}),
@@ -101,6 +102,8 @@ class FleetPlan:
             "TMPDIR": str(self.temporary),
             "NUMBA_CACHE_DIR": str(numba_cache()),
         }
+        if self.has_own_bus:
+            told["UNDERTOW_BUS__URL"] = self.bus_url
         if not any(name.startswith(SNAPSHOT_ROOT) for name in os.environ):
             told[SNAPSHOT_ROOT] = str(self.state.parent / "snapshots")
         if self.has_paper_venue:

@@ -25,7 +25,7 @@ _GIVEN_BY_THE_LAUNCHER: Final = {
     f"{PREFIX}GUARDIAN__URL": "http://127.0.0.1:1",
 }
 _GIVEN_IN_PAPER: Final = {f"{PREFIX}VENUE__REST_URL": "http://127.0.0.1:1"}
-_LAUNCHERS: Final = frozenset({"BUS", "GUARDIAN", "HTTP", "STATE_DIR", "ADMIN__SERVICES"})
+_LAUNCHERS: Final = frozenset({"GUARDIAN", "HTTP", "STATE_DIR", "ADMIN__SERVICES"})
 _LAUNCHERS_IN_PAPER: Final = frozenset({"VENUE", "CLOCK", "PAPER__START"})
 _NOT_SETTINGS: Final = (f"{PREFIX}GIT_SHA", f"{PREFIX}TEST_")
 
@@ -157,10 +157,14 @@ def _known_names() -> frozenset[str]:
     return frozenset(known)
 
 
+def _is_given(variable: str) -> bool:
+    return not os.environ.keys().isdisjoint({variable, variable + FILE_SUFFIX, variable.partition("__")[0]})
+
+
 @contextmanager
 def _as_the_launcher_will_tell(mode: Mode) -> Iterator[None]:
     told = _GIVEN_BY_THE_LAUNCHER | (_GIVEN_IN_PAPER if mode is Mode.PAPER else {})
-    absent = {name: value for name, value in told.items() if name not in os.environ}
+    absent = {name: value for name, value in told.items() if not _is_given(name)}
     os.environ.update(absent)
     try:
         yield

@@ -38,6 +38,7 @@ class RunFacts:
 
     mode: str
     market: str
+    bus: str
     seconds: float
     counters: CounterTotals
     frames_injected: int
@@ -58,6 +59,7 @@ def compose(facts: RunFacts) -> dict[str, Any]:
     return {
         "mode": facts.mode,
         "market": facts.market,
+        "bus": facts.bus,
         "seconds": round(facts.seconds, 3),
         "frames_received": count("undertow_frames_received_total"),
         "frames_injected": facts.frames_injected,

@@ -1,8 +1,8 @@
 """`undertow run`: the whole fleet as local processes, from nothing to trading, and back to nothing.
 
-Order of a run: check everything that can be wrong → compile kernels once → Redis → venue → guardian and the fleet → all ready → open the
-market → trade → close positions → compare books with the venue → stop → report. Whatever happens in between, what was started is
-stopped and the report is written.
+Order of a run: check everything that can be wrong → compile kernels once → Redis, unless one is given → venue → guardian and the
+fleet → all ready → open the market → trade → close positions → compare books with the venue → stop → report. Whatever happens in
+between, what was started is stopped and the report is written.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from services.cli.counters import CounterTotals
 from services.cli.embedded_redis import redis_spec, socket_path
 from services.cli.exits import CommandError, ExitCode
 from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_free, numba_cache
+from services.cli.given_bus import claim
 from services.cli.http import FleetHttp
 from services.cli.processes import ProcessSpec, Supervisor, last_line, run_to_end
 from services.cli.story import Story
@@ -49,13 +50,19 @@ _ASK_TO_STOP: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the person asked for. `seconds` None = until Ctrl-C; counted from the opening of the market."""
+    """What the person asked for.
+
+    Attributes:
+        seconds: counted from the opening of the market; None = until Ctrl-C.
+        bus_url: of a Redis that is there; "" = bring one along.
+    """
 
     mode: Mode
     symbols: tuple[str, ...]
     seconds: float | None
     console_port: int
     var: Path
+    bus_url: str = ""
 
 
 class FleetRun:
@@ -71,6 +78,7 @@ class FleetRun:
         self._supervisor = Supervisor(self._on_failure)
         self._bus: Bus | None = None
         self._opened_at: float | None = None
+        self._bus_label = "embedded Redis"
         self._lag_max = 0
         self._scrapes = 0
 
@@ -87,6 +95,8 @@ class FleetRun:
         books = Books()
         try:
             plan = self._plan(temporary)
+            if self._options.bus_url:
+                self._bus_label = await claim(self._options.bus_url, self._options.mode, plan.state.parent.name)
             async with self._started(plan):
                 if not self._stop.is_set():
                     await self._trade(plan)
@@ -117,12 +127,13 @@ class FleetRun:
         home = self._options.var / ("runs/" + stamp if paper else f"live/{self._options.mode}")
         for old in sorted((self._options.var / "runs").glob("*"))[: -_KEPT_RUNS + 1]:
             shutil.rmtree(old, ignore_errors=True)
-        socket = socket_path(home.absolute(), temporary)
+        embedded = f"unix://{socket_path(home.absolute(), temporary)}"
         return FleetPlan(
             state=(home / "state").absolute(),
             logs=(home / "logs").absolute(),
             temporary=temporary,
-            bus_url=f"unix://{socket}",
+            bus_url=self._options.bus_url or embedded,
+            has_own_bus=not self._options.bus_url,
             ports=ports,
             has_paper_venue=paper,
         )
@@ -147,10 +158,10 @@ class FleetRun:
             await self._unless_stopped(compile_kernels(plan.logs / "warm.log"))
         if self._stop.is_set():
             return
-        socket = Path(plan.bus_url.removeprefix("unix://"))
-        socket.parent.mkdir(parents=True, exist_ok=True)
-        redis_home = plan.state / "redis"
-        await self._supervisor.start(redis_spec(redis_home, socket, plan.logs / "redis.log"))
+        if plan.has_own_bus:
+            socket = Path(plan.bus_url.removeprefix("unix://"))
+            socket.parent.mkdir(parents=True, exist_ok=True)
+            await self._supervisor.start(redis_spec(plan.state / "redis", socket, plan.logs / "redis.log"))
         self._bus = open_bus(plan.bus_url, "cli")
         if plan.has_paper_venue:
             await self._supervisor.start(plan.spec("venue"))
@@ -209,6 +220,8 @@ class FleetRun:
         self._console.print(
             f"model: {model.get('model_kind', 'unknown')} ({model.get('model_hash', '?')})", soft_wrap=True
         )
+        if not plan.has_own_bus:
+            self._console.print(f"bus: {self._bus_label}", soft_wrap=True)
         self._console.print(f"console: [link]http://127.0.0.1:{self._options.console_port}[/link]   stop: Ctrl-C")
         story = Story(self._bus, self._options.symbols, self._console)
         deadline = None if self._options.seconds is None else monotonic() + self._options.seconds
@@ -257,6 +270,7 @@ class FleetRun:
         return reporting.RunFacts(
             mode=self._options.mode,
             market=str(stats.get("market_label", f"Bybit {self._options.mode}")),
+            bus=self._bus_label,
             seconds=0.0 if self._opened_at is None else monotonic() - self._opened_at,
             counters=self._counters,
             frames_injected=int(stats.get("frames_injected", 0)),

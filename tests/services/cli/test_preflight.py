@@ -76,8 +76,6 @@ def test_names_that_are_read_pass_as_values_files_and_sections():
 @pytest.mark.parametrize(
     "name",
     [
-        "UNDERTOW_BUS__URL",
-        "UNDERTOW_BUS__URL_FILE",
         "UNDERTOW_HTTP",
         "UNDERTOW_HTTP__PORT",
         "UNDERTOW_STATE_DIR",
@@ -91,6 +89,17 @@ def test_what_the_launcher_chooses_itself_is_refused_rather_than_ignored(monkeyp
     monkeypatch.setenv(name, "1")
     error = refused()
     assert (error.variable, error.rule) == (name, "has no effect here, `undertow run` chooses it for each service")
+
+
+def test_a_bus_may_be_given_by_its_address_or_by_a_file_that_holds_it(monkeypatch, tmp_path):
+    (tmp_path / "bus").write_text("redis://127.0.0.1:1/0")
+    monkeypatch.setenv("UNDERTOW_BUS__URL_FILE", str(tmp_path / "bus"))
+    check_before_start(Mode.PAPER)
+    monkeypatch.delenv("UNDERTOW_BUS__URL_FILE")
+    monkeypatch.setenv("UNDERTOW_BUS__URL", "redis://127.0.0.1:1/0")
+    check_before_start(Mode.PAPER)
+    monkeypatch.setenv("UNDERTOW_BUS__URL", "127.0.0.1:1")
+    assert refused().variable == "UNDERTOW_BUS__URL"
 
 
 def test_settings_of_the_paper_venue_are_refused_where_real_money_trades(monkeypatch):

@@ -78,8 +78,8 @@ def vector(values: bytes = b"\0" * 8, ts_recv: int = 2) -> Features:
 def test_the_report_has_every_field_that_design_fixes():
     report = compose(
         RunFacts(
-            mode="paper", market="generated", seconds=1.0, counters=CounterTotals(), frames_injected=0, duplicate_orders=0,
-            realised_pnl_usdt="0",
+            mode="paper", market="generated", bus="embedded Redis", seconds=1.0, counters=CounterTotals(),
+            frames_injected=0, duplicate_orders=0, realised_pnl_usdt="0",
             residuals=Residuals("0", "0"), stream_lag_max=0,
         )
     )  # fmt: skip
