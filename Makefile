@@ -27,9 +27,10 @@ TAPE ?=
 SEED ?=
 RATE ?=
 BUS ?=
+SHARDS ?=
 CHECK ?=
 SEEDS ?= 3
-RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(SHARDS),--shards $(SHARDS))
 
 $(TOOLS)/uv/bin/uv:
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "undertow: python3 is %d.%d; Python 3.11 is needed: install it, or put it first on PATH" % sys.version_info[:2])'
@@ -50,7 +51,7 @@ dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	@$(SYNC) && touch .venv/dev
 
 .PHONY: run
-run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x BUS=url
+run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x BUS=url SHARDS=n
 	@$(if $(BUS),UNDERTOW_BUS__URL='$(BUS)') exec .venv/bin/undertow run $(RUN_OPTIONS)
 
 .PHONY: test

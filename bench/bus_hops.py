@@ -3,6 +3,7 @@
 A message of about 200 bytes is published 1,000 times a second and read by a group; with three hops two relays publish it on. Every
 role is a process with uvloop, as in the fleet; Redis (the embedded one, unix socket, `appendfsync everysec`) shares the cores with them.
 Ours decodes, encodes, checks for duplicates and piggybacks its acknowledgements; redis-py moves the bytes and pipelines XADD with XACK.
+Ours reads four keys, of which three are quiet, as the feature hub of four symbols does; on a cluster each is read by itself.
 A cluster (three masters on loopback) is spoken to over TCP, so it stands beside ours on the single Redis over TCP.
 They alternate; each figure is the median of its rounds, so a ratio compares neighbours.
 """
@@ -54,6 +55,10 @@ class Ours:
     def __init__(self, url: str, run: str, stage: int) -> None:
         self.bus = open_bus(url, f"bench{stage}/{run}")
         self.source = Topic(CONTROL, source=f"{run}-{stage - 1}")
+        self.sources = [
+            self.source,
+            *(Topic(CONTROL, source=f"{run}-{stage - 1}-quiet-{number}") for number in range(3)),
+        ]
         self.target = Topic(CONTROL, source=f"{run}-{stage}")
 
     async def produce(self, count: int) -> None:
@@ -61,7 +66,7 @@ class Ours:
             await self.bus.publish(self.target, message(number))
 
     async def relay(self, count: int) -> None:
-        reader, done = self.bus.reader("g", "c", [self.source]), 0
+        reader, done = self.bus.reader("g", "c", self.sources), 0
         async for batch in reader.batches():
             await self.bus.publish_many([(self.target, each.message, each.hops) for each in batch])
             reader.ack(batch)
@@ -70,7 +75,7 @@ class Ours:
                 return
 
     async def sink(self, count: int) -> list[int]:
-        reader, found = self.bus.reader("g", "c", [self.source]), []
+        reader, found = self.bus.reader("g", "c", self.sources), []
         async for batch in reader.batches():
             now = time.time_ns()
             found += [now - each.hops[0] for each in batch]

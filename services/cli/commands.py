@@ -96,6 +96,7 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated market and of injected cascades.")] = None,
     rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
+    shards: Annotated[int, typer.Option(help="How many ingestors and feature hubs share the symbols.")] = 1,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -123,6 +124,11 @@ def run(
     if symbols and "symbols" not in settings.model_fields_set:
         os.environ[f"{PREFIX}SYMBOLS"] = ",".join(symbols)  # a tape may hold fewer than we trade by default
         settings = load(Settings)
+    if not 1 <= shards <= len(settings.symbols):
+        raise CommandError(
+            ExitCode.BAD_CONFIGURATION,
+            f"--shards {shards}: {len(settings.symbols)} symbols are shared by 1 to {len(settings.symbols)} instances",
+        )
     options = RunOptions(
         mode=settings.mode,
         symbols=settings.symbols,
@@ -130,6 +136,7 @@ def run(
         console_port=settings.console_port,
         var=settings.var,
         bus_url=given_url(),
+        shards=shards,
     )
     screen = Screen(stderr=as_json)
     with claimed(settings.var):

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,9 +43,15 @@ STOP_ORDER: Final = (
 )
 """Facts first, then decisions, then those that keep the books, then those that keep them safe."""
 
+SHARDED: Final = ("ingestor", "feature_hub")
+"""Services of which several may share the symbols. The others are one by design: the model server has one audit chain and one budget for
+exploring, order router and position manager one account."""
+
 _NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10, "macro_collector": 10}
 """Who gives way to the services between a frame and its order."""
 
+_INDEX: Final = "-"
+"""Between a service's name and the number of its shard."""
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
 _OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "SOCKS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
 SNAPSHOT_ROOT: Final = "UNDERTOW_SNAPSHOT__ROOT"
@@ -59,7 +65,8 @@ class FleetPlan:
         state: directory of journals, checkpoints and snapshots.
         logs: directory with one log per process.
         temporary: directory of this run alone, removed at its end; the services' `TMPDIR`.
-        ports: HTTP port of each service.
+        ports: HTTP port of each process.
+        shards: how many instances of each of `SHARDED` share the symbols.
         has_own_bus: False when the services inherit the address of a bus from our environment.
     """
 
@@ -70,18 +77,20 @@ class FleetPlan:
     ports: Mapping[str, int]
     has_paper_venue: bool
     has_own_bus: bool = True
+    shards: int = 1
 
-    def url(self, service: str) -> str:
-        """Base URL of a service."""
-        return f"http://127.0.0.1:{self.ports[service]}"
+    def url(self, process: str) -> str:
+        """Base URL of a process."""
+        return f"http://127.0.0.1:{self.ports[process]}"
 
-    def spec(self, service: str) -> ProcessSpec:
-        """Describe the process of one service."""
+    def spec(self, process: str) -> ProcessSpec:
+        """Describe a process of the fleet, named as by `processes_of`."""
+        service, _, index = process.partition(_INDEX)
         return ProcessSpec(
-            name=service,
+            name=process,
             argv=[sys.executable, "-m", f"services.{service}"],
-            env=self._environment(service),
-            log=self.logs / f"{service}.log",
+            env=self._environment(process) | ({"UNDERTOW_SHARD": f"{index}/{self.shards}"} if index else {}),
+            log=self.logs / f"{process}.log",
             essential=service == "venue",
             niceness=_NICENESS.get(service, 0),
         )
@@ -117,6 +126,17 @@ class FleetPlan:
                 "UNDERTOW_PAPER__START": "on_command",
             }
         return inherited | told
+
+
+def processes_of(services: Sequence[str], shards: int) -> tuple[str, ...]:
+    """Name the processes of services: a service by itself, or one of its shards."""
+    names: list[str] = []
+    for service in services:
+        if service in SHARDED and shards > 1:
+            names += [f"{service}{_INDEX}{index}" for index in range(shards)]
+        else:
+            names.append(service)
+    return tuple(names)
 
 
 def numba_cache() -> Path:

@@ -25,7 +25,7 @@ _GIVEN_BY_THE_LAUNCHER: Final = {
     f"{PREFIX}GUARDIAN__URL": "http://127.0.0.1:1",
 }
 _GIVEN_IN_PAPER: Final = {f"{PREFIX}VENUE__REST_URL": "http://127.0.0.1:1"}
-_LAUNCHERS: Final = frozenset({"GUARDIAN", "HTTP", "STATE_DIR", "ADMIN__SERVICES"})
+_LAUNCHERS: Final = frozenset({"GUARDIAN", "HTTP", "STATE_DIR", "SHARD", "ADMIN__SERVICES"})
 _LAUNCHERS_IN_PAPER: Final = frozenset({"VENUE", "CLOCK", "PAPER__START"})
 _NOT_SETTINGS: Final = (f"{PREFIX}GIT_SHA", f"{PREFIX}TEST_")
 

@@ -27,7 +27,7 @@ from services.cli.books import Books, read_books
 from services.cli.counters import CounterTotals
 from services.cli.embedded_redis import redis_spec, socket_path
 from services.cli.exits import CommandError, ExitCode
-from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_free, numba_cache
+from services.cli.fleet import SERVICES, STOP_ORDER, FleetPlan, free_ports, is_free, numba_cache, processes_of
 from services.cli.given_bus import claim
 from services.cli.http import FleetHttp
 from services.cli.processes import ProcessSpec, Supervisor, last_line, run_to_end
@@ -55,6 +55,7 @@ class RunOptions:
     Attributes:
         seconds: counted from the opening of the market; None = until Ctrl-C.
         bus_url: of a Redis that is there; "" = bring one along.
+        shards: how many instances of ingestor and feature hub share the symbols.
     """
 
     mode: Mode
@@ -63,6 +64,7 @@ class RunOptions:
     console_port: int
     var: Path
     bus_url: str = ""
+    shards: int = 1
 
 
 class FleetRun:
@@ -70,6 +72,7 @@ class FleetRun:
 
     def __init__(self, options: RunOptions, console: Console) -> None:
         self._options = options
+        self._processes = processes_of(SERVICES, options.shards)
         self._console = console
         self._http = FleetHttp()
         self._counters = CounterTotals()
@@ -114,7 +117,7 @@ class FleetRun:
 
     def _plan(self, temporary: Path) -> FleetPlan:
         paper = self._options.mode is Mode.PAPER
-        names = (*SERVICES, "venue") if paper else SERVICES
+        names = (*self._processes, "venue") if paper else self._processes
         others = [name for name in names if name != "admin"]
         ports = dict(zip(others, free_ports(len(others)), strict=True)) | {"admin": self._options.console_port}
         if not is_free("127.0.0.1", self._options.console_port):
@@ -134,6 +137,7 @@ class FleetRun:
             temporary=temporary,
             bus_url=self._options.bus_url or embedded,
             has_own_bus=not self._options.bus_url,
+            shards=self._options.shards,
             ports=ports,
             has_paper_venue=paper,
         )
@@ -144,7 +148,7 @@ class FleetRun:
             await self._start(plan)
             yield
         finally:
-            codes = await self._supervisor.stop_all(STOP_ORDER)
+            codes = await self._supervisor.stop_all(processes_of(STOP_ORDER, plan.shards))
             if self._bus:
                 await self._bus.close()
             self._failures += [
@@ -166,12 +170,12 @@ class FleetRun:
         if plan.has_paper_venue:
             await self._supervisor.start(plan.spec("venue"))
             await self._unless_stopped(self._until_ready(plan, ("venue",)))
-        for name in SERVICES:
+        for name in self._processes:
             if self._stop.is_set():
                 return
             (plan.state / name).mkdir(parents=True, exist_ok=True)
             await self._supervisor.start(plan.spec(name))
-        await self._unless_stopped(self._until_ready(plan, SERVICES))
+        await self._unless_stopped(self._until_ready(plan, self._processes))
         if self._stop.is_set():
             return
         if plan.has_paper_venue:

@@ -32,9 +32,9 @@ class FeatureHub:
         self._settings = settings
         self._runtime = runtime
         self._bus = bus
-        self._core = HubCore({symbol: settings.features.rule(symbol) for symbol in settings.symbols})
+        self._core = HubCore({symbol: settings.features.rule(symbol) for symbol in settings.own_symbols})
         self._reason: str | None = "compiling the kernels"
-        self._vectors = {s: runtime.metrics.counter(FEATURE_VECTORS, symbol=s) for s in settings.symbols}
+        self._vectors = {s: runtime.metrics.counter(FEATURE_VECTORS, symbol=s) for s in settings.own_symbols}
         for feed in self._core.feeds.values():
             self._expose(feed)
 
@@ -48,7 +48,7 @@ class FeatureHub:
         try:
             await asyncio.to_thread(warm)
             self._reason = "filling the windows from history"
-            for symbol in self._settings.symbols:
+            for symbol in self._settings.own_symbols:
                 await self._warm_up_when_there(symbol)
             settle()
             self._reason = None
@@ -65,7 +65,7 @@ class FeatureHub:
         metrics.gauge(FEATURE_ROWS_IGNORED, symbol=feed.symbol).set_function(lambda: float(feed.state.ignored_rows))
 
     async def _follow(self) -> None:
-        topics = [Topic(stream, symbol=s) for s in self._settings.symbols for stream in (MARKET, REFERENCE)]
+        topics = [Topic(stream, symbol=s) for s in self._settings.own_symbols for stream in (MARKET, REFERENCE)]
         reader = self._bus.reader(GROUP, self._settings.instance, topics)
         async for batch in reader.batches():
             publications = self._core.on_batch(batch)

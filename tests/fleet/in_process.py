@@ -69,6 +69,7 @@ class InProcessFleet:
 
     Args:
         watch: called with the symbol after each frame that the ingestor took.
+        streams: makes the streams, of (timeline, hop_ns).
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class InProcessFleet:
         seed: int = 7,
         latencies: Latencies | None = None,
         watch: Callable[[InProcessFleet, str], None] | None = None,
+        streams: Callable[[Timeline, int], Streams] = Streams,
     ) -> None:
         self.source = source
         self.symbols = source.symbols
@@ -86,7 +88,7 @@ class InProcessFleet:
         self._watch = watch
         self._commands = 0
         self.timeline = timeline = Timeline(source.origin_ns - BEFORE_OPENING_NS)
-        self.streams = Streams(timeline, self.latencies.bus_ns)
+        self.streams = streams(timeline, self.latencies.bus_ns)
         instruments, tiers = instruments_for(self.symbols), risk_tiers_for(self.symbols)
         account = AccountSpec(uid=ACCOUNT_UID, opening_balance=OPENING_BALANCE)
         self.venue = VenueCore(instruments, tiers, [account], book_depth=source.book_depth, opened_ns=timeline.now_ns())

@@ -79,6 +79,7 @@ def test_names_that_are_read_pass_as_values_files_and_sections():
         "UNDERTOW_HTTP",
         "UNDERTOW_HTTP__PORT",
         "UNDERTOW_STATE_DIR",
+        "UNDERTOW_SHARD",
         "UNDERTOW_ADMIN__SERVICES",
         "UNDERTOW_VENUE__TRADE_URL",
         "UNDERTOW_CLOCK__URL",
