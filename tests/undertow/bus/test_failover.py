@@ -77,6 +77,22 @@ async def test_a_living_publisher_gives_the_new_master_what_the_old_one_had_conf
         assert found[topic] == list(range(21))
 
 
+async def test_the_window_counts_back_from_the_first_request_without_an_answer(
+    cluster: RedisCluster, eventually: Eventually
+) -> None:
+    topic, victim = TOPICS[0], cluster.master_of(TOPICS[0].key)
+    async with opened(cluster, answer_timeout_s=3.0, republish_window_s=1.0) as bus:
+        await confirmed_without_replica(cluster, bus)
+        victim.signal(signal.SIGSTOP)  # noticed three seconds later, when all it had confirmed is older than the window
+        replica_of(cluster, victim).signal(signal.SIGCONT)
+        await bus.publish(topic, command(20))
+
+        async def whole() -> bool:
+            return await bus.connected() and events(await bus.tail(topic, 100)) == list(range(21))
+
+        await eventually(whole, seconds=20)
+
+
 async def test_what_only_the_dead_master_had_is_lost_with_a_dead_publisher_and_nothing_before_it(
     cluster: RedisCluster, eventually: Eventually
 ) -> None:
