@@ -176,15 +176,18 @@ class Line:
     async def _publish(self, owed: list[Publication], new: list[Publication]) -> None:
         if not owed and not new:
             return
+        overflow: BusOverflowError | None = None
         try:
             await self._bus.publish_many([*owed, *new])
         except BusOverflowError as error:
-            self._lost(new, error)
+            overflow = error
+        refused = overflow.keys if overflow else frozenset()
+        for symbol in [symbol for symbol in self._blind if self._topics[symbol].key not in refused]:
+            facts = self._blind.pop(symbol)
+            self._runtime.log.warning("facts_lost", symbol=symbol, facts=facts, why="the bus was away for too long")
+        if overflow:
+            self._lost([each for each in new if each[0].key in refused], overflow)
             await asyncio.sleep(0)
-            return
-        for symbol, count in self._blind.items():
-            self._runtime.log.warning("facts_lost", symbol=symbol, facts=count, why="the bus was away for too long")
-        self._blind.clear()
 
     def _lost(self, new: Iterable[Publication], error: BusOverflowError) -> None:
         metrics = self._runtime.metrics

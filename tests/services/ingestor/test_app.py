@@ -36,14 +36,16 @@ from undertow.runtime.service import Runtime
 
 
 class Bus(MemoryBus):
-    """A bus whose memory can be full."""
+    """A bus whose memory can be full, for all keys or for some."""
 
     full = False
+    full_keys = frozenset()
 
     async def publish_many(self, items):
-        if self.full:
-            raise BusOverflowError("full")
-        await super().publish_many(items)
+        refused = {topic.key for topic, _, _ in items if self.full or topic.key in self.full_keys}
+        await super().publish_many([item for item in items if item[0].key not in refused])
+        if refused:
+            raise BusOverflowError("full", refused)
 
 
 @asynccontextmanager
@@ -69,8 +71,8 @@ async def ingesting(monkeypatch, script, **told):
                 await life
 
 
-async def has(store, kinds):
-    found = await MemoryBus("test", store).since(Topic(MARKET, symbol=SYMBOL), "0-0")
+async def has(store, kinds, symbol=SYMBOL):
+    found = await MemoryBus("test", store).since(Topic(MARKET, symbol=symbol), "0-0")
     return [type(delivery.message) for delivery in found] == kinds
 
 
@@ -152,6 +154,23 @@ async def test_what_a_full_bus_refused_is_counted_and_readers_go_on_from_a_whole
         assert facts[4].bids == (("1.0", "5"), ("0.12", "1"), ("0.11", "1"))
         assert value(runtime, BOOK_GAPS, symbol=SYMBOL) == 1
         assert value(runtime, FRAMES_DROPPED, reason="bus_away") == 2
+
+
+async def test_where_the_bus_is_full_for_one_symbol_the_others_miss_nothing(monkeypatch):
+    async with ingesting(monkeypatch, both_ready, symbols=f"{SYMBOL},{DEF}") as (ingestor, runtime, peer, store, _):
+        await eventually(lambda: has(store, [Resync, Book]))
+        await eventually(lambda: ingestor.unready_reason() is None)
+        ingestor._bus.full_keys = {Topic(MARKET, symbol=DEF).key}
+        for u in (11, 12):
+            await peer.connections[0].send(book(u, symbol=DEF).decode())
+            await peer.connections[0].send(book(u).decode())
+        await eventually(lambda: has(store, [Resync, Book, Book, Book]))
+        await eventually(lambda: value(runtime, FACTS_LOST, symbol=DEF) == 2)
+        assert (value(runtime, FACTS_LOST, symbol=SYMBOL), value(runtime, BOOK_GAPS, symbol=SYMBOL)) == (0, 0)
+        ingestor._bus.full_keys = frozenset()
+        await peer.connections[0].send(book(13, symbol=DEF).decode())
+        whole = [Resync, Book, Gap, Resync, Book, Book]
+        await eventually(lambda: has(store, whole, DEF))
 
 
 async def test_a_refused_topic_ends_the_service_and_is_named(monkeypatch):
