@@ -45,6 +45,8 @@ class Node:
         until(self.answers)
 
     def answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the server on port {self.port} ended with code {self.process.poll()}"
         try:
             return bool(self.client.ping())
         except redis.RedisError:

@@ -14,7 +14,7 @@ from undertow.bus.routes import CLUSTER_SCHEME, Routes, asked, routes_to
 from undertow.contracts.streams import STREAMS
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
-from undertow.runtime.settings import PREFIX, BusSettings, ServiceSettings, load
+from undertow.runtime.settings import FILE_SUFFIX, PREFIX, BusSettings, ServiceSettings, load
 
 VARIABLE: Final = f"{PREFIX}BUS__URL"
 OWNER: Final = "undertow:owner"
@@ -37,7 +37,8 @@ def given_url() -> str:
     Raises:
         ConfigurationError: it is none.
     """
-    return load(_Choice).bus.url if any(name.startswith(VARIABLE.partition("__")[0]) for name in os.environ) else ""
+    forms = {VARIABLE, VARIABLE + FILE_SUFFIX, VARIABLE.partition("__")[0]}
+    return "" if forms.isdisjoint(os.environ) else load(_Choice).bus.url
 
 
 async def claim(url: str, mode: Mode, run: str) -> str:

@@ -17,12 +17,12 @@ Item = tuple[Topic, Message, tuple[int, ...]]
 
 
 class Lanes:
-    """See `Publisher`. A single Redis has one lane, a cluster one for each key; each remembers up to the publisher's limit.
+    """See `Publisher`. A single Redis has one lane, a cluster one for each key; those that are away share the publisher's limit.
 
     Args:
         routes: the ways to the keys.
         producer: service name and boot id.
-        settings: limits of each lane.
+        settings: limits.
         wall_ns: stamps the hops.
 
     Attributes:
@@ -57,8 +57,9 @@ class Lanes:
         posted, full = [], {}
         for name, share in shares.items():
             lane = self._lane(name, share[0][0].key)
-            await lane.connected()
             try:
+                if not await lane.connected():
+                    self._require_room(len(share))
                 posted.append((lane, lane.post(share)))
             except BusOverflowError as error:
                 full.update(dict.fromkeys((topic.key for topic, _, _ in share), str(error)))
@@ -83,6 +84,11 @@ class Lanes:
         """Send nothing any more; what is unconfirmed is lost."""
         for lane in self._lanes.values():
             await lane.close()
+
+    def _require_room(self, count: int) -> None:
+        waiting, limit = self.unconfirmed, self._settings.unconfirmed_limit
+        if waiting + count > limit:
+            raise BusOverflowError(f"{waiting} messages wait for Redis and the limit is {limit}")
 
     def _lane(self, name: str, key: str) -> RedisPublisher:
         lane = self._lanes.get(name)
