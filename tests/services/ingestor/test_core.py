@@ -286,7 +286,7 @@ def mutated(frame, how, at, what):
     return frame
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(FRAMES), MUTATION), max_size=12))
 def test_every_frame_is_published_or_dropped_with_a_reason_and_the_stream_goes_on(steps):
     core = IngestorCore([SYMBOL])

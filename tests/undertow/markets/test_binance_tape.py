@@ -103,7 +103,7 @@ def test_the_book_opens_with_a_snapshot_goes_on_contiguous_shows_200_levels_and_
     assert all(later["data"]["u"] == earlier["data"]["u"] + 1 for earlier, later in pairwise(books))
     book = OrderBook(1_000)
     for payload in books:
-        book.apply(map(tuple, payload["data"]["b"]), map(tuple, payload["data"]["a"]))
+        book.apply(*(list(map(tuple, payload["data"][side])) for side in "ba"))
         assert not book.is_crossed
         assert (len(book._bids), len(book._asks)) == (200, 200)
 

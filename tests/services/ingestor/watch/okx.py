@@ -58,8 +58,7 @@ class ScheduledWalk(ExcitedWalk):
     sizes: list[Real] = field(default_factory=list)
     done: int = 0
 
-    def _liquidate(self, dt: float) -> tuple[float, float]:
-        del dt
+    def _liquidate(self) -> tuple[float, float]:
         begin = self.done
         while self.done < len(self.schedule) and self.schedule[self.done].at_s <= self.now_s:
             self.done += 1
