@@ -44,6 +44,8 @@ from undertow.contracts.metrics import (
 from undertow.contracts.streams import ACCOUNT, AUDIT, CONTROL, EXECUTIONS, ORDERS, REFERENCE, SIGNALS, VENUE
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole
+from undertow.exchange.budget.ports import Priority
+from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.private_ws import BybitPrivateFeed
 from undertow.exchange.bybit.trade_ws import BybitTradeSocket
@@ -488,11 +490,13 @@ def build(settings: Settings, runtime: Runtime) -> OrderRouter:
     def on_written(order_id: str, written_wall_ns: int) -> None:
         routers[0].on_written(order_id, written_wall_ns)
 
-    http = BybitHttp(venue.rest_url, runtime.clock, key, on_written=on_written)
+    budget = SharedBudget(settings.bus.url, venue.rest_url, runtime.clock, Priority.ORDERS)
+    expose(budget, runtime.metrics)
+    http = BybitHttp(venue.rest_url, runtime.clock, key, on_written=on_written, budget=budget)
     ways: list[OrderEntry] = [http]
     beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if venue.trade_url:  # demo has no trade socket
-        socket = BybitTradeSocket(venue.trade_url, key, http.venue_clock, on_written=on_written)
+        socket = BybitTradeSocket(venue.trade_url, key, http.venue_clock, on_written=on_written, budget=budget)
         ways.insert(0, socket)
         beside.append(socket.run)
     router = OrderRouter(

@@ -39,6 +39,8 @@ from undertow.contracts.metrics import (
     TRADING_STATE,
 )
 from undertow.contracts.streams import ACCOUNT, CONTROL, EXECUTIONS, MARKET, ORDERS
+from undertow.exchange.budget.ports import Priority
+from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.errors import VenueError
 from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
@@ -348,11 +350,13 @@ def _facts(view: VenueView, executions: Sequence[VenueExecution]) -> object:
 def build(settings: Settings, runtime: Runtime) -> PositionManagerApp:
     """Choose the real implementations."""
     key = credentials_for(settings.mode, "reader", os.environ)
+    budget = SharedBudget(settings.bus.url, settings.venue.rest_url, runtime.clock, Priority.TRUTH)
+    expose(budget, runtime.metrics)
     return PositionManagerApp(
         runtime,
         settings,
         open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch),
-        BybitHttp(settings.venue.rest_url, runtime.clock, key),
+        BybitHttp(settings.venue.rest_url, runtime.clock, key, budget=budget),
         HttpGuardian(settings.guardian.url),
         Checkpoint(settings.state_dir / "books.json", Memory),
     )

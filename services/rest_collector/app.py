@@ -15,6 +15,8 @@ from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.reference import ClockOffset
 from undertow.contracts.metrics import REST_FAILURES, REST_REQUESTS
 from undertow.contracts.streams import REFERENCE, VENUE
+from undertow.exchange.budget.ports import Priority
+from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit import parse
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.venue_clock import VenueClock
@@ -86,4 +88,6 @@ class RestCollector:
 def build(settings: Settings, runtime: Runtime) -> RestCollector:
     """Choose the real implementations."""
     bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
-    return RestCollector(settings, runtime, bus, BybitHttp(settings.venue.rest_url, runtime.clock))
+    budget = SharedBudget(settings.bus.url, settings.venue.rest_url, runtime.clock, Priority.FACTS)
+    expose(budget, runtime.metrics)
+    return RestCollector(settings, runtime, bus, BybitHttp(settings.venue.rest_url, runtime.clock, budget=budget))

@@ -79,6 +79,18 @@ FACTS_LOST: Final = Counter(
 )
 INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decode, check and translate one frame.")
 
+# who asks the venue over HTTP: rest_collector, order_router, position_manager
+BUDGET_USED: Final = Gauge(
+    "undertow_budget_used_ratio",
+    "How much of the fleet's part of the address's limit is in use, as the service last saw it.",
+)
+BUDGET_ALONE: Final = Gauge(
+    "undertow_budget_alone", "1 while the service keeps to a local share, because Redis is away."
+)
+CIRCUIT_OPEN: Final = Gauge(
+    "undertow_circuit_open", "1 while nothing is sent because the venue has banned our address."
+)
+
 # rest_collector
 REST_REQUESTS: Final = Counter("undertow_rest_requests_total", "Requests to the venue's endpoints.", labels=("kind",))
 REST_FAILURES: Final = Counter("undertow_rest_failures_total", "Requests that failed.", labels=("kind",))

@@ -19,6 +19,7 @@ from undertow.bus.ports import Topic
 from undertow.contracts.messages.reference import ClockOffset, InstrumentChanged, RiskTier, VenueStatus
 from undertow.contracts.metrics import REST_FAILURES
 from undertow.contracts.streams import REFERENCE, VENUE
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.runtime.clock import ManualClock
 from undertow.runtime.service import Runtime
@@ -98,7 +99,8 @@ async def collecting(monkeypatch, pages):
     async with TestServer(app) as server:
         settings, store = Settings(), Store()
         runtime = Runtime("rest_collector", settings, pages.clock)
-        venue = BybitHttp(str(server.make_url("")).rstrip("/"), pages.clock)
+        circuit = Circuit(pages.clock, steady=lambda: pages.clock.now_ns() / 1e9)
+        venue = BybitHttp(str(server.make_url("")).rstrip("/"), pages.clock, budget=circuit)
         collector = RestCollector(settings, runtime, MemoryBus("c/1", store), venue)
         life = asyncio.create_task(collector.run())
         try:

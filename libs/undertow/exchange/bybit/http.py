@@ -1,7 +1,8 @@
 """Bybit v5 over HTTP: market data, and the truth about orders, fills and money.
 
 Idempotent requests are repeated with growing pauses; `order/create` never is. Each signer estimates the venue's clock by itself, at first
-use and again when the venue complains (10002). A 403 stops every request for the venue's ten minutes.
+use and again when the venue complains (10002). Before each request the budget is asked, and it is told what the venue says of its limits;
+a 403 stops every request for the venue's ten minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import httpx
 import msgspec
 
 from undertow.domain.instrument import Instrument
-from undertow.exchange.bybit import parse
+from undertow.exchange.budget.circuit import Circuit
+from undertow.exchange.budget.ports import Budget
+from undertow.exchange.bybit import parse, quota
 from undertow.exchange.bybit.sign import signed_headers
 from undertow.exchange.bybit.venue_clock import VenueClock
 from undertow.exchange.errors import (
@@ -46,7 +49,6 @@ from undertow.runtime.settings import Credentials
 
 ENTRY_WINDOW_MS: Final = 1_000
 WINDOW_MS: Final = 5_000
-BAN_NS: Final = 600 * 10**9
 ATTEMPTS: Final = 4
 _MOST_PAGES: Final = 200
 _LONGEST_PAUSE_S: Final = 2.0
@@ -68,6 +70,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         key: who signs; without it only public requests work.
         timeout_s: for one answer, wall seconds.
         on_written: told (order id, wall ns) when an order's bytes go out.
+        budget: asked before each request; by default only a ban stops us. Closed with the connection.
     """
 
     def __init__(
@@ -78,11 +81,12 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         *,
         timeout_s: float = 5.0,
         on_written: Callable[[str, int], None] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._clock = clock
         self._key = key
         self._on_written = on_written
-        self._banned_until_ns = 0
+        self._budget = budget or Circuit(clock)
         self.venue_clock = VenueClock(clock)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._client = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=not loopback)
@@ -90,6 +94,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
     async def close(self) -> None:
         """Disconnect."""
         await self._client.aclose()
+        await self._budget.close()
 
     # market
 
@@ -109,13 +114,13 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             found += [parse.read(parse.instrument, item, path) for item in result.get("list") or ()]
         return found
 
-    async def get(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
-        """Ask a public endpoint; give its `result`.
+    async def get(self, path: str, params: Mapping[str, str], *, attempts: int = ATTEMPTS) -> dict[str, Any]:
+        """Ask a public endpoint, up to so many times; give its `result`.
 
         Raises:
             VenueError: it could not be had.
         """
-        return await self._idempotent("GET", path, params, signed=False)
+        return await self._idempotent("GET", path, params, signed=False, attempts=attempts)
 
     # orders
 
@@ -255,16 +260,16 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         raise BadAnswerError(0, f"{path} has more than {_MOST_PAGES} pages")
 
     async def _idempotent(
-        self, method: str, path: str, params: Mapping[str, Any], *, signed: bool = True
+        self, method: str, path: str, params: Mapping[str, Any], *, signed: bool = True, attempts: int = ATTEMPTS
     ) -> dict[str, Any]:
         pauses = backoff(0.1, 2.0)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             try:
                 return await self._once(method, path, params, signed=signed)
             except AlreadySoError:
                 return {}
             except VenueError as error:
-                if attempt == ATTEMPTS or not parse.is_retryable(error):
+                if attempt == attempts or not parse.is_retryable(error):
                     raise
                 pause = next(pauses)
                 if isinstance(error, RateLimitedError):
@@ -283,11 +288,11 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         window_ms: int = WINDOW_MS,
         order_id: str = "",
     ) -> dict[str, Any]:
-        self._refuse_while_banned()
         if signed and self._key is None:
             raise AccessError(10003, f"{path} needs an API key, and none was given")
         if signed and not self.venue_clock.is_known:
             await self._estimate_clock()
+        await self._turn(path, window_ms / 1_000 if order_id else None)
         query = urlencode(params) if method == "GET" else ""
         content = b"" if method == "GET" else msgspec.json.encode(params)
         headers = {"Content-Type": "application/json"} if content else {}
@@ -309,7 +314,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
     def _result(self, path: str, answer: httpx.Response) -> dict[str, Any]:
         status = answer.status_code
         if status == httpx.codes.FORBIDDEN:
-            self._ban()
+            self._budget.ban()
             raise BannedError(
                 status, "the venue bans our address: too many requests, a blocked region, or a GET with a body"
             )
@@ -324,31 +329,37 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             code, message = int(body["retCode"]), str(body.get("retMsg", ""))
         except (LookupError, AttributeError, TypeError, ValueError, RecursionError):
             raise BadAnswerError(status, f"{path} answered {answer.text[:200]!r}") from None
+        quota.tell(self._budget, _endpoint(path), answer.headers, code, self.venue_clock)
         if code:
-            reset = parse.whole(answer.headers.get("X-Bapi-Limit-Reset-Timestamp"))
+            reset = parse.whole(answer.headers.get(quota.RESET))
             error = parse.error_for(code, message, self.venue_clock.now_ns(), reset)
             if isinstance(error, ClockSkewError):
                 self.venue_clock.doubt()
             elif isinstance(error, BannedError):
-                self._ban()
+                self._budget.ban()
             raise error
         result = body.get("result") or {}
         if not isinstance(result, dict):
             raise BadAnswerError(status, f"{path} answered the result {str(result)[:200]}")
         return result
 
-    def _ban(self) -> None:
-        self._banned_until_ns = self._clock.now_ns() + BAN_NS
-
-    def _refuse_while_banned(self) -> None:
-        if self._clock.now_ns() < self._banned_until_ns:
-            raise BannedError(403, "the venue has banned our address; waiting for its ten minutes to pass")
+    async def _turn(self, path: str, patience_s: float | None) -> None:
+        # an order that waits for its turn is stale by the end of its window
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._budget.acquire(_endpoint(path))
+        except TimeoutError:
+            raise VenueBusyError(0, f"nothing was sent: {path} had no turn within {patience_s:g} s") from None
 
     async def _estimate_clock(self) -> None:
         sent = self._clock.now_ns()
         path = "/v5/market/time"
         venue_ns = parse.read(_server_time_ns, await self._once("GET", path, {}, signed=False), path)
         self.venue_clock.learn(sent, self._clock.now_ns(), venue_ns)
+
+
+def _endpoint(path: str) -> str:
+    return path.removeprefix("/v5/")
 
 
 def _server_time_ns(result: Mapping[str, Any]) -> int:

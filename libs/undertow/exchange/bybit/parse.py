@@ -57,7 +57,7 @@ _STATUS: Final = {
 }
 
 _UNKNOWN_OUTCOME: Final = frozenset({429, 10000, 10014, 10016, 10019, 110072, 110079, 170141})
-_RATE: Final = frozenset({10006, 10403, 10429, 20003, 170222})
+RATE_LIMITS: Final = frozenset({10006, 10403, 10429, 20003, 170222})
 _BUSY: Final = frozenset({110005, 110066, 110103})
 _BANNED: Final = frozenset({403, 10018})
 _BUG: Final = frozenset({10017})
@@ -78,7 +78,7 @@ def error_for(code: int, message: str, now_ns: int, retry_at_ms: int = 0) -> Ven
         now_ns: market time.
         retry_at_ms: `X-Bapi-Limit-Reset-Timestamp`, where there is one.
     """
-    if code in _RATE:
+    if code in RATE_LIMITS:
         return RateLimitedError(
             code, message, max(retry_at_ms * _NS_PER_MS, now_ns) if retry_at_ms else now_ns + _SECOND_NS
         )

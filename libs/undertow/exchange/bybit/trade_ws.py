@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
-from undertow.exchange.bybit import parse
+from undertow.exchange.budget.ports import Budget
+from undertow.exchange.bybit import parse, quota
 from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
 from undertow.exchange.bybit.sign import auth_request
 from undertow.exchange.bybit.socket import Reconnects, authenticate, json_object, open_socket
@@ -26,7 +27,6 @@ from undertow.runtime.settings import Credentials
 
 ANSWER_TIMEOUT_S: Final = 3.0
 _DRAINING: Final = 10019
-_RESET: Final = "X-Bapi-Limit-Reset-Timestamp"
 
 
 class BybitTradeSocket:
@@ -37,6 +37,7 @@ class BybitTradeSocket:
         key: who trades.
         clock: the venue's clock, for time stamps and signatures.
         on_written: told (order id, wall ns) when an order's bytes were handed to the socket.
+        budget: told what the venue says of the account's limits, which orders over HTTP share (§2.5); never asked.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class BybitTradeSocket:
         clock: VenueClock,
         *,
         on_written: Callable[[str, int], None] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._url = url
         self._key = key
         self._clock = clock
         self._on_written = on_written
+        self._budget = budget
         self._connection: ClientConnection | None = None
         self._pending: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
@@ -130,9 +133,12 @@ class BybitTradeSocket:
         code = reply.get("retCode")
         if not isinstance(code, int):
             raise OutcomeUnknownError(0, f"{op} was answered {str(reply)[:200]}")
+        stated = reply.get("header")
+        header = stated if isinstance(stated, dict) else {}
+        if self._budget is not None:
+            quota.tell(self._budget, op.replace(".", "/"), header, code, self._clock)
         if code:
-            header = reply.get("header")
-            reset = parse.whole(header.get(_RESET)) if isinstance(header, dict) else 0
+            reset = parse.whole(header.get(quota.RESET))
             refusal = parse.error_for(code, str(reply.get("retMsg", "")), self._clock.now_ns(), reset)
             if isinstance(refusal, ClockSkewError):
                 self._clock.doubt()

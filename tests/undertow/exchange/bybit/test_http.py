@@ -10,7 +10,9 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
-from undertow.exchange.bybit.http import BAN_NS, BybitHttp
+from undertow.exchange.budget.circuit import Circuit
+from undertow.exchange.budget.limits import BAN_S
+from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.sign import signature
 from undertow.exchange.errors import (
     AccessError,
@@ -88,11 +90,29 @@ def clock():
     return ManualClock(NOW_MS * MS)
 
 
+class Heard(Circuit):
+    """Keeps what it is asked and told; its ten minutes are the market's."""
+
+    def __init__(self, clock):
+        super().__init__(clock, steady=lambda: clock.now_ns() / 1e9)
+        self.asked, self.told = [], []
+        self.turn = asyncio.Event()
+        self.turn.set()
+
+    async def acquire(self, endpoint):
+        await super().acquire(endpoint)
+        self.asked.append(endpoint)
+        await self.turn.wait()
+
+    def learn(self, endpoint, *, limit, pause_s=0.0):
+        self.told.append((endpoint, limit, pause_s))
+
+
 @pytest.fixture
 async def http(venue, clock, monkeypatch):
     monkeypatch.setattr("undertow.exchange.bybit.http.backoff", lambda *_: iter([0.0] * 9))
     async with served(venue) as url:
-        client = BybitHttp(url, clock, KEY, timeout_s=0.3)
+        client = BybitHttp(url, clock, KEY, timeout_s=0.3, budget=Heard(clock))
         yield client
         await client.close()
 
@@ -215,6 +235,33 @@ async def test_a_refused_order_has_the_clock_estimated_before_the_next(venue, ht
     assert venue.count(TIME) == 2
 
 
+async def test_each_request_waits_for_its_turn_and_the_budget_hears_of_the_limits(venue, http, clock):
+    clock.rate = 2.0
+    headers = {"X-Bapi-Limit": "50", "X-Bapi-Limit-Status": "49", "X-Bapi-Limit-Reset-Timestamp": str(NOW_MS)}
+    slow_down = {"X-Bapi-Limit": "10", "X-Bapi-Limit-Status": "0", "X-Bapi-Limit-Reset-Timestamp": str(NOW_MS + 40)}
+    nothing = json.dumps(envelope({"list": []}))
+    venue.will("/v5/position/list", (200, nothing, headers))
+    venue.will(CANCEL, (200, json.dumps(envelope(code=10006)), slow_down), envelope(code=10006), envelope())
+    await http.positions()
+    await http.cancel_order("ABCUSDT", "id")
+    assert http._budget.asked == ["market/time", "position/list", "order/cancel", "order/cancel", "order/cancel"]
+    assert http._budget.told == [("position/list", 50, 0.0), ("order/cancel", 10, 0.02), ("order/cancel", 0, 0.5)]
+
+
+@pytest.mark.parametrize(("reduce_only", "seconds"), [(False, "1 s"), (True, "5 s")])
+async def test_an_order_whose_turn_does_not_come_within_its_window_is_not_sent(
+    venue, http, monkeypatch, reduce_only, seconds
+):
+    await http.server_time_ns()
+    http.venue_clock.learn(NOW_MS * MS, NOW_MS * MS, NOW_MS * MS)
+    http._budget.turn.clear()
+    monkeypatch.setattr("undertow.exchange.bybit.http.asyncio.timeout", lambda _: asyncio.timeout_at(0))
+    with pytest.raises(VenueBusyError, match=seconds) as refused:
+        await http.create_order(request(reduce_only=reduce_only))
+    assert refused.value.code == 0
+    assert venue.count(CREATE) == 0
+
+
 @pytest.mark.parametrize("answer", [(403, "<html>"), envelope(code=10018)])
 async def test_a_ban_stops_every_request_for_ten_minutes_of_market_time(venue, http, clock, answer):
     venue.will(CANCEL, answer, envelope())
@@ -224,7 +271,7 @@ async def test_a_ban_stops_every_request_for_ten_minutes_of_market_time(venue, h
     with pytest.raises(BannedError):
         await http.server_time_ns()
     assert venue.count(CANCEL) == 1
-    clock.advance(BAN_NS / 1e9)
+    clock.advance(BAN_S)
     await http.cancel_order("ABCUSDT", "id")
 
 

@@ -12,6 +12,7 @@ from tests.support import eventually
 from tests.undertow.exchange.bybit import proxies
 from tests.undertow.exchange.bybit.frames import BOOK, DELTA, raw
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit import socket
 from undertow.exchange.bybit.private_ws import BybitPrivateFeed
 from undertow.exchange.bybit.public_ws import (
@@ -29,6 +30,7 @@ from undertow.exchange.errors import (
     ClockSkewError,
     OrderRefusedError,
     OutcomeUnknownError,
+    RateLimitedError,
     VenueBusyError,
 )
 from undertow.exchange.models import VenueExecution, VenueOrder, Wallet
@@ -431,6 +433,32 @@ async def test_an_order_goes_out_with_its_time_and_window_and_comes_back_with_an
         assert (create["op"], create["args"][0]["orderLinkId"], len(create["args"])) == ("order.create", "id", 1)
         assert (cancel["op"], cancel["reqId"] != create["reqId"]) == ("order.cancel", True)
         assert written == ["id"]
+
+
+class Told(Circuit):
+    """Keeps what it is told."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.heard = []
+
+    def learn(self, endpoint, *, limit, pause_s=0.0):
+        self.heard.append((endpoint, limit, pause_s))
+
+
+async def test_what_the_venue_says_of_its_limits_on_the_socket_holds_for_orders_over_http(clock):
+    async def script(connection, message):
+        header = {"X-Bapi-Limit": "10", "X-Bapi-Limit-Status": "0"}
+        late = {**header, "X-Bapi-Limit-Reset-Timestamp": str(NOW_MS + 700)}
+        is_create = message["op"] == "order.create"
+        await say(connection, answer(message, header=header) if is_create else answer(message, 10006, {}, header=late))
+
+    budget = Told(ManualClock())
+    async with trading(clock, script, budget=budget) as (trade, _):
+        await trade.create_order(request())
+        with pytest.raises(RateLimitedError):
+            await trade.cancel_order("ABCUSDT", "id")
+    assert budget.heard == [("order/create", 10, 0.0), ("order/cancel", 10, 0.7)]
 
 
 @pytest.mark.parametrize(
