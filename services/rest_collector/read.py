@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from services.rest_collector.core import Kind
+from services.rest_collector.kinds import Kind
 from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.reference import (
+    DayTicker,
     Funding,
     InstrumentChanged,
     LongShortRatio,
+    NextFunding,
     OpenInterest,
     RiskTier,
     VenueStatus,
@@ -20,7 +22,19 @@ from undertow.contracts.messages.reference import (
 from undertow.exchange.bybit import parse
 
 Json = Mapping[str, Any]
-_NS_PER_MS = 1_000_000
+_NS_PER_MS: Final = 1_000_000
+_MINUTES_PER_HOUR: Final = 60
+_DAY_FIELDS: Final = {
+    "last_price": "lastPrice",
+    "mark_price": "markPrice",
+    "index_price": "indexPrice",
+    "change": "price24hPcnt",
+    "high": "highPrice24h",
+    "low": "lowPrice24h",
+    "volume": "volume24h",
+    "turnover": "turnover24h",
+    "open_interest": "openInterest",
+}
 _PER_CENT_FROM = Decimal(10)  # initial margin · leverage is near 1 for fractions, near 100 for per cent
 
 
@@ -53,6 +67,38 @@ def funding(result: Json, now_ns: int) -> list[Funding]:
         )
         for row in reversed(result["list"])
     ]
+
+
+def tickers(result: Json, now_ns: int) -> list[NextFunding | DayTicker]:
+    """Read `tickers`: prices of every contract, and of those that pay funding what is due next."""
+    facts: list[NextFunding | DayTicker] = []
+    for row in result["list"]:
+        symbol = row["symbol"]
+        if row.get("fundingRate") and int(row.get("nextFundingTime") or 0):
+            facts.append(
+                NextFunding(
+                    ts_event=now_ns,
+                    ts_recv=now_ns,
+                    symbol=symbol,
+                    rate=Decimal(row["fundingRate"]),
+                    due_ns=int(row["nextFundingTime"]) * _NS_PER_MS,
+                    interval_minutes=int(row.get("fundingIntervalHour") or 0) * _MINUTES_PER_HOUR,
+                    cap=Decimal(row.get("fundingCap") or 0),
+                )
+            )
+        facts.append(
+            DayTicker(
+                ts_event=now_ns,
+                ts_recv=now_ns,
+                symbol=symbol,
+                **_decimals(row),
+            )
+        )
+    return facts
+
+
+def _decimals(row: Json) -> dict[str, Any]:
+    return {ours: Decimal(row.get(theirs) or 0) for ours, theirs in _DAY_FIELDS.items()}
 
 
 def long_short_ratio(result: Json, now_ns: int) -> list[LongShortRatio]:
@@ -91,37 +137,59 @@ def risk_tiers(result: Json, now_ns: int) -> list[RiskTier]:
 
 
 def status(result: Json, now_ns: int) -> list[VenueStatus]:
-    """Read `system/status`: what is ongoing now, or that all works."""
-    ongoing = next((row for row in result["list"] if row["state"] == "ongoing"), None)
-    if ongoing is None:
+    """Read `system/status`: what is ongoing now, else the next that is announced, else that all works."""
+    rows = result["list"]
+    ongoing = next((row for row in rows if row["state"] == "ongoing"), None)
+    announced = min(
+        (row for row in rows if row["state"] == "scheduled"), key=lambda row: int(row["begin"] or 0), default=None
+    )
+    told = ongoing or announced
+    if told is None:
         return [VenueStatus(ts_event=now_ns, ts_recv=now_ns, operational=True, maintenance="")]
     return [
         VenueStatus(
             ts_event=now_ns,
             ts_recv=now_ns,
-            operational=False,
-            maintenance=ongoing["title"],
-            begin_ns=int(ongoing["begin"] or 0) * _NS_PER_MS,
-            end_ns=int(ongoing["end"] or 0) * _NS_PER_MS,
+            operational=ongoing is None,
+            maintenance=told["title"],
+            begin_ns=int(told["begin"] or 0) * _NS_PER_MS,
+            end_ns=int(told["end"] or 0) * _NS_PER_MS,
         )
     ]
 
 
 Reading = Callable[[Any, int], Sequence[Message]]
-ENDPOINTS: Final[dict[Kind, tuple[str, dict[str, str], Reading]]] = {
-    Kind.INSTRUMENT: ("/v5/market/instruments-info", {"category": "linear"}, instruments),
-    Kind.OPEN_INTEREST: (
-        "/v5/market/open-interest",
-        {"category": "linear", "intervalTime": "5min", "limit": "50"},
-        open_interest,
-    ),
-    Kind.FUNDING: ("/v5/market/funding/history", {"category": "linear", "limit": "50"}, funding),
-    Kind.LONG_SHORT_RATIO: (
-        "/v5/market/account-ratio",
-        {"category": "linear", "period": "5min", "limit": "50"},
-        long_short_ratio,
-    ),
-    Kind.RISK_TIERS: ("/v5/market/risk-limit", {"category": "linear"}, risk_tiers),
-    Kind.STATUS: ("/v5/system/status", {}, status),
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a kind is asked for.
+
+    Attributes:
+        path: of the page.
+        params: that every request has.
+        read: gives the facts of an answer.
+        most_rows: of a series, that an answer holds; 0 for what is no series.
+    """
+
+    path: str
+    params: Mapping[str, str]
+    read: Reading
+    most_rows: int = 0
+
+
+def _series(path: str, read: Reading, most_rows: int, **params: str) -> Endpoint:
+    return Endpoint(path, {"category": "linear", **params, "limit": str(most_rows)}, read, most_rows)
+
+
+_LINEAR: Final = {"category": "linear"}
+ENDPOINTS: Final[Mapping[Kind, Endpoint]] = {
+    Kind.INSTRUMENT: Endpoint("/v5/market/instruments-info", {**_LINEAR, "limit": "1000"}, instruments),
+    Kind.TICKER: Endpoint("/v5/market/tickers", _LINEAR, tickers),
+    Kind.OPEN_INTEREST: _series("/v5/market/open-interest", open_interest, 200, intervalTime="5min"),
+    Kind.FUNDING: _series("/v5/market/funding/history", funding, 200),
+    Kind.LONG_SHORT_RATIO: _series("/v5/market/account-ratio", long_short_ratio, 500, period="5min"),
+    Kind.RISK_TIERS: Endpoint("/v5/market/risk-limit", _LINEAR, risk_tiers),
+    Kind.STATUS: Endpoint("/v5/system/status", {}, status),
 }
-"""Path, parameters and reading of each kind but the clock, which is a measurement."""
+"""Every kind but the clock, which is a measurement."""

@@ -23,8 +23,7 @@ from services.ingestor.core import IngestorCore, Publish
 from services.model_server.core import SOURCE, ModelServerCore, SignalRule
 from services.model_server.settings import PolicySettings, SignalSettings
 from services.order_router.settings import Settings as RouterSettings
-from services.rest_collector import read
-from services.rest_collector.core import CollectorCore, Kind
+from services.rest_collector.core import CollectorCore, topic_of
 from services.rest_collector.settings import CollectSettings
 from services.venue.answers import AccountSpec, PrivateEvent
 from services.venue.board import Board
@@ -38,7 +37,7 @@ from undertow.contracts.audit import AuditChain
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.reference import ClockOffset
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
-from undertow.contracts.streams import CONTROL, FEATURES, MARKET, ORDERS, REFERENCE, VENUE
+from undertow.contracts.streams import CONTROL, FEATURES, MARKET, ORDERS, REFERENCE
 from undertow.domain.state import Mode
 from undertow.learning.policy import ThompsonPolicy
 from undertow.learning.registry import DEMONSTRATION, load_serving
@@ -108,7 +107,9 @@ class InProcessFleet:
         settings = RouterSettings(bus={"url": "redis://127.0.0.1:1/0"}, guardian={"url": URL}, venue={"rest_url": URL})
         self.router = RouterShell(ground, self.guardian, settings)
         self.position_manager = PositionManagerShell(ground, self.guardian)
-        self._collector = CollectorCore(self.symbols, CollectSettings().intervals_ns())
+        self._collector = CollectorCore(
+            self.symbols, CollectSettings().intervals_ns(), CollectSettings().reach_ns, timeline.now_ns()
+        )
         self._wire()
 
     # what a person does
@@ -232,16 +233,19 @@ class InProcessFleet:
 
     def _collect(self) -> None:
         now_ns = self.timeline.now_ns()
-        for task in self._collector.due(now_ns, wall_ns=now_ns):
-            if task.kind is Kind.CLOCK:
-                facts = [ClockOffset(ts_event=now_ns, ts_recv=now_ns, offset_ns=0, uncertainty_ns=0)]
-            else:
-                path, query, reading = read.ENDPOINTS[task.kind]
-                result = finished(self._http.get(path, {**query, **({"symbol": task.symbol} if task.symbol else {})}))
-                facts = reading(result, now_ns)
-            topic = Topic(REFERENCE, symbol=task.symbol) if task.symbol else Topic(VENUE)
-            for fact in self._collector.on_answer(task, facts, now_ns):
-                self.streams.publish("rest_collector", topic, fact)
+        collector = self._collector
+        while (task := collector.schedule.next(now_ns, now_ns)) is not None:
+            request = collector.begin(task, now_ns).request
+            if request is None:
+                offset = ClockOffset(ts_event=now_ns, ts_recv=now_ns, offset_ns=0, uncertainty_ns=0)
+                collector.on_measured(task, offset)
+            while request is not None:
+                result = finished(self._http.get(request.path, request.params))
+                request = collector.on_answer(task, result, now_ns)
+            news = collector.news(task, now_ns)
+            for fact in news:
+                self.streams.publish("rest_collector", topic_of(fact), fact)
+            collector.on_published(task, news, now_ns)
 
 
 def _model(seed: int) -> ModelServerCore:

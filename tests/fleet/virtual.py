@@ -129,6 +129,9 @@ class DirectHttp(BybitHttp):
         super().__init__("http://127.0.0.1", timeline)
         self._venue, self._market_pages, self._uid, self._timeline, self._tell = venue, pages, uid, timeline, tell
 
+    async def _exchange(self, method: str, path: str, params: Mapping[str, Any], **how: Any) -> dict[str, Any]:
+        return await self._once(method, path, params, **how)
+
     async def _once(self, method: str, path: str, params: Mapping[str, Any], **_how: Any) -> dict[str, Any]:
         now_ns = self._timeline.now_ns()
         asked = msgspec.json.decode(msgspec.json.encode(params))

@@ -93,7 +93,20 @@ CIRCUIT_OPEN: Final = Gauge(
 
 # rest_collector
 REST_REQUESTS: Final = Counter("undertow_rest_requests_total", "Requests to the venue's endpoints.", labels=("kind",))
-REST_FAILURES: Final = Counter("undertow_rest_failures_total", "Requests that failed.", labels=("kind",))
+REST_FAILURES: Final = Counter(
+    "undertow_rest_failures_total", "Requests that failed, by what went wrong.", labels=("kind", "reason")
+)
+REFERENCE_FACTS: Final = Counter("undertow_reference_facts_total", "Slow facts published.", labels=("kind",))
+REFERENCE_AGE: Final = Gauge(
+    "undertow_reference_age_seconds",
+    "Market time since the last good answer, of the symbol that has waited longest.",
+    labels=("kind",),
+)
+REFERENCE_SKIPPED: Final = Counter(
+    "undertow_reference_skipped_seconds_total",
+    "Market time of an outage that was not fetched again, because it lies too far back.",
+    labels=("kind",),
+)
 
 # macro_collector
 MACRO_AGE: Final = Gauge(

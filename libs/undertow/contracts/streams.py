@@ -30,9 +30,11 @@ from undertow.contracts.messages.market import (
 )
 from undertow.contracts.messages.reference import (
     ClockOffset,
+    DayTicker,
     Funding,
     InstrumentChanged,
     LongShortRatio,
+    NextFunding,
     OpenInterest,
     RiskTier,
     VenueStatus,
@@ -98,11 +100,11 @@ REJECTS: Final = Stream(
 REFERENCE: Final = Stream(
     "reference",
     "reference:{{{symbol}}}",
-    (InstrumentChanged, OpenInterest, Funding, LongShortRatio, RiskTier),
+    (InstrumentChanged, OpenInterest, Funding, NextFunding, LongShortRatio, RiskTier, DayTicker),
     writers=("rest_collector",),
     readers=("feature_hub", "order_router", "snapshotter"),
     maxlen=10_000,
-    about="instruments, open interest, funding, ratio, risk tiers",
+    about="instruments, open interest, funding, ratio, risk tiers, the day's ticker",
 )
 VENUE: Final = Stream(
     "venue",

@@ -11,7 +11,7 @@ which triggers are evaluated; reference facts have none and never move the kerne
 | `Ticker` | `MARK`, `INDEX`, `OPEN_INTEREST`, `FUNDING_RATE`, `NEXT_FUNDING` where the venue has said them, `END` |
 | `Gap`, `Resync` | `RESET`, `END` |
 | `OpenInterest`, `Funding`, `LongShortRatio` | `OPEN_INTEREST`, `FUNDING_SETTLED`, `RATIO`; no `END` |
-| `Kline`, `InstrumentChanged`, `RiskTier` | none |
+| `Kline`, `InstrumentChanged`, `RiskTier`, `NextFunding`, `DayTicker` | none |
 
 A value that is no number becomes NaN; the kernel ignores and counts such a row.
 """

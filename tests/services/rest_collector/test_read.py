@@ -16,6 +16,8 @@ from undertow.contracts.messages.reference import (
     RiskTier,
     VenueStatus,
 )
+from undertow.exchange.bybit import parse
+from undertow.exchange.errors import BadAnswerError
 
 NOW = 1_767_225_600_000_000_000
 MS = 1_000_000
@@ -93,11 +95,14 @@ def test_the_deductions_of_the_documented_tiers_join_without_a_step():
     assert next_.deduction == first.deduction + first.limit_value * step
 
 
+PLANNED = {"title": "upgrade", "state": "scheduled", "begin": "1767225600000", "end": "1767229200000"}
+
+
 def test_the_venue_works_unless_something_is_ongoing():
-    planned = {"title": "upgrade", "state": "scheduled", "begin": "1767225600000", "end": "1767229200000"}
+    planned = PLANNED
     works = VenueStatus(ts_event=NOW, ts_recv=NOW, operational=True, maintenance="")
     assert read.status({"list": []}, NOW) == [works]
-    assert read.status({"list": [planned, planned | {"state": "completed"}]}, NOW) == [works]
+    assert read.status({"list": [planned | {"state": "completed"}]}, NOW) == [works]
     assert read.status({"list": [planned, planned | {"state": "ongoing"}]}, NOW) == [
         VenueStatus(
             ts_event=NOW,
@@ -108,6 +113,31 @@ def test_the_venue_works_unless_something_is_ongoing():
             end_ns=1767229200000 * MS,
         )
     ]
+
+
+def test_maintenance_is_told_of_before_it_begins_the_next_one_first():
+    later = PLANNED | {"title": "later", "begin": "1767240000000"}
+    assert read.status({"list": [later, PLANNED]}, NOW) == [
+        VenueStatus(
+            ts_event=NOW,
+            ts_recv=NOW,
+            operational=True,
+            maintenance="upgrade",
+            begin_ns=1767225600000 * MS,
+            end_ns=1767229200000 * MS,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [read.instruments, read.tickers, read.open_interest, read.funding, read.long_short_ratio, read.risk_tiers],
+)
+def test_empty_lists_are_tolerated_and_nonsense_is_a_bad_answer(reading):
+    assert reading({"list": [], "symbol": "ABCUSDT"}, 1) == []
+    for nonsense in ({}, {"list": None}, {"list": [{}]}, {"list": [None]}):
+        with pytest.raises(BadAnswerError):
+            parse.read(lambda r: reading(r, 1), nonsense, "somewhere")
 
 
 def test_maintenance_may_have_no_end():

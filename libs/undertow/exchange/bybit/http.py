@@ -20,7 +20,7 @@ from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit import parse, quota
 from undertow.exchange.bybit.sign import signed_headers
-from undertow.exchange.bybit.venue_clock import VenueClock
+from undertow.exchange.bybit.venue_clock import Reading, VenueClock, estimate
 from undertow.exchange.errors import (
     AccessError,
     AlreadySoError,
@@ -57,6 +57,7 @@ _KEPT_MS: Final = 2 * 365 * 86_400_000  # older fills the venue has forgotten
 _AHEAD_MS: Final = 60_000  # the venue may book a little after the time that we think it is
 _NS_PER_MS: Final = 1_000_000
 _SETTLE: Final = "USDT"
+_TIME: Final = "/v5/market/time"
 
 T = TypeVar("T")
 
@@ -100,8 +101,19 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
 
     async def server_time_ns(self) -> int:
         """Give the venue's clock."""
-        path = "/v5/market/time"
-        return parse.read(_server_time_ns, await self.get(path, {}), path)
+        return parse.read(_server_time_ns, await self.get(_TIME, {}), _TIME)
+
+    async def read_clock(self) -> Reading:
+        """Ask once for the venue's time; waiting for our turn is no part of the way there.
+
+        Raises:
+            VenueError: it could not be had.
+        """
+        await self._turn(_TIME, None)
+        sent_ns = self._clock.now_ns()
+        result = await self._exchange("GET", _TIME, {}, signed=False)
+        received_ns = self._clock.now_ns()
+        return Reading(sent_ns, received_ns, parse.read(_server_time_ns, result, _TIME))
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         """Give the filters; all pages when no symbol is named."""
@@ -293,6 +305,18 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         if signed and not self.venue_clock.is_known:
             await self._estimate_clock()
         await self._turn(path, window_ms / 1_000 if order_id else None)
+        return await self._exchange(method, path, params, signed=signed, window_ms=window_ms, order_id=order_id)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        signed: bool,
+        window_ms: int = WINDOW_MS,
+        order_id: str = "",
+    ) -> dict[str, Any]:
         query = urlencode(params) if method == "GET" else ""
         content = b"" if method == "GET" else msgspec.json.encode(params)
         headers = {"Content-Type": "application/json"} if content else {}
@@ -352,10 +376,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             raise VenueBusyError(0, f"nothing was sent: {path} had no turn within {patience_s:g} s") from None
 
     async def _estimate_clock(self) -> None:
-        sent = self._clock.now_ns()
-        path = "/v5/market/time"
-        venue_ns = parse.read(_server_time_ns, await self._once("GET", path, {}, signed=False), path)
-        self.venue_clock.learn(sent, self._clock.now_ns(), venue_ns)
+        self.venue_clock.take(estimate([await self.read_clock()]))
 
 
 def _endpoint(path: str) -> str:
