@@ -113,6 +113,23 @@ PANELS: Final = (
             "{{stream}} dead letters": f"sum by (stream) (increase({m.DEAD_LETTERS.name}[5m]))",
         },
     ),
+    Panel(
+        "Request budget",
+        "percentunit",
+        {
+            "{{service}}": f"max by (service) ({m.BUDGET_USED.name})",
+            "{{service}} banned": f"max by (service) ({m.CIRCUIT_OPEN.name})",
+        },
+        width=12,
+        about="used of the fleet's part of the venue's limit",
+    ),
+    Panel(
+        "Age of slow facts",
+        "s",
+        {"{{kind}}": f"max by (kind) ({m.REFERENCE_AGE.name})"},
+        width=12,
+        about="market time since the last good answer",
+    ),
 )
 
 

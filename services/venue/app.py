@@ -118,18 +118,28 @@ class Venue:
             numbers,
             upheaval.tick,
         )
+        addresses = _address_limits(paper) if paper.ip_limit else None
         front = Front(
             self.clock,
             pages,
             desk,
             ring,
             self._sockets,
-            _address_limits(paper) if paper.ip_limit else None,
+            addresses,
             mischief,
             runtime.survived,
         )
         self._tls = open_tls(paper)
-        control = Control(self.clock, self.replay, core, ring, desk.tally, self.tls_facts, faults)
+        control = Control(
+            self.clock,
+            self.replay,
+            core,
+            ring,
+            desk.tally,
+            self.tls_facts,
+            faults,
+            addresses.requests if addresses else None,
+        )
         money_control = MoneyControl(core, ring, self.clock, private.publish)
         fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)
         begin(fault_control, paper)

@@ -13,6 +13,7 @@ from services.venue.core import VenueCore
 from services.venue.desk import Tally
 from services.venue.faults.core import Faults
 from services.venue.keys import KeyRing
+from services.venue.limits import AddressLimit
 from services.venue.replay import Replay
 from undertow.runtime.settings import PREFIX
 
@@ -28,6 +29,7 @@ class Control:
         tally: what clients asked for.
         tls: says where TLS is spoken; None where it is not.
         faults: what goes wrong.
+        requests: counts HTTP requests by address; None where nothing limits them.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Control:
         tally: Tally,
         tls: Callable[[], dict[str, Any] | None],
         faults: Faults,
+        requests: AddressLimit | None,
     ) -> None:
         self._clock = clock
         self._replay = replay
@@ -47,6 +50,7 @@ class Control:
         self._tally = tally
         self._tls = tls
         self._faults = faults
+        self._requests = requests
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -68,7 +72,7 @@ class Control:
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Give counts and what the market is."""
-        replay, tally = self._replay, self._tally
+        replay, tally, http = self._replay, self._tally, self._requests
         return as_json(
             {
                 "market_label": replay.label,
@@ -80,6 +84,7 @@ class Control:
                 "frames_dropped": dict(replay.frames_dropped),
                 "requests": tally.requests,
                 "rate_limited": tally.rate_limited,
+                "http": http and {"admitted": http.admitted, "refused": http.refused, "busiest_window": http.busiest},
                 "orders_accepted": self._core.orders_accepted,
                 "duplicate_link_ids_refused": self._core.duplicate_link_ids_refused,
                 "faults_struck": self._faults.hits,

@@ -134,9 +134,16 @@ TRADE_REQUESTS: Final = Allowance(most=3_000, window_s=1)
 
 
 class AddressLimit:
-    """Keeps every address within an allowance."""
+    """Keeps every address within an allowance.
+
+    Attributes:
+        admitted: how many passed so far, of all addresses.
+        refused: how many did not.
+        busiest: the most that passed within one window, of any address.
+    """
 
     def __init__(self, allowance: Allowance) -> None:
+        self.admitted, self.refused, self.busiest = 0, 0, 0
         self._most = allowance.most
         self._window_ns, self._ban_ns = allowance.window_s * _SECOND_NS, allowance.ban_s * _SECOND_NS
         self._seen: dict[str, deque[int]] = {}
@@ -144,6 +151,12 @@ class AddressLimit:
 
     def admits(self, address: str, at_ns: int) -> bool:
         """Count one more and answer whether it may pass."""
+        passes = self._passes(address, at_ns)
+        self.admitted += passes
+        self.refused += not passes
+        return passes
+
+    def _passes(self, address: str, at_ns: int) -> bool:
         if at_ns < self._banned_until.get(address, 0):
             return False
         seen = self._seen.setdefault(address, deque())
@@ -155,4 +168,5 @@ class AddressLimit:
                 seen.clear()
             return False
         seen.append(at_ns)
+        self.busiest = max(self.busiest, len(seen))
         return True

@@ -108,6 +108,16 @@ def test_a_steady_hundred_a_second_is_never_banned():
     assert all(limit.admits("a", n * SECOND // 100) for n in range(3000))
 
 
+def test_a_limit_remembers_its_busiest_window():
+    limit = AddressLimit(REQUESTS)
+    for at_ns in (0, 4 * SECOND, 5 * SECOND, 6 * SECOND, 20 * SECOND):
+        limit.admits("a", at_ns)
+    assert (limit.admitted, limit.refused, limit.busiest) == (5, 0, 3)
+    for _ in range(700):
+        limit.admits("b", 20 * SECOND)
+    assert (limit.admitted, limit.refused, limit.busiest) == (605, 100, 600)
+
+
 def test_the_501st_connection_in_five_minutes_bans_the_address():
     limit = AddressLimit(CONNECTIONS)
     assert all(limit.admits("a", n * SECOND // 2) for n in range(500))
