@@ -49,7 +49,13 @@ class RestCollector:
         self._clock_readings = collect.clock_readings
         self._intervals_ns = collect.intervals_ns()
         self._slots = asyncio.Semaphore(collect.concurrency)
-        self._core = CollectorCore(settings.symbols, self._intervals_ns, collect.reach_ns, runtime.clock.now_ns())
+        self._core = CollectorCore(
+            settings.own_symbols,
+            self._intervals_ns,
+            collect.reach_ns,
+            runtime.clock.now_ns(),
+            asks_for_venue=settings.asks_for_venue,
+        )
         self._is_remembering = True
         for kind in Kind:
             runtime.metrics.gauge(REFERENCE_AGE, kind=kind).set_function(partial(self._age_s, kind))

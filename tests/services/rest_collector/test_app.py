@@ -175,6 +175,17 @@ async def test_every_kind_is_asked_for_and_what_is_new_published(pages, store):
         assert runtime.metrics.counter(REFERENCE_FACTS, kind=Kind.OPEN_INTEREST)._value.get() == 12
 
 
+async def test_shards_share_the_symbols_and_the_first_asks_for_what_concerns_the_venue(pages, store, monkeypatch):
+    monkeypatch.setenv("UNDERTOW_SYMBOLS", f"BTCUSDT,{SYMBOL}")
+    monkeypatch.setenv("UNDERTOW_SHARD", "1/2")
+    async with collecting(pages, store) as (collector, _):
+        await eventually(lambda: collector.unready_reason() is None and pages.count("risk-limit"))
+        assert await eventually(lambda: _so_many(store, 12))
+        assert not pages.count("system/status") + pages.count("market/time")
+        assert {query["symbol"] for _, query in pages.asked if "symbol" in query} == {SYMBOL}
+    assert await found(store, Topic(VENUE), VenueStatus | ClockOffset) == []
+
+
 async def test_a_restart_goes_on_after_the_last_row_that_was_published(pages, store):
     async with collecting(pages, store):
         await eventually(lambda: found(store, REFERENCES, OpenInterest))

@@ -98,35 +98,28 @@ def test_the_deductions_of_the_documented_tiers_join_without_a_step():
 PLANNED = {"title": "upgrade", "state": "scheduled", "begin": "1767225600000", "end": "1767229200000"}
 
 
+def told(*, operational):
+    return VenueStatus(
+        ts_event=NOW,
+        ts_recv=NOW,
+        operational=operational,
+        maintenance="upgrade",
+        begin_ns=1767225600000 * MS,
+        end_ns=1767229200000 * MS,
+    )
+
+
 def test_the_venue_works_unless_something_is_ongoing():
     planned = PLANNED
     works = VenueStatus(ts_event=NOW, ts_recv=NOW, operational=True, maintenance="")
     assert read.status({"list": []}, NOW) == [works]
     assert read.status({"list": [planned | {"state": "completed"}]}, NOW) == [works]
-    assert read.status({"list": [planned, planned | {"state": "ongoing"}]}, NOW) == [
-        VenueStatus(
-            ts_event=NOW,
-            ts_recv=NOW,
-            operational=False,
-            maintenance="upgrade",
-            begin_ns=1767225600000 * MS,
-            end_ns=1767229200000 * MS,
-        )
-    ]
+    assert read.status({"list": [planned, planned | {"state": "ongoing"}]}, NOW) == [told(operational=False)]
 
 
 def test_maintenance_is_told_of_before_it_begins_the_next_one_first():
     later = PLANNED | {"title": "later", "begin": "1767240000000"}
-    assert read.status({"list": [later, PLANNED]}, NOW) == [
-        VenueStatus(
-            ts_event=NOW,
-            ts_recv=NOW,
-            operational=True,
-            maintenance="upgrade",
-            begin_ns=1767225600000 * MS,
-            end_ns=1767229200000 * MS,
-        )
-    ]
+    assert read.status({"list": [later, PLANNED]}, NOW) == [told(operational=True)]
 
 
 @pytest.mark.parametrize(
