@@ -15,7 +15,14 @@ from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusOverflowError, BusRefusedError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.reference import ClockOffset
-from undertow.contracts.metrics import REFERENCE_AGE, REFERENCE_FACTS, REFERENCE_SKIPPED, REST_FAILURES, REST_REQUESTS
+from undertow.contracts.metrics import (
+    REFERENCE_AGE,
+    REFERENCE_FACTS,
+    REFERENCE_SKIPPED,
+    REST_FAILURES,
+    REST_REQUESTS,
+    VENUE_CLOCK_OFFSET,
+)
 from undertow.contracts.streams import REFERENCE
 from undertow.exchange.budget.ports import Budget, Priority
 from undertow.exchange.budget.shared import SharedBudget, expose
@@ -143,6 +150,7 @@ class RestCollector:
         readings = [await self._venue.read_clock() for _ in range(self._clock_readings)]
         offset, last = estimate(readings), readings[-1]
         self._venue.venue_clock.take(offset)
+        self._runtime.metrics.gauge(VENUE_CLOCK_OFFSET).set(offset.offset_ns / SECOND_NS)
         return ClockOffset(
             ts_event=last.venue_ns,
             ts_recv=last.received_ns,

@@ -102,6 +102,9 @@ REFERENCE_AGE: Final = Gauge(
     "Market time since the last good answer, of the symbol that has waited longest.",
     labels=("kind",),
 )
+VENUE_CLOCK_OFFSET: Final = Gauge(
+    "undertow_venue_clock_offset_seconds", "The venue's clock minus ours, market time, as last estimated."
+)
 REFERENCE_SKIPPED: Final = Counter(
     "undertow_reference_skipped_seconds_total",
     "Market time of an outage that was not fetched again, because it lies too far back.",

@@ -30,7 +30,14 @@ from undertow.contracts.messages.reference import (
     RiskTier,
     VenueStatus,
 )
-from undertow.contracts.metrics import REFERENCE_AGE, REFERENCE_FACTS, REFERENCE_SKIPPED, REST_FAILURES, REST_REQUESTS
+from undertow.contracts.metrics import (
+    REFERENCE_AGE,
+    REFERENCE_FACTS,
+    REFERENCE_SKIPPED,
+    REST_FAILURES,
+    REST_REQUESTS,
+    VENUE_CLOCK_OFFSET,
+)
 from undertow.contracts.streams import REFERENCE, VENUE
 from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit.http import BybitHttp
@@ -171,6 +178,7 @@ async def test_every_kind_is_asked_for_and_what_is_new_published(pages, store):
         assert await eventually(lambda: found(store, REFERENCES, NextFunding))
         offset = (await eventually(lambda: found(store, Topic(VENUE), ClockOffset)))[0]
         assert (offset.offset_ns, offset.uncertainty_ns, offset.readings) == (250, 0, 5)
+        assert runtime.metrics.gauge(VENUE_CLOCK_OFFSET)._value.get() == 250 / 10**9
         await eventually(lambda: all(runtime.metrics.counter(REST_REQUESTS, kind=kind)._value.get() for kind in Kind))
         assert runtime.metrics.counter(REFERENCE_FACTS, kind=Kind.OPEN_INTEREST)._value.get() == 12
 
