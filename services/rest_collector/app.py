@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from services.rest_collector.core import CollectorCore, Request, topic_of
-from services.rest_collector.failures import BUS, REASONS, reason_of
+from services.rest_collector.failures import ABSENT, BUS, REASONS, reason_of
 from services.rest_collector.kinds import Kind, Task
 from services.rest_collector.schedule import SECOND_NS
 from services.rest_collector.settings import Settings
@@ -171,14 +171,17 @@ class RestCollector:
         self._runtime.metrics.counter(REFERENCE_FACTS, kind=task.kind).inc(len(news))
 
     def _failed(self, task: Task, error: VenueError) -> None:
-        schedule, now_ns = self._core.schedule, wall_ns()
-        self._core.on_failure(task, now_ns)
+        schedule, now_ns, reason = self._core.schedule, wall_ns(), reason_of(error)
+        if reason == ABSENT:
+            self._core.on_absence(task, now_ns)
+        else:
+            self._core.on_failure(task, now_ns)
         if isinstance(error, RateLimitedError):
             clock = self._venue.venue_clock
             schedule.rest(task.kind, now_ns + round(max(0, error.retry_at_ns - clock.now_ns()) / clock.rate))
         elif isinstance(error, ClockSkewError):
             schedule.hasten(Task(Kind.CLOCK), self._now_ns())
-        self._count_failure(task, reason_of(error), error)
+        self._count_failure(task, reason, error)
 
     def _count_failure(self, task: Task, reason: str, error: Exception) -> None:
         self._runtime.metrics.counter(REST_FAILURES, kind=task.kind, reason=reason).inc()

@@ -204,6 +204,11 @@ class CollectorCore:
         del self._works[task]
         self.schedule.failed(task, wall_ns)
 
+    def on_absence(self, task: Task, wall_ns: int) -> None:
+        """The venue has no page of a kind."""
+        del self._works[task]
+        self.schedule.absent(task, wall_ns)
+
     def _request(self, task: Task, span: Span | None = None) -> Request:
         endpoint, params = ENDPOINTS[task.kind], {}
         if task.symbol:

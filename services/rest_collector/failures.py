@@ -24,13 +24,18 @@ _WORDS: Final[tuple[tuple[type[VenueError], str], ...]] = (
     (AccessError, "access"),
 )
 OTHERWISE: Final = "refused"
+ABSENT: Final = "absent"
+"""The venue has no such page."""
+_NO_PAGE: Final = frozenset({404, 10017})
 BUS: Final = "bus"
 """The venue answered, but the bus does not take it."""
-REASONS: Final = ("timeout", "server", *(word for _, word in _WORDS), OTHERWISE, BUS)
+REASONS: Final = ("timeout", "server", *(word for _, word in _WORDS), OTHERWISE, ABSENT, BUS)
 
 
 def reason_of(error: VenueError) -> str:
     """Give the word of an error."""
+    if isinstance(error, BadAnswerError) and error.code in _NO_PAGE:
+        return ABSENT
     if isinstance(error, OutcomeUnknownError):
         return "server" if error.code else "timeout"
     return next((word for kind, word in _WORDS if isinstance(error, kind)), OTHERWISE)

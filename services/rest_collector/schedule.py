@@ -15,6 +15,7 @@ from services.rest_collector.kinds import Kind, Task
 SECOND_NS: Final = 1_000_000_000
 FIRST_REST_NS: Final = 1 * SECOND_NS
 LONGEST_REST_NS: Final = 60 * SECOND_NS
+ABSENT_NS: Final = 3_600 * SECOND_NS
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class _Beat:
     begun_ns: int | None = None  # market; while it is under way
     resting_until_ns: int = 0  # wall
     failures: int = 0
+    is_absent: bool = False
     good_ns: int | None = None  # market
 
 
@@ -62,7 +64,7 @@ class Schedule:
         """A task is done."""
         beat, interval_ns = self._beats[task], self.intervals_ns[task.kind]
         beat.due_ns += (max(0, now_ns - beat.due_ns) // interval_ns + 1) * interval_ns
-        beat.begun_ns, beat.failures, beat.good_ns = None, 0, now_ns
+        beat.begun_ns, beat.failures, beat.good_ns, beat.is_absent = None, 0, now_ns, False
 
     def failed(self, task: Task, wall_ns: int) -> None:
         """A task could not be done: it rests for twice as long each time."""
@@ -70,6 +72,11 @@ class Schedule:
         beat.begun_ns = None
         beat.resting_until_ns = wall_ns + min(LONGEST_REST_NS, FIRST_REST_NS << min(beat.failures, 10))
         beat.failures += 1
+
+    def absent(self, task: Task, wall_ns: int) -> None:
+        """The venue has no such page (demo has fewer than the others): it is asked again after an hour, and has no age meanwhile."""
+        beat = self._beats[task]
+        beat.begun_ns, beat.is_absent, beat.resting_until_ns = None, True, wall_ns + ABSENT_NS
 
     def rest(self, kind: Kind, until_ns: int) -> None:
         """The venue wants no more of a kind until then (wall ns)."""
@@ -83,6 +90,7 @@ class Schedule:
             self._beats[task].due_ns = min(self._beats[task].due_ns, now_ns)
 
     def age_ns(self, kind: Kind, now_ns: int) -> int:
-        """Give the market ns since the last good answer of the task of a kind that has waited longest; 0 without a task of it."""
-        good = (self.began_ns if b.good_ns is None else b.good_ns for t, b in self._beats.items() if t.kind is kind)
+        """Give the market ns since the last good answer of the task of a kind that has waited longest; 0 without such a task."""
+        beats = (beat for task, beat in self._beats.items() if task.kind is kind and not beat.is_absent)
+        good = (self.began_ns if beat.good_ns is None else beat.good_ns for beat in beats)
         return max(0, now_ns - min(good, default=now_ns))

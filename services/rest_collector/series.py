@@ -1,8 +1,8 @@
 """One series of one symbol, fetched back to the last row that was published. Pure.
 
-An answer holds the newest rows of a span, as many as fit. While there may be older ones, the span that ends before the oldest row is
-asked for, until the rows join what is published; only then are they given, each once and in order. What fails in the middle goes on
-from there.
+An answer holds the newest rows of a span, as many as fit (our inference for open interest and ratio; were they the oldest, the next
+turns would bring the rest). While there may be older ones, the span that ends before the oldest row is asked for, until the rows join
+what is published; only then are they given, each once and in order. What fails in the middle goes on from there.
 """
 
 from __future__ import annotations

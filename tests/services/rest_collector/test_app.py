@@ -80,7 +80,7 @@ class Pages:
     def __init__(self):
         self.clock = ManualClock(NOW)
         self.asked = []
-        self.status = 200
+        self.status, self.missing = 200, ""
         self.codes = {}
         self.results = {
             "/v5/market/instruments-info": {"list": [INSTRUMENT]},
@@ -94,6 +94,8 @@ class Pages:
     async def answer(self, request):
         query = {name: values[0] for name, values in parse_qs(request.query_string).items()}
         self.asked.append((request.path, query))
+        if request.path == self.missing:
+            return web.Response(status=404)
         code, headers = self.codes.get(request.path, (0, {}))
         answer = {"retCode": code, "retMsg": "OK", "result": self.result(request.path, query)}
         return web.json_response(answer, status=self.status, headers=headers)
@@ -251,6 +253,14 @@ async def test_an_endpoint_that_answers_nonsense_does_not_stop_the_others(pages,
         await eventually(lambda: collector.unready_reason() is None)
         await eventually(lambda: found(store, Topic(VENUE), ClockOffset))
         assert not any(failed(runtime, kind, "malformed") for kind in Kind if kind is not Kind.RISK_TIERS)
+
+
+async def test_a_page_that_the_venue_has_not_does_not_make_it_unready(pages, store):
+    pages.missing = "/v5/system/status"
+    async with collecting(pages, store) as (collector, runtime):
+        await eventually(lambda: failed(runtime, Kind.STATUS, "absent"))
+        await eventually(lambda: collector.unready_reason() is None)
+        assert pages.count("system/status") == 1
 
 
 async def test_a_rate_limit_is_waited_for_and_a_refused_time_stamp_has_the_clock_read(pages, store):

@@ -24,6 +24,8 @@ from undertow.exchange.errors import (
         (ClockSkewError(10002, "time"), "clock"),
         (BannedError(403, "banned"), "banned"),
         (BadAnswerError(0, "odd"), "malformed"),
+        (BadAnswerError(404, "no such path"), "absent"),
+        (BadAnswerError(10017, "route not found"), "absent"),
         (VenueBusyError(0, "not sent"), "unreachable"),
         (AccessError(401, "who"), "access"),
         (OrderRefusedError(10001, "params"), "refused"),

@@ -96,6 +96,16 @@ def test_the_age_of_a_kind_is_that_of_the_symbol_that_has_waited_longest():
     assert schedule.age_ns(Kind.CLOCK, BEGAN + 2 * MINUTE) == 0
 
 
+def test_a_page_that_the_venue_has_not_is_asked_for_again_after_an_hour_and_has_no_age(schedule):
+    all_due(schedule, BEGAN)
+    schedule.absent(INTEREST, 0)
+    assert schedule.age_ns(Kind.OPEN_INTEREST, BEGAN + 9 * MINUTE) == 0
+    assert schedule.next(BEGAN + 9 * MINUTE, 3_599 * SECOND_NS) is None
+    assert all_due(schedule, BEGAN + 9 * MINUTE, 3_600 * SECOND_NS) == [INTEREST]
+    schedule.answered(INTEREST, BEGAN + 9 * MINUTE)
+    assert schedule.age_ns(Kind.OPEN_INTEREST, BEGAN + 10 * MINUTE) == MINUTE
+
+
 def test_one_process_of_a_fleet_asks_for_what_concerns_the_venue():
     kinds = [{task.kind for task in tasks_of(("A", "B"), asks_for_venue=asks)} for asks in (True, False)]
     assert kinds == [set(Kind), set(Kind) - {Kind.STATUS, Kind.CLOCK}]

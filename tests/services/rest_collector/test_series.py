@@ -78,6 +78,18 @@ def test_what_failed_in_the_middle_goes_on_from_there(rows, fails_at):
     assert len(set(asked)) == len(asked)
 
 
+def test_a_venue_that_gave_the_oldest_rows_first_would_cost_turns_and_no_rows():
+    series, rows, given_rows = Series(most_rows=3, reach_ns=REACH_NS), range(NOW_MS - 70, NOW_MS, 10), []
+    for turn in range(3):
+        span, _ = series.begin((NOW_MS + turn) * MS)
+        while span is not None:
+            found = [point(at) for at in rows if span.begin_ms <= at <= span.end_ms][:3]
+            span = series.take(found)
+        given_rows += [row.ts_event // MS for row in series.joined()]
+        series.published()
+    assert given_rows == list(rows)
+
+
 def test_after_a_restart_the_last_published_row_is_where_it_goes_on():
     series = Series(most_rows=2, reach_ns=REACH_NS, last_ns=(NOW_MS - 100) * MS)
     rows = [NOW_MS - back for back in (300, 100, 80, 60, 40, 20)]
