@@ -10,7 +10,7 @@ from services.venue.clock import VenueClock
 from services.venue.feed import Feed, Played
 from services.venue.settings import Settings
 from services.venue.upstream import LiveMarket, UpstreamFeed, fetch_contracts
-from undertow.markets.generated import GeneratedMarket
+from undertow.markets.generated import FRAME_RATE, GeneratedMarket
 from undertow.markets.injection import InjectedSource
 from undertow.markets.instruments import instruments_for, known_symbols
 from undertow.markets.ports import FrameSource
@@ -72,6 +72,7 @@ def open_market(settings: Settings) -> FrameSource | LiveMarket:
                 seed=paper.seed,
                 manner=paper.market or "demonstration",
                 planted_edge_bps=paper.edge_bps,
+                frame_rate=FRAME_RATE if paper.frame_rate is None else paper.frame_rate,
             )
         except ValueError as error:
             raise ConfigurationError(f"{PREFIX}SYMBOLS", str(error), "correct it") from error

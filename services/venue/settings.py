@@ -26,6 +26,7 @@ class PaperSettings(Section):
         market: manner of the generated market: demonstration (cascades every few seconds) or calibrated (as recordings have it); None is
             demonstration.
         edge_bps: edge planted in the generated market, 0 for none; None for what the manner does by default (25 and 0).
+        frame_rate: order book frames per market second and symbol of the generated market; None for what it does by default (10).
         seed: of the generated market and of injected cascades.
         origin: where market time begins: as recorded (for the generated market a fixed day in August 2026), or now, at the wall time of
             the start, for clients that sign with the wall clock.
@@ -51,6 +52,7 @@ class PaperSettings(Section):
     upstream_rest: str | None = Field(default=None, pattern=r"^https?://", description="an http:// or https:// address")
     market: MannerName | None = Field(default=None, description="demonstration or calibrated")
     edge_bps: float | None = Field(default=None, ge=0, le=1000, description="a number of basis points, 0 for no edge")
+    frame_rate: float | None = Field(default=None, ge=1, le=100, description="book frames a second, from 1 to 100")
     seed: int = Field(default=7, description="a whole number")
     origin: Literal["recorded", "now"] = Field(default="recorded", description="recorded or now")
     rate: float = Field(default=1.0, gt=0, le=1000, description="a number above 0, at most 1000")
@@ -127,7 +129,7 @@ class Settings(ServiceSettings):
                 f"unset it, or unset {PREFIX}PAPER__TAPE for the generated market",
             )
         _check_upstream(paper)
-        for name in ("market", "edge_bps"):
+        for name in ("market", "edge_bps", "frame_rate"):
             if getattr(paper, name) is not None and (paper.tape is not None or paper.upstream is not None):
                 raise ConfigurationError(
                     f"{PREFIX}PAPER__{name.upper()}",

@@ -27,6 +27,8 @@ ORIGIN_NS: Final = 1_786_310_819_000_000_000
 """Where a generated market starts unless it is told otherwise: 2026-08-09 21:26:59 UTC."""
 DEMONSTRATION_EDGE_BPS: Final = 25.0
 """What the demonstration plants unless it is told otherwise; the calibrated market then plants nothing."""
+FRAME_RATE: Final = 10.0
+"""Order book frames per second and symbol unless it is told otherwise."""
 MannerName = Literal["demonstration", "calibrated"]
 
 
@@ -55,7 +57,7 @@ class GeneratedMarket:
     origin_ns: int = ORIGIN_NS
     cascade_interval_s: float = 11.0
     planted_edge_bps: float | None = None
-    frame_rate: float = 10.0
+    frame_rate: float = FRAME_RATE
     label: str = ""
 
     def __post_init__(self) -> None:

@@ -40,6 +40,13 @@ def test_contradictions_name_the_variable(tmp_path):
 def test_what_is_of_the_generated_market_is_refused_for_a_tape_or_an_upstream(tmp_path):
     assert refused(market="calibrated", tape=tmp_path / "t") == "UNDERTOW_PAPER__MARKET"
     assert refused(edge_bps=0.0, upstream="ws://127.0.0.1:1/") == "UNDERTOW_PAPER__EDGE_BPS"
+    assert refused(frame_rate=20.0, tape=tmp_path / "t") == "UNDERTOW_PAPER__FRAME_RATE"
+
+
+def test_the_generated_market_shows_its_book_as_often_as_it_is_told(monkeypatch):
+    assert choose_market(load(Settings)).source.frame_rate == 10
+    monkeypatch.setenv("UNDERTOW_PAPER__FRAME_RATE", "25")
+    assert choose_market(load(Settings)).source.frame_rate == 25
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,8 @@ def test_the_venue_exists_in_paper_only():
         ("RATE_LIMITS", "lots"),
         ("MARKET", "real"),
         ("EDGE_BPS", "-1"),
+        ("FRAME_RATE", "0.5"),
+        ("FRAME_RATE", "101"),
         ("ORIGIN", "yesterday"),
         ("UPSTREAM", "stream.example"),
         ("NOPE", "1"),
