@@ -30,10 +30,10 @@ CATCH_UP_BATCH: Final = 512
 
 
 class RedisPublisher:
-    """See `Publisher`.
+    """One lane of `Lanes`.
 
-    Confirmed means that Redis has answered. While connected, `publish` returns when Redis has confirmed; while Redis is away it returns at
-    once and the message waits. A node that says that the key is elsewhere is as good as away.
+    Confirmed means that Redis has answered. While connected, what is posted is confirmed by its answer; while Redis is away it waits here
+    until the task that connects sends it. A node that says that the key is elsewhere is as good as away.
 
     Args:
         link: the way to its keys.
@@ -63,17 +63,6 @@ class RedisPublisher:
     def unconfirmed(self) -> int:
         """How many messages Redis has not confirmed."""
         return self._outbox.unconfirmed
-
-    async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
-        """See `Publisher.publish_many`.
-
-        Raises:
-            BusOverflowError: Redis has been away for too long.
-            BusRefusedError: Redis does not accept the message or the login.
-        """
-        if items:
-            await self._connected()
-            await self.confirmed(self.post(items))
 
     def post(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> asyncio.Future[Replies] | None:
         """Number and send without waiting; None while Redis is away, when the task that connects will send them.

@@ -15,7 +15,7 @@ from tests.conftest import RedisServer
 from tests.redis_cluster import RedisCluster
 from undertow.bus import open_bus
 from undertow.bus.cluster import parse_seeds
-from undertow.bus.errors import BusOverflowError, BusRefusedError
+from undertow.bus.errors import BusOverflowError, BusRefusedError, PoisonLimitError
 from undertow.bus.ports import Delivery, Topic
 from undertow.bus.redis_bus import RedisBus
 from undertow.bus.resp import Address
@@ -113,6 +113,26 @@ async def test_each_keys_order_is_kept_over_all_nodes(clusters: Any, eventually:
         await eventually(lambda: all(len(each) == 300 for each in found.values()))
         assert all(each == list(range(300)) for each in found.values())
         assert {row.key: row.length for row in await bus.lags()} == {topic.key: 300 for topic in TOPICS}
+
+
+async def test_a_reader_of_several_slots_comes_to_its_end_when_the_bus_is_closed(clusters: Any) -> None:
+    async with opened(clusters("redis-embedded")) as bus:
+        await bus.publish(TOPICS[0], command(0))
+        batches = bus.reader("g", "c", TOPICS).batches()
+        await anext(batches)
+    with pytest.raises(StopAsyncIteration):
+        await anext(batches)
+
+
+async def test_poison_is_counted_over_all_slots_of_a_reader(clusters: Any) -> None:
+    cluster = clusters("redis-embedded")
+    async with opened(cluster) as bus:
+        for topic in TOPICS[:4]:
+            cluster.master_of(topic.key).ask("XADD", topic.key, "*", "m", b"\xc1")
+        bus._reading = ReaderSettings(block_ms=50, poison_limit=3)
+        with pytest.raises(PoisonLimitError, match="4 entries could not be decoded"):
+            await anext(bus.reader("g", "c", TOPICS).batches())
+        assert cluster.master_of("dead:control").ask("XLEN", "dead:control") == 4
 
 
 async def test_a_slot_that_moves_loses_doubles_and_reorders_nothing(clusters: Any, eventually: Eventually) -> None:

@@ -11,9 +11,10 @@ import hiredis
 import msgspec
 import pytest
 
+from undertow.bus.lanes import Lanes
 from undertow.bus.ports import Topic
-from undertow.bus.redis_publisher import RedisPublisher
-from undertow.bus.resp import Address, DirectLink
+from undertow.bus.resp import Address
+from undertow.bus.routes import OneServer
 from undertow.bus.settings import PublisherSettings
 from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.control import Command, Verb
@@ -40,11 +41,13 @@ class Refusing:
         return [decode(raw).sequence for raw in self.entries]
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[DirectLink]:
+    async def publisher(self) -> AsyncIterator[Lanes]:
         async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
-            link = DirectLink(Address("127.0.0.1", server.sockets[0].getsockname()[1]), 5.0)
-            yield link
-            link.close()
+            routes = OneServer(Address("127.0.0.1", server.sockets[0].getsockname()[1]), 5.0)
+            publisher = Lanes(routes, "p/1", PublisherSettings())
+            yield publisher
+            await publisher.close()
+            await routes.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = hiredis.Reader()
@@ -75,22 +78,18 @@ class Refusing:
 )  # fmt: skip
 async def test_what_a_node_refuses_as_not_its_own_is_sent_again_even_when_what_followed_got_in(refusal: str) -> None:
     node = Refusing(refusal, 2)
-    async with node.listening() as link:
-        publisher = RedisPublisher(link, "p/1", PublisherSettings())
+    async with node.publisher() as publisher:
         first = publisher.publish_many([(TOPIC, command(number), ()) for number in (1, 2, 3)])
         await asyncio.gather(first, publisher.publish_many([(TOPIC, command(4), ())]))
         assert await publisher.flush(5.0)
         assert sorted(node.sequences) == [1, 2, 3, 4]
         await publisher.publish_many([(TOPIC, command(5), ())])
         assert node.sequences[-1] == 5
-        await publisher.close()
 
 
 async def test_what_is_refused_again_while_it_is_sent_again_is_sent_until_it_is_taken() -> None:
     node = Refusing("MOVED 1 127.0.0.1:1", 1, 4)
-    async with node.listening() as link:
-        publisher = RedisPublisher(link, "p/1", PublisherSettings())
+    async with node.publisher() as publisher:
         await publisher.publish_many([(TOPIC, command(number), ()) for number in (1, 2, 3)])
         assert await publisher.flush(5.0)
         assert sorted(node.sequences) == [1, 2, 3]
-        await publisher.close()
