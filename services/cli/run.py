@@ -55,7 +55,7 @@ class RunOptions:
     Attributes:
         seconds: counted from the opening of the market; None = until Ctrl-C.
         bus_url: of a Redis that is there; "" = bring one along.
-        shards: how many instances of ingestor and feature hub share the symbols.
+        shards: how many instances of each service of `SHARDED` share the symbols.
     """
 
     mode: Mode

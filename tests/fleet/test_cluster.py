@@ -20,7 +20,7 @@ from tests.redis_cluster import RedisCluster
 from undertow.bus import open_bus
 from undertow.bus.ports import Delivery, Topic
 from undertow.contracts.messages.trading import TradeClosed
-from undertow.contracts.streams import FEATURES, MARKET
+from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.markets.generated import GeneratedMarket
 
 GENERATED = "generated"
@@ -101,12 +101,19 @@ def test_two_instances_of_each_share_the_symbols_on_a_cluster_and_the_books_agre
         assert report[field] > 0, (field, report)
     assert (report["position_residual"], report["money_residual_usdt"]) == ("0", "0")
     assert (report["book_gaps"], report["dead_letters"], report["errors"], report["restarts"]) == (0, 0, 0, {}), report
-    assert set(report["rss_mb"]) >= {"ingestor-0", "ingestor-1", "feature_hub-0", "feature_hub-1", "model_server"}
+    assert set(report["rss_mb"]) >= {
+        "ingestor-0",
+        "ingestor-1",
+        "rest_collector-1",
+        "feature_hub-0",
+        "feature_hub-1",
+        "model_server",
+    }
 
-    topics = [Topic(stream, symbol=symbol) for stream in (MARKET, FEATURES) for symbol in SYMBOLS]
+    topics = [Topic(stream, symbol=symbol) for stream in (MARKET, REFERENCE, FEATURES) for symbol in SYMBOLS]
     found = asyncio.run(everything_on(cluster.url, topics))
     producers = {topic: {each.producer for each in deliveries} for topic, deliveries in found.items()}
-    for stream in (MARKET, FEATURES):
+    for stream in (MARKET, REFERENCE, FEATURES):
         shares = [producers[Topic(stream, symbol=symbol)] for symbol in SYMBOLS]
         assert shares[0] == shares[2] != shares[1] == shares[3]
         assert all(len(writers) == 1 for writers in shares)  # each key has one writer
