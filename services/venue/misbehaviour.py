@@ -9,7 +9,19 @@ import msgspec
 
 from services.venue.core import VenueCore
 from services.venue.fault_control import FaultControl
-from services.venue.faults.catalogue import AUTH, CONNECT, DELTA, EVENT, PRIVATE, PUBLIC, REPLY, REST, SNAPSHOT, TRADE
+from services.venue.faults.catalogue import (
+    AUTH,
+    CONNECT,
+    DELTA,
+    EVENT,
+    PRIVATE,
+    PUBLIC,
+    REPLY,
+    REST,
+    SNAPSHOT,
+    SUBSCRIBE,
+    TRADE,
+)
 from services.venue.faults.chaos import chaos
 from services.venue.faults.kinds import BadFaultError
 from services.venue.faults.reach import Vocabulary
@@ -37,7 +49,7 @@ def vocabulary(core: VenueCore, pages: MarketPages, public: PublicHub, ring: Key
             REST: rest,
             TRADE: (*OPERATIONS, AUTH, CONNECT),
             PRIVATE: (AUTH, CONNECT),
-            PUBLIC: (CONNECT,),
+            PUBLIC: (SUBSCRIBE, CONNECT),
         },
         topics={
             PUBLIC: {**{topic: _kinds_of(topic) for topic in public.topics}, STATUS: (EVENT,), **_replies("ping")},
@@ -57,7 +69,7 @@ def _kinds_of(topic: str) -> tuple[str, ...]:
 
 
 def _replies(*more: str) -> dict[str, tuple[str, ...]]:
-    return dict.fromkeys(("subscribe", "unsubscribe", *more), (REPLY,))
+    return dict.fromkeys((SUBSCRIBE, "unsubscribe", *more), (REPLY,))
 
 
 def begin(control: FaultControl, paper: PaperSettings) -> None:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Final, Protocol
 
 from services.venue.board import Board
 from services.venue.channels import Channel
-from services.venue.faults.catalogue import EVENT, PUBLIC
+from services.venue.faults.catalogue import EVENT, PUBLIC, SUBSCRIBE
+from services.venue.faults.verdicts import Coded, Performed
 from services.venue.mischief import Mischief
 from services.venue.offer import MOST_ARGUMENT_CHARACTERS, Offer
 from services.venue.session import Session
@@ -218,11 +219,11 @@ class PublicSession(Session):
         operation = message.get("op")
         if operation == "ping":
             self._reply(message, success=True, text="pong")
-        elif operation in ("subscribe", "unsubscribe"):
+        elif operation in (SUBSCRIBE, "unsubscribe"):
             topics = message.get("args")
             if not isinstance(topics, list) or not topics or not all(isinstance(topic, str) for topic in topics):
                 self._reply(message, success=False, text="error:args must be a list of topics")
-            elif operation == "subscribe":
+            elif operation == SUBSCRIBE:
                 self._subscribe(message, topics)
             else:
                 for topic in topics:
@@ -252,9 +253,14 @@ class PublicSession(Session):
         if refused:
             self._reply(message, success=False, text=refused)
             return
-        self._topics = wanted
-        self._hub.add(self, topics)  # snapshots leave before the acknowledgement, as the venue does it
-        self._reply(message, success=True, text="")
+        fault = self._mischief.on_request(self.where, SUBSCRIBE)
+        if fault is None or fault.performed is Performed.NOW:
+            self._topics = wanted
+            self._hub.add(self, topics)  # snapshots leave before the acknowledgement, as the venue does it
+        if fault is None:
+            self._reply(message, success=True, text="")
+        elif isinstance(fault.answer, Coded):
+            self._reply(message, success=False, text=fault.answer.message)
 
     def _reply(self, message: dict[str, Any], *, success: bool, text: str) -> None:
         self.say(

@@ -1,6 +1,7 @@
 """Every way in which the venue can misbehave: name, where it can happen, its values, what it does in one sentence.
 
-Requests are REST requests, operations of a socket (`order.create`, `auth`) and the opening of a socket (`connect`). Times are market ms.
+Requests are REST requests, operations of a socket (`order.create`, `auth`, a public `subscribe`) and the opening of a socket (`connect`).
+Times are market ms.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ PUBLIC: Final = "public"
 SOCKETS: Final = (TRADE, PRIVATE, PUBLIC)
 CONNECT: Final = "connect"
 AUTH: Final = "auth"
+SUBSCRIBE: Final = "subscribe"
 
 SNAPSHOT: Final = "snapshot"
 DELTA: Final = "delta"
@@ -42,6 +44,7 @@ CHANGING: Final[Mapping[str, tuple[str, ...]]] = {
     REST: (*_ORDER_CHANGES, "account/set-*", "account/demo-apply-money"),
     TRADE: ("order.*", AUTH),
     PRIVATE: (AUTH,),
+    PUBLIC: (SUBSCRIBE,),
 }
 """By place: patterns of the requests that change anything."""
 
@@ -84,14 +87,14 @@ _EVERYWHERE: Final = ("*",)
 _FRAMES: Final = dict.fromkeys((PUBLIC, PRIVATE, TRADE), _EVERYWHERE)
 _ORDERS: Final = {REST: _EVERYWHERE, TRADE: ("order.*",)}
 _CONNECT: Final = dict.fromkeys(SOCKETS, (CONNECT,))
-_SPOKEN: Final = {REST: _EVERYWHERE, TRADE: ("order.*", AUTH), PRIVATE: (AUTH,)}
+_SPOKEN: Final = {REST: _EVERYWHERE, TRADE: ("order.*", AUTH), PRIVATE: (AUTH,), PUBLIC: (SUBSCRIBE,)}
 _ANSWERED: Final = {REST: _EVERYWHERE, TRADE: ("order.*", CONNECT), PRIVATE: (CONNECT,), PUBLIC: (CONNECT,)}
 _SILENT: Final = {REST: _EVERYWHERE, TRADE: ("order.*", AUTH, CONNECT), PRIVATE: (AUTH, CONNECT), PUBLIC: (CONNECT,)}
 
 ACTIONS: Final[Mapping[str, Action]] = {
     "refuse": Action(
         Seam.REQUEST,
-        "Answers with a code; what was asked is not done, or is done all the same with `performed`.",
+        "Answers with a code (a public socket with its text alone); what was asked is not done, or is done all the same with `performed`.",
         _SPOKEN,
         {
             "code": Whole(-1, 99_999_999, never=0),

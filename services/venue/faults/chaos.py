@@ -58,11 +58,31 @@ _SLOW: Final[tuple[Steady, ...]] = (
     (0.10, {"action": "answer_slowly", "endpoint": "order*", "delay_ms": [20, 1_500]}),
     (0.02, {"action": "answer_slowly", "where": "rest", "delay_ms": [20, 1_500]}),
 )
-_CLOSINGS: Final[tuple[Moment, ...]] = (
+_PUBLIC_CLOSINGS: Final[tuple[Moment, ...]] = (
     lambda _: {"action": "close_sockets", "where": "public"},
+    lambda _: {"action": "close_sockets", "where": "public", "abrupt": True},
+)
+_CLOSINGS: Final[tuple[Moment, ...]] = (
+    _PUBLIC_CLOSINGS[0],
     lambda _: {"action": "close_sockets", "where": "private", "abrupt": True},
     lambda _: {"action": "close_sockets", "where": "trade", "abrupt": True},
     lambda _: {"action": "close_sockets", "share": 0.5},
+)
+
+
+_FEED: Final[tuple[Steady, ...]] = (
+    (0.02, {"action": "drop", "where": "public"}),
+    (0.02, {"action": "delay", "where": "public", "delay_ms": [5, 800]}),
+    (0.02, {"action": "duplicate", "where": "public"}),
+    (0.02, {"action": "reorder", "where": "public"}),
+    (0.2, {"action": "drop", "where": "public", "topic": "orderbook.*", "kind": "snapshot"}),
+    (0.2, {"action": "reorder", "where": "public", "topic": "orderbook.*", "kind": "snapshot"}),
+    (0.002, {"action": "disconnect", "where": "public"}),
+    (0.02, {"action": "lose_update"}),
+    (0.2, {"action": "answer_slowly", "where": "public", "endpoint": "connect", "delay_ms": [50, 4_000]}),
+    (0.2, {"action": "http", "where": "public", "endpoint": "connect", "status": 403}),
+    (0.05, {"action": "swallow", "where": "public", "endpoint": "connect"}),
+    (0.02, {"action": "refuse", "where": "public", "endpoint": "subscribe", "code": 10016}),
 )
 
 
@@ -95,6 +115,7 @@ def _maintenance(drawn: Drawn) -> SpecJson:
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     MIXED: Scenario((*_LINE, *_ANSWERS, *_SLOW), (*_CLOSINGS, _storm, _books, _restart, _skew(700))),
     "bad_line": Scenario(_LINE, (*_CLOSINGS, _books)),
+    "feed": Scenario(_FEED, (*_PUBLIC_CLOSINGS, _books, _restart, _maintenance), every_ms=3_000.0),
     "lost_answers": Scenario(_ANSWERS),
     "overload": Scenario(_SLOW, (_storm,)),
     "restarts": Scenario((), (_restart,), every_ms=10_000.0),

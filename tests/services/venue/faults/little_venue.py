@@ -24,7 +24,7 @@ VOCABULARY = Vocabulary(
         ),
         "trade": ("order.create", "order.cancel", "auth", "connect"),
         "private": ("auth", "connect"),
-        "public": ("connect",),
+        "public": ("subscribe", "connect"),
     },
     topics={
         "public": {

@@ -20,7 +20,15 @@ from tests.services.venue.faults.little_venue import NOW_NS, OWNERS, VOCABULARY
 from undertow.markets.instruments import instruments_for
 
 LATER_NS = NOW_NS + 10_000_000_000
-CHANGES = {"order/create", "order/cancel", "account/set-margin-mode", "order.create", "order.cancel", "auth"}
+CHANGES = {
+    "order/create",
+    "order/cancel",
+    "account/set-margin-mode",
+    "order.create",
+    "order.cancel",
+    "auth",
+    "subscribe",
+}
 NEEDED = {"code": 10016, "status": 502, "delay_ms": 5, "skew_ms": 5, "for_ms": 1_000}
 WHOSE: list[dict[str, str]] = [
     {},
@@ -30,11 +38,23 @@ WHOSE: list[dict[str, str]] = [
     {"key": "other", "uid": "100001"},
 ]
 WHERE = (None, "rest", "trade", "private", "public")
-ENDPOINTS = (None, "*", "order/*", "order?create", "position/list", "market/*", "account/*", "auth", "con*", "nothing")
+ENDPOINTS = (
+    None,
+    "*",
+    "order/*",
+    "order?create",
+    "position/list",
+    "market/*",
+    "account/*",
+    "auth",
+    "sub*",
+    "con*",
+    "nothing",
+)
 TOPICS = (None, "order*", "orderbook.*", "*.1.*", "orderbook.77.BTCUSDT", "priceLimit.*", "auth", "wallet", "nothing")
 KINDS = (None, *FRAME_KINDS[PUBLIC])
 REQUESTS = [
-    Request(place, endpoint, *(("", "") if endpoint == "connect" else owned), "127.0.0.1")
+    Request(place, endpoint, *(("", "") if endpoint == "connect" or place == "public" else owned), "127.0.0.1")
     for place, endpoints in VOCABULARY.endpoints.items()
     for endpoint in endpoints
     for owned in OWNERS.items()

@@ -10,6 +10,7 @@ import pytest
 from services.venue.faults.meanings import TEXTS
 from tests.services.venue.little_market import order, request
 from tests.services.venue.mischief.bench import (
+    BOOK,
     CREATE,
     TIME,
     add,
@@ -83,6 +84,20 @@ async def test_a_login_is_refused_or_never_answered(client, path):
     async with client.socket(path, auth=False) as wire:
         await wire.connection.send_json({"op": "auth", "args": ["paper-router", 1, ""]})
         assert (await wire.ask({"op": "ping"}))["op"] == "pong"
+
+
+async def test_a_subscription_is_refused_and_may_count_all_the_same(client):
+    refuse = {"action": "refuse", "where": "public", "endpoint": "subscribe", "count": 1}
+    async with client.socket("/v5/public/linear", auth=False) as wire:
+        await add(client, **refuse, code=10016)
+        asked = {"op": "subscribe", "args": [BOOK], "req_id": "s"}
+        answer = await wire.ask(asked)
+        assert (answer["success"], answer["ret_msg"], answer["req_id"]) == (False, "Server error.", "s")
+        assert (await wire.ask({"op": "ping"}))["op"] == "ping"  # nothing of the topic came before
+        await add(client, **refuse, code=1, message="error:handler not found", performed=True)
+        assert (await wire.ask(asked))["type"] == "snapshot"
+        assert (await wire.hear())["ret_msg"] == "error:handler not found"
+        assert (await wire.until(BOOK))["type"] == "delta"
 
 
 @pytest.mark.parametrize(("path", "reply"), [("/v5/private", {"success": False}), ("/v5/trade", {"retCode": 10003})])
