@@ -5,12 +5,11 @@ Where the origin is the wall clock it becomes the wall time of the start, so tha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
 from undertow.domain.time import NS_PER_MS
-from undertow.runtime.clock import ClockReading, MarketClock
+from undertow.runtime.clock import ClockReading, MarketClock, steady_ns, wall_ns
 
 START_DELAY_NS: Final = 500_000_000
 """Between the command and the start, so that every follower knows of it in time (they ask five times a second)."""
@@ -33,8 +32,8 @@ class VenueClock(MarketClock):
         self,
         origin_ns: int | None,
         rate: float,
-        wall: Callable[[], int] = time.time_ns,
-        steady: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], int] = wall_ns,
+        steady: Callable[[], int] = steady_ns,
     ) -> None:
         self._wall_now = wall
         self._steady = steady

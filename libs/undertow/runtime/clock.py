@@ -29,6 +29,11 @@ def wall_ns() -> int:
     return time.time_ns()
 
 
+def steady_ns() -> int:
+    """Give a clock that never jumps, for rates."""
+    return time.monotonic_ns()
+
+
 class Clock(Protocol):
     """Market time."""
 
@@ -53,7 +58,7 @@ class WallClock:
 
     def now_ns(self) -> int:
         """Give the wall clock."""
-        return time.time_ns()
+        return wall_ns()
 
     async def sleep(self, market_seconds: float) -> None:
         """Sleep."""
@@ -76,7 +81,7 @@ class MarketClock:
         wall: the wall clock, ns.
     """
 
-    def __init__(self, reading: ClockReading, wall: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, reading: ClockReading, wall: Callable[[], int] = wall_ns) -> None:
         self._wall = wall
         self._reading = reading
         self.rate = reading.rate
