@@ -1,9 +1,10 @@
 """What the ingestor makes of a frame: facts to publish, a frame dropped with its reason, or a book to be fetched anew. Pure.
 
 Continuity (§7.1 of the protocol): a snapshot opens the book at any time; each delta's `u` is one above the last; a gap, a crossed book or
-levels that cannot be read end it until the next snapshot. Readers get `Gap` once, then `Resync` and the snapshot. A book that stays away
-is asked for again every few seconds. Every few seconds, too, the whole book is published as a checkpoint, for readers that start in the
-middle.
+levels that cannot be read end it until the next snapshot. What is older is dropped, and `seq` says what is older: after a restart of the
+venue `u` begins at 1 again, while `seq` goes on (our inference). Readers get `Gap` once, then `Resync` and the snapshot. A book that stays
+away is asked for again every few seconds. Every few seconds, too, the whole book is published as a checkpoint, for readers that start in
+the middle.
 """
 
 from __future__ import annotations
@@ -70,7 +71,6 @@ class _Feed:
     topic: str
     book: OrderBook
     latest: Book | None = None
-    update_id: int = 0
     in_sync: bool = False
     seen: bool = False
     asked_ns: int | None = None
@@ -194,18 +194,16 @@ class IngestorCore:
         return suspects
 
     def _on_delta(self, feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
-        update_id, last = fact.update_id, feed.update_id
-        if not feed.in_sync:
-            return [Drop(feed.symbol, "delta_before_snapshot", f"u {update_id}"), *_asked(feed, fact.ts_recv)]
-        if update_id <= last:
-            return [Drop(feed.symbol, "old_update", f"u {update_id} after {last}")]
-        if update_id != last + 1:
-            return _lost(feed, GapReason.UPDATE_ID, f"u {update_id} after {last}", fact)
+        latest = feed.latest
+        if not feed.in_sync or latest is None:
+            return [Drop(feed.symbol, "delta_before_snapshot", f"u {fact.update_id}"), *_asked(feed, fact.ts_recv)]
+        if fact.update_id != latest.update_id + 1 or fact.sequence < latest.sequence:
+            return _on_misfit(feed, fact, latest)
         book = feed.book
         book.apply(fact.bids, fact.asks, book_numbers(raw))
         if book.is_crossed:
             return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
-        feed.update_id, feed.latest = update_id, fact
+        feed.latest = fact
         if fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:
             return [Publish(feed.symbol, fact)]
         feed.checkpoint_ns = fact.ts_event
@@ -221,9 +219,18 @@ def _on_snapshot(feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
     if not feed.in_sync or fact.update_id == 1:
         effects = [Publish(symbol, Resync(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=symbol))]
     feed.in_sync, feed.asked_ns = True, None
-    feed.update_id, feed.latest, feed.checkpoint_ns = fact.update_id, fact, fact.ts_event
+    feed.latest, feed.checkpoint_ns = fact, fact.ts_event
     effects.append(Publish(symbol, fact))
     return effects
+
+
+def _on_misfit(feed: _Feed, fact: Book, latest: Book) -> list[Effect]:
+    detail = f"u {fact.update_id} after {latest.update_id}"
+    is_told = fact.sequence > 0  # else update ids alone must do
+    is_old = fact.sequence <= latest.sequence if is_told else fact.update_id <= latest.update_id
+    if is_old:
+        return [Drop(feed.symbol, "old_update", detail)]
+    return _lost(feed, GapReason.UPDATE_ID, detail, fact)  # with a lower `u`: the snapshot with 1 has been lost
 
 
 def _whole(feed: _Feed, latest: Book) -> Book:

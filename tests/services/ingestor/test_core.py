@@ -17,8 +17,10 @@ SYMBOL = "ABCUSDT"
 MS = 1_000_000
 
 
-def book(u, *, kind="delta", bids=(("1.0", "5"),), asks=(("1.1", "5"),), at_ms=1000, symbol=SYMBOL, depth=200):
-    data = {"s": symbol, "b": bids, "a": asks, "u": u, "seq": u * 10}
+def book(
+    u, *, kind="delta", bids=(("1.0", "5"),), asks=(("1.1", "5"),), at_ms=1000, symbol=SYMBOL, depth=200, seq=None
+):
+    data = {"s": symbol, "b": bids, "a": asks, "u": u, "seq": u * 10 if seq is None else seq}
     return raw({"topic": f"orderbook.{depth}.{symbol}", "type": kind, "ts": at_ms + 3, "data": data, "cts": at_ms})
 
 
@@ -92,6 +94,26 @@ def test_a_delta_before_any_snapshot_asks_for_one(core):
 def test_an_update_that_was_seen_is_dropped_without_harm(synced, u):
     assert synced.on_frame(book(u), 2) == [Drop(SYMBOL, "old_update", f"u {u} after 10")]
     assert kinds(synced.on_frame(book(11), 3)) == [Book]
+
+
+def test_a_restart_whose_snapshot_is_lost_is_a_gap_though_its_numbers_are_low(synced):
+    assert kinds(synced.on_frame(book(2, seq=105), 2)) == [Drop, Gap, Resubscribe]
+    assert kinds(synced.on_frame(snapshot(2, seq=105), 3)) == [Resync, Book]
+    assert kinds(synced.on_frame(book(3, seq=106), 4)) == [Book]
+
+
+@pytest.mark.parametrize(("u", "seq"), [(11, 99), (11, 100), (2, 99)])
+def test_what_was_shown_before_a_restart_is_old_whatever_its_number(synced, u, seq):
+    synced.on_frame(snapshot(1, seq=100), 2)
+    assert synced.on_frame(book(u, seq=seq), 3) == [Drop(SYMBOL, "old_update", f"u {u} after 1")]
+    assert kinds(synced.on_frame(book(2, seq=101), 4)) == [Book]
+
+
+def test_without_a_sequence_update_ids_alone_decide(core):
+    core.on_frame(snapshot(10, seq=0), 1)
+    assert kinds(core.on_frame(book(9, seq=0), 2)) == [Drop]
+    assert kinds(core.on_frame(book(11, seq=0), 3)) == [Book]
+    assert kinds(core.on_frame(book(13, seq=0), 4)) == [Drop, Gap, Resubscribe]
 
 
 def test_a_snapshot_in_the_middle_replaces_the_book(synced):
