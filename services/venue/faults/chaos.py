@@ -108,19 +108,19 @@ def _skew(largest_ms: int) -> Moment:
     return skewed
 
 
-def _maintenance(drawn: Drawn) -> SpecJson:
-    return {"action": "maintenance", "for_ms": drawn("works", (1_000, 20_000))}
+def _maintenance(longest_ms: int) -> Moment:
+    return lambda drawn: {"action": "maintenance", "for_ms": drawn("works", (1_000, longest_ms))}
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     MIXED: Scenario((*_LINE, *_ANSWERS, *_SLOW), (*_CLOSINGS, _storm, _books, _restart, _skew(700))),
     "bad_line": Scenario(_LINE, (*_CLOSINGS, _books)),
-    "feed": Scenario(_FEED, (*_PUBLIC_CLOSINGS, _books, _restart, _maintenance), every_ms=3_000.0),
+    "feed": Scenario(_FEED, (*_PUBLIC_CLOSINGS, _books, _restart, _maintenance(5_000)), every_ms=3_000.0),
     "lost_answers": Scenario(_ANSWERS),
     "overload": Scenario(_SLOW, (_storm,)),
     "restarts": Scenario((), (_restart,), every_ms=10_000.0),
     "wrong_clock": Scenario((), (_skew(10_000),), every_ms=10_000.0),
-    "maintenance": Scenario((), (_maintenance,), every_ms=30_000.0),
+    "maintenance": Scenario((), (_maintenance(20_000),), every_ms=30_000.0),
 }
 _FIELDS: Final[Mapping[str, Kind]] = {
     "seed": Whole(0, 2**31),
