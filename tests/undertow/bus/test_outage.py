@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RedisServer, redis_executables
+from tests.redis_cluster import RedisCluster
 from undertow.bus.errors import BusOverflowError, BusRefusedError
 from undertow.bus.ports import Delivery, Topic
 from undertow.bus.redis_bus import RedisBus
@@ -37,7 +38,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 @asynccontextmanager
-async def opened(server: RedisServer, **publishing: Any) -> AsyncIterator[RedisBus]:
+async def opened(server: RedisServer | RedisCluster, **publishing: Any) -> AsyncIterator[RedisBus]:
     bus = RedisBus(
         server.url,
         "p/1",

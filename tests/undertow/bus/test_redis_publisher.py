@@ -11,20 +11,12 @@ import hiredis
 import msgspec
 import pytest
 
+from tests.undertow.bus.test_outage import TOPIC, command
 from undertow.bus.lanes import Lanes
-from undertow.bus.ports import Topic
 from undertow.bus.resp import Address
 from undertow.bus.routes import OneServer
 from undertow.bus.settings import PublisherSettings
 from undertow.contracts.envelope import Envelope
-from undertow.contracts.messages.control import Command, Verb
-from undertow.contracts.streams import CONTROL
-
-TOPIC = Topic(CONTROL, source="admin")
-
-
-def command(number: int) -> Command:
-    return Command(ts_event=number, ts_recv=number, command_id=str(number), verb=Verb.PAUSE, who="me", why="test")
 
 
 class Refusing:
