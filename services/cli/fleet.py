@@ -95,7 +95,7 @@ class FleetPlan:
             niceness=_NICENESS.get(service, 0),
         )
 
-    def _environment(self, service: str) -> dict[str, str]:
+    def _environment(self, process: str) -> dict[str, str]:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -103,9 +103,9 @@ class FleetPlan:
         }
         told = {
             "UNDERTOW_HTTP__HOST": "127.0.0.1",
-            "UNDERTOW_HTTP__PORT": str(self.ports[service]),
+            "UNDERTOW_HTTP__PORT": str(self.ports[process]),
             "UNDERTOW_GUARDIAN__URL": self.url("guardian"),
-            "UNDERTOW_STATE_DIR": str(self.state / service),
+            "UNDERTOW_STATE_DIR": str(self.state / process),
             "UNDERTOW_ADMIN__SERVICES": json.dumps({name: self.url(name) for name in self.ports}),
             "PYTHONUNBUFFERED": "1",
             "TMPDIR": str(self.temporary),
