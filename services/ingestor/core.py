@@ -25,7 +25,6 @@ from undertow.exchange.bybit.frames import (
     Control,
     LiquidationFrame,
     MarketFrame,
-    book_numbers,
     decode_frame,
 )
 
@@ -126,7 +125,7 @@ class IngestorCore:
             return [Drop(feed.symbol, "foreign_topic", frame.topic)]
         fact = book_fact(frame, recv_ns)
         try:
-            return _on_snapshot(feed, fact, raw) if fact.snapshot else self._on_delta(feed, fact, raw)
+            return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
         except ValueError as error:
             drop = Drop(feed.symbol, MALFORMED, f"{frame.topic}: {error}", raw)
             return _lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact, drop)
@@ -193,14 +192,14 @@ class IngestorCore:
                 suspects += self._watch.on_ticker(fact)
         return suspects
 
-    def _on_delta(self, feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
+    def _on_delta(self, feed: _Feed, fact: Book) -> list[Effect]:
         latest = feed.latest
         if not feed.in_sync or latest is None:
             return [Drop(feed.symbol, "delta_before_snapshot", f"u {fact.update_id}"), *_asked(feed, fact.ts_recv)]
         if fact.update_id != latest.update_id + 1 or fact.sequence < latest.sequence:
             return _on_misfit(feed, fact, latest)
         book = feed.book
-        book.apply(fact.bids, fact.asks, book_numbers(raw))
+        book.apply(fact.bids, fact.asks)
         if book.is_crossed:
             return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
         feed.latest = fact
@@ -210,9 +209,9 @@ class IngestorCore:
         return [Publish(feed.symbol, fact), Publish(feed.symbol, _whole(feed, fact))]
 
 
-def _on_snapshot(feed: _Feed, fact: Book, raw: bytes) -> list[Effect]:
+def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
     symbol, book = feed.symbol, feed.book
-    book.replace(fact.bids, fact.asks, book_numbers(raw))
+    book.replace(fact.bids, fact.asks)
     if book.is_crossed:
         return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
     effects: list[Effect] = []

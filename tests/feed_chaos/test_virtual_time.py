@@ -92,17 +92,17 @@ def test_another_seed_is_another_story() -> None:
 class IgnoresWhatItMissed(IngestorCore):
     """Goes on after a gap as if nothing had been."""
 
-    def _on_delta(self, feed, fact, raw):
+    def _on_delta(self, feed, fact):
         if feed.latest is not None and fact.update_id > feed.latest.update_id + 1:
             feed.latest = msgspec.structs.replace(feed.latest, update_id=fact.update_id - 1)
-        return super()._on_delta(feed, fact, raw)
+        return super()._on_delta(feed, fact)
 
 
 class TellsARepetitionAsAGap(IngestorCore):
     """Takes a frame that comes twice for one that is missing."""
 
-    def _on_delta(self, feed, fact, raw):
-        effects = super()._on_delta(feed, fact, raw)
+    def _on_delta(self, feed, fact):
+        effects = super()._on_delta(feed, fact)
         if [effect.reason for effect in effects if isinstance(effect, Drop)] == ["old_update"]:
             gap = Gap(ts_event=0, ts_recv=0, symbol=feed.symbol, reason=GapReason.UPDATE_ID, detail="planted")
             return [*effects, Publish(feed.symbol, gap)]

@@ -1,19 +1,85 @@
 """An order book as a feed handler keeps it: the venue's decimal text, ordered by price, cut to the subscribed depth.
 
-Plain Python with bisect: one call per message from Python is faster here than a compiled book (docs/adr/0003). Half of the time would go
-into reading numbers out of their text; whoever has the frame gives them, as the JSON decoder reads them ten times faster.
+Plain Python with bisect: one call per message from Python is faster here than a compiled book (docs/adr/0003). Seven of ten changes of a
+recorded tape give a level that is there another size; they are found by the text of their price, which needs no number. Another spelling of
+the same price is the same level all the same.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 from undertow.contracts.messages.market import Level
 
-Numbers = Sequence[tuple[float, float]]
-"""Price and size of each level."""
+_DELETED: Final = "0"
+
+
+class _Side:
+    """Levels of one side.
+
+    Attributes:
+        sizes: by the text of the price.
+        prices: ascending.
+        texts: of the prices, in their order.
+    """
+
+    __slots__ = ("prices", "sizes", "texts")
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, str] = {}
+        self.prices: list[float] = []
+        self.texts: list[str] = []
+
+    def replace(self, levels: Sequence[Level]) -> None:
+        sizes = dict(levels)
+        ordered = sorted((float(price), price) for price in sizes)
+        prices = [number for number, _ in ordered]
+        amounts = [float(size) for size in sizes.values()]
+        if len(set(prices)) == len(levels) and _are_positive(prices) and _are_positive(amounts):
+            self.sizes, self.prices, self.texts = sizes, prices, [text for _, text in ordered]
+        else:
+            self.apply(levels)  # one by one: sizes of zero are left out, and what is no level is found
+
+    def apply(self, changes: Sequence[Level]) -> None:
+        sizes, prices = self.sizes, self.prices
+        for price, size in changes:
+            if price in sizes:
+                if size == _DELETED:
+                    index = bisect_left(prices, float(price))
+                    del sizes[price], prices[index], self.texts[index]
+                elif 0.0 < float(size) < inf:
+                    sizes[price] = size
+                else:
+                    self._change(price, size)
+            else:
+                self._change(price, size)
+
+    def drop(self, index: int) -> None:
+        del self.prices[index]
+        del self.sizes[self.texts.pop(index)]
+
+    def level(self, index: int) -> Level:
+        text = self.texts[index]
+        return text, self.sizes[text]
+
+    def _change(self, price: str, size: str) -> None:
+        number, amount, prices = float(price), float(size), self.prices
+        index = bisect_left(prices, number)
+        is_known = index < len(prices) and prices[index] == number  # perhaps in another spelling
+        if amount == 0.0:
+            if is_known:
+                self.drop(index)
+        elif 0.0 < number < inf and 0.0 < amount < inf:
+            if is_known:
+                self.drop(index)
+            prices.insert(index, number)
+            self.texts.insert(index, price)
+            self.sizes[price] = size
+        else:
+            raise ValueError(f"{(price, size)} is not a level")
 
 
 class OrderBook:
@@ -23,97 +89,70 @@ class OrderBook:
         depth: levels a side that the venue keeps for us; what falls out of it is dropped.
     """
 
-    __slots__ = ("_asks", "_bids", "_depth", "_prices_a", "_prices_b")
+    __slots__ = ("_asks", "_bids", "_depth")
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self._bids: dict[float, Level] = {}
-        self._asks: dict[float, Level] = {}
-        self._prices_b: list[float] = []  # ascending
-        self._prices_a: list[float] = []  # ascending
+        self._bids = _Side()
+        self._asks = _Side()
 
-    def replace(
-        self, bids: Sequence[Level], asks: Sequence[Level], numbers: tuple[Numbers, Numbers] | None = None
-    ) -> None:
+    def replace(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Take a snapshot.
 
-        Args:
-            bids: levels of the one side.
-            asks: of the other.
-            numbers: of both sides, where they are known.
-
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        self._bids, self._asks, self._prices_b, self._prices_a = {}, {}, [], []
-        self.apply(bids, asks, numbers)
+        self._bids, self._asks = _Side(), _Side()
+        self._bids.replace(bids)
+        self._asks.replace(asks)
+        self._cut()
 
-    def apply(
-        self, bids: Sequence[Level], asks: Sequence[Level], numbers: tuple[Numbers, Numbers] | None = None
-    ) -> None:
+    def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Take a delta: a size of zero deletes, deleting the unknown is harmless.
 
-        Args:
-            bids: levels of the one side.
-            asks: of the other.
-            numbers: of both sides, where they are known.
-
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        of_bids, of_asks = (_numbers(bids), _numbers(asks)) if numbers is None else numbers
-        depth = self._depth
         if bids:
-            prices = self._prices_b
-            _apply(self._bids, prices, bids, of_bids)
-            while len(prices) > depth:
-                del self._bids[prices.pop(0)]
+            self._bids.apply(bids)
         if asks:
-            prices = self._prices_a
-            _apply(self._asks, prices, asks, of_asks)
-            while len(prices) > depth:
-                del self._asks[prices.pop()]
+            self._asks.apply(asks)
+        self._cut()
 
     @property
     def is_crossed(self) -> bool:
         """True when the best bid is not below the best ask."""
-        return bool(self._prices_b and self._prices_a) and self._prices_b[-1] >= self._prices_a[0]
+        bids, asks = self._bids.prices, self._asks.prices
+        return bool(bids and asks) and bids[-1] >= asks[0]
 
     @property
     def best_bid(self) -> Level | None:
         """Price and size, or None on an empty side."""
-        return self._bids[self._prices_b[-1]] if self._prices_b else None
+        side = self._bids
+        return side.level(-1) if side.prices else None
 
     @property
     def best_ask(self) -> Level | None:
         """Price and size, or None on an empty side."""
-        return self._asks[self._prices_a[0]] if self._prices_a else None
+        side = self._asks
+        return side.level(0) if side.prices else None
 
     def levels(self, best: int | None = None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Give bids descending and asks ascending; all, or so many of the best."""
         most = self._depth if best is None else best
-        bids, asks = self._prices_b[: -most - 1 : -1], self._prices_a[:most]
-        return tuple(self._bids[p] for p in bids), tuple(self._asks[p] for p in asks)
+        bids, asks = self._bids, self._asks
+        return (
+            tuple((price, bids.sizes[price]) for price in bids.texts[: -most - 1 : -1]),
+            tuple((price, asks.sizes[price]) for price in asks.texts[:most]),
+        )
+
+    def _cut(self) -> None:
+        bids, asks, depth = self._bids, self._asks, self._depth
+        while len(bids.prices) > depth:
+            bids.drop(0)
+        while len(asks.prices) > depth:
+            asks.drop(-1)
 
 
-def _numbers(levels: Sequence[Level]) -> Numbers:
-    return [(float(price), float(size)) for price, size in levels]
-
-
-def _apply(levels: dict[float, Level], prices: list[float], changes: Sequence[Level], numbers: Numbers) -> None:
-    for level, (price, size) in zip(changes, numbers, strict=True):
-        if price in levels:
-            if 0.0 < size < inf:
-                levels[price] = level
-            elif size == 0.0:
-                del levels[price]
-                del prices[bisect_left(prices, price)]
-            else:
-                raise ValueError(f"{level} is not a level")
-        elif size > 0.0:
-            if not 0.0 < price < inf > size:
-                raise ValueError(f"{level} is not a level")
-            insort(prices, price)
-            levels[price] = level
-        elif size != 0.0:
-            raise ValueError(f"{level} is not a level")
+def _are_positive(numbers: Sequence[float]) -> bool:
+    return not numbers or (min(numbers) > 0.0 and sum(numbers) < inf)  # a sum with a NaN is none

@@ -88,3 +88,21 @@ def test_the_book_equals_a_sorted_dictionary(changes):
         assert [int(p) for p, _ in found[0]] == sorted(twin[0], reverse=True)
         assert [int(p) for p, _ in found[1]] == sorted(twin[1])
         assert book.is_crossed == (bool(twin[0] and twin[1]) and max(twin[0]) >= min(twin[1]))
+
+
+def test_another_spelling_of_a_price_is_the_same_level(book):
+    book.apply(levels(("10.00", "7")), levels(("10.50", "0")))
+    assert book.levels() == ((("10.00", "7"), ("9.5", "2")), (("11", "4"),))
+    book.apply(levels(("10.0", "0")), ())
+    assert book.best_bid == ("9.5", "2")
+
+
+def test_a_snapshot_that_spells_a_price_twice_has_it_once_and_later_wins(book):
+    book.replace(levels(("10", "1"), ("10.0", "2"), ("9", "3"), ("9", "4")), ())
+    assert book.levels() == ((("10.0", "2"), ("9", "4")), ())
+
+
+@pytest.mark.parametrize("bad", [("nan", "1"), ("2", "nan"), ("2", "-1"), ("-2", "1"), ("inf", "1")])
+def test_what_is_no_level_is_found_among_good_ones_of_a_snapshot(book, bad):
+    with pytest.raises(ValueError):
+        book.replace(levels(("3", "1"), bad, ("1", "1")), ())
