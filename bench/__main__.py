@@ -13,6 +13,7 @@ from pathlib import Path
 
 MODULES = (
     "decode_book",
+    "ingest",
     "bus_hops",
     "features",
     "inference",

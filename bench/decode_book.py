@@ -27,8 +27,12 @@ COMMAND = "python -m bench.decode_book"
 Frames = list[tuple[int, bytes]]
 
 
+def recordings() -> Path:
+    return Path(os.environ.get("UNDERTOW_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
 def recording() -> Frames | None:
-    root = Path(os.environ.get("UNDERTOW_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    root = recordings()
     path = root / TAPE
     if not path.exists():
         sys.stderr.write(f"the recording {TAPE} is not in {root}; set UNDERTOW_TEST_DATA to the folder that has it\n")
