@@ -53,7 +53,17 @@ _NICENESS: Final = {"snapshotter": 10, "admin": 10, "rest_collector": 10, "macro
 _INDEX: Final = "-"
 """Between a service's name and the number of its shard."""
 _KEPT_FROM_OUR_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH")
-_OURS: Final = ("UNDERTOW_", "BYBIT_", "HTTP_PROXY", "HTTPS_PROXY", "SOCKS_PROXY", "NO_PROXY", "SSL_CERT", "COVERAGE_")
+_OURS: Final = (
+    "UNDERTOW_",
+    "BYBIT_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "SOCKS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT",
+    "COVERAGE_",
+)
 SNAPSHOT_ROOT: Final = "UNDERTOW_SNAPSHOT__ROOT"
 
 

@@ -27,7 +27,7 @@ class FeedSettings(Section):
     proxy: str = Field(
         default="",
         pattern=r"^((https?|socks5h?|socks4a?)://\S+)?$",
-        description="http://[USER:PASSWORD@]HOST:PORT or socks5h://…; empty takes HTTPS_PROXY, HTTP_PROXY or SOCKS_PROXY",
+        description="http://[USER:PASSWORD@]HOST:PORT or socks5h://…; empty takes SOCKS_PROXY, HTTPS_PROXY or ALL_PROXY",
     )
 
 

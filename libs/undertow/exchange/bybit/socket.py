@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,6 +28,7 @@ FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 _ALREADY_AUTHENTICATED: Final = 20001
 LARGEST_FRAME: Final = 2**24
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class ConnectBudget:
@@ -95,12 +97,12 @@ async def open_socket(url: str, proxy: str = "") -> AsyncIterator[ClientConnecti
     """Connect and ping every 20 s (§6: WebSocket-level pings are not the heartbeat).
 
     A connection on which nothing at all is heard over two pings is cut, so that its reader notices. Without `proxy` the environment's
-    holds (HTTPS_PROXY, HTTP_PROXY, SOCKS_PROXY, NO_PROXY); loopback is connected to directly unless a proxy is given.
+    holds (SOCKS_PROXY, HTTPS_PROXY, for `ws://` HTTP_PROXY, then ALL_PROXY; not for the hosts of NO_PROXY); loopback is connected to
+    directly unless a proxy is given.
 
     Raises:
         OSError: the venue cannot be reached.
     """
-    loopback = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
     connection = await connect(
         url,
         create_connection=Connection,
@@ -110,7 +112,7 @@ async def open_socket(url: str, proxy: str = "") -> AsyncIterator[ClientConnecti
         ping_interval=None,
         max_size=LARGEST_FRAME,
         max_queue=None,
-        proxy=proxy or (None if loopback else True),
+        proxy=proxy or _proxy_of_environment(url),
     )
     assert isinstance(connection, Connection)  # noqa: S101 - as asked for; tells mypy
     pinging = asyncio.create_task(_ping(connection), name="ping")
@@ -170,6 +172,16 @@ def json_object(raw: str | bytes) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise BadAnswerError(0, f"not an object: {raw[:100]!r}")
     return frame
+
+
+def _proxy_of_environment(url: str) -> str | Literal[True] | None:
+    address, proxies = urlsplit(url), getproxies()
+    if address.hostname in _LOOPBACK:
+        return None
+    known = {"wss", "socks", "https"} if address.scheme == "wss" else {"ws", "socks", "https", "http"}
+    if known & proxies.keys() or proxy_bypass(address.netloc):
+        return True  # websockets looks for these by itself, but not for ALL_PROXY
+    return proxies.get("all")
 
 
 async def _ping(connection: Connection) -> None:

@@ -202,7 +202,10 @@ async def test_a_proxy_that_is_given_is_gone_through(kind, scheme):
         assert proxy.asked == [("venue.test", int(port))]
 
 
-@pytest.mark.parametrize(("kind", "variable"), [("socks", "SOCKS_PROXY"), ("http", "HTTP_PROXY")])
+@pytest.mark.parametrize(
+    ("kind", "variable"),
+    [("socks", "SOCKS_PROXY"), ("http", "HTTP_PROXY"), ("socks", "ALL_PROXY"), ("http", "ALL_PROXY")],
+)
 async def test_the_environments_proxy_is_gone_through_unless_the_host_is_excepted(monkeypatch, kind, variable):
     async def script(connection, message):
         await ack(connection, message)
@@ -218,6 +221,19 @@ async def test_the_environments_proxy_is_gone_through_unless_the_host_is_excepte
         async with aclosing(BybitPublicStream(f"ws://venue.test:{port}", TOPICS).events()) as events:
             (event,) = await taken(events, 1)
         assert isinstance(event, Disconnected)  # there is no such host
+        assert len(proxy.asked) == 1
+
+
+async def test_the_proxy_for_all_gives_way_to_the_one_for_the_scheme(monkeypatch):
+    async def script(connection, message):
+        await ack(connection, message)
+
+    async with served(script) as peer, proxies.running("http") as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+        url = f"ws://venue.test:{peer.url.rpartition(':')[2]}"
+        async with aclosing(BybitPublicStream(url, TOPICS).events()) as events:
+            assert await taken(events, 1) == [Connected()]
         assert len(proxy.asked) == 1
 
 
