@@ -341,7 +341,7 @@ def _seams() -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
-def play_virtually(seed: int, faults_s: float = 12.0, intensity: float = 0.6) -> Outcome:
+def play_virtually(seed: int, faults_s: float = 10.0, intensity: float = 0.6) -> Outcome:
     """Play a seed in virtual time: the same each time."""
     draws = iter(range(10**9))
     chance = SimpleNamespace(Random=lambda given: random.Random(f"{seed} {next(draws)}" if given is None else given))

@@ -74,6 +74,7 @@ class Witness:
         self.is_closed = False
         self._places: dict[str, dict[bytes, int]] = {}
         self._shown: Counter[str] = Counter()
+        self._states: dict[str, tuple[int, int]] = {}
 
     def watch(self, hub: PublicHub) -> None:
         """Note what the hub shows, before any fault has touched it."""
@@ -81,22 +82,26 @@ class Witness:
 
         def noted(topic: str, raw: bytes) -> None:
             if topic.startswith("orderbook."):
-                self._shown[topic] += 1
-                places = self._places.setdefault(topic, {})
-                assert raw not in places, f"two frames of {topic} are the same: {raw[:80]!r}"
-                places[raw] = self._shown[topic]
-                self.latest[topic] = raw
+                self._on_shown(topic, raw)
             broadcast(topic, raw)
 
         def greeted(topic: str, *, is_first: bool) -> bytes | None:
             snapshot = joined(topic, is_first=is_first)
             if snapshot is not None and topic.startswith("orderbook."):
-                places = self._places.setdefault(topic, {})
-                assert places.setdefault(snapshot, self._shown[topic]) == self._shown[topic]
+                self._places.setdefault(topic, {})[snapshot] = self._shown[topic]
+                self._states[topic] = _state(snapshot)
             return snapshot
 
         hub.broadcast = noted
         hub._joined = greeted
+
+    def _on_shown(self, topic: str, raw: bytes) -> None:
+        state = _state(raw)
+        if state != self._states.get(topic):  # else a book begun anew at once again: who misses it misses nothing
+            self._shown[topic] += 1
+        self._states[topic] = state
+        self._places.setdefault(topic, {})[raw] = self._shown[topic]
+        self.latest[topic] = raw
 
     def orphan(self, first: int, counted: Mapping[str, int]) -> None:
         """The ingestor has died: nobody can tell of what its connections lose, nor of what it has taken and not looked at.
@@ -167,6 +172,11 @@ class Witness:
                     verdict.others[other] += 1
         if at is not None and line.hung_up_at is not None:
             verdict.gaps.append(hang_up)
+
+
+def _state(raw: bytes) -> tuple[int, int]:
+    data = json.loads(raw)["data"]
+    return data["u"], data["seq"]
 
 
 def _decoded(line: Line) -> Iterator[tuple[dict[str, Any], bytes]]:
