@@ -109,6 +109,15 @@ class TellsARepetitionAsAGap(IngestorCore):
         return effects
 
 
+class GoesByUpdateIdsAlone(IngestorCore):
+    """Takes what follows a restart for old, when the snapshot with `u` = 1 is lost."""
+
+    def _on_delta(self, feed, fact, raw):
+        if feed.in_sync and fact.update_id <= feed.latest.update_id:
+            return [Drop(feed.symbol, "old_update", "planted")]
+        return super()._on_delta(feed, fact, raw)
+
+
 class NeverAsksAgain(IngestorCore):
     """Waits for a snapshot that nobody has asked for."""
 
@@ -121,6 +130,7 @@ class NeverAsksAgain(IngestorCore):
     [
         (IgnoresWhatItMissed, "gaps: "),
         (TellsARepetitionAsAGap, "gaps: "),
+        (GoesByUpdateIdsAlone, "gaps: "),
         (NeverAsksAgain, "not in step "),
     ],
 )
