@@ -274,14 +274,23 @@ def venue(
 
 @app.command()
 def query(
-    sql: str, data: Annotated[Path | None, typer.Option(help="Snapshot directory.")] = None, *, as_json: AsJson = False
+    sql: str,
+    data: Annotated[str | None, typer.Option(help="A directory or s3:// address of snapshots.")] = None,
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the snapshots in SQL; each kind of message is a view (book, trades, liquidations, signal, order, execution …)."""
-    from services.cli.snapshots import ask, latest  # noqa: PLC0415 - duckdb loads only here
+    from services.cli.snapshots import ask, chosen, print_csv  # noqa: PLC0415 - duckdb loads only here
 
     _check_names()
-    root = os.environ.get("UNDERTOW_SNAPSHOT__ROOT")
-    _show(ask(data or (Path(root) if root else latest(load(Settings).var)), sql), as_json=as_json)
+    found = ask(chosen(data), sql)
+    if as_csv:
+        print_csv(found)
+    elif as_json:
+        sys.stdout.write(json.dumps(found.records, default=str) + "\n")
+    else:
+        _show(found.records, as_json=False)
 
 
 @models.command("list")

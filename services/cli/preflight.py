@@ -101,8 +101,9 @@ def _check_places(told: Mapping[str, Any]) -> None:
         if journal.is_dir():
             raise ConfigurationError(f"{PREFIX}ROUTER__JOURNAL", f"{journal} is a folder", "name a file")
         _check_folder(f"{PREFIX}ROUTER__JOURNAL", journal.parent)
-    if "root" in told["snapshotter"].snapshot.model_fields_set:
-        _check_folder(f"{PREFIX}SNAPSHOT__ROOT", told["snapshotter"].snapshot.root)
+    store = told["snapshotter"].snapshot
+    if "root" in store.model_fields_set and store.is_local:
+        _check_folder(f"{PREFIX}SNAPSHOT__ROOT", Path(store.root))
     kill_file: Path | None = told["guardian"].guard.kill_file
     if kill_file is not None and kill_file.exists():
         rule = f"{kill_file} is there, so the guardian would halt at once"

@@ -1,13 +1,37 @@
-"""SQL over the snapshots: a DuckDB view per topic."""
+"""SQL over the snapshots, as `undertow.storage.query` answers it."""
 
 from __future__ import annotations
 
+import csv
+import sys
 from pathlib import Path
-from typing import Any
-
-import duckdb
 
 from services.cli.exits import CommandError, ExitCode
+from services.cli.settings import Settings
+from undertow.runtime.settings import ServiceSettings, load
+from undertow.storage.address import open_store
+from undertow.storage.errors import StorageError, StoreMissingError
+from undertow.storage.query import Answer, answer
+from undertow.storage.settings import StoreSettings
+from undertow.storage.store import Store
+
+
+class SnapshotSettings(ServiceSettings):
+    """What the snapshotter is told about its store."""
+
+    snapshot: StoreSettings = StoreSettings()
+
+
+def chosen(address: str | None) -> Store:
+    """Open the named store; without a name the snapshotter's own, and without that the newest run's.
+
+    Raises:
+        ConfigurationError: it does not let us in.
+    """
+    settings = load(SnapshotSettings).snapshot
+    if address is None and "root" not in settings.model_fields_set:
+        address = str(latest(load(Settings).var))
+    return open_store(settings if address is None else settings.model_copy(update={"root": address}))
 
 
 def latest(var: Path) -> Path:
@@ -16,31 +40,25 @@ def latest(var: Path) -> Path:
     return runs[-1] if runs else var / "runs"
 
 
-def ask(root: Path, sql: str) -> list[dict[str, Any]]:
-    """Answer a query; each topic directory below `root` is a view of its name.
+def ask(store: Store, sql: str) -> Answer:
+    """Answer a query.
 
     Raises:
         CommandError: there are no snapshots, or the SQL is wrong.
     """
-    topics = sorted(path for path in root.glob("topic=*") if any(path.rglob("*.parquet")))
-    if not topics:
+    try:
+        return answer(store, sql)
+    except StoreMissingError as error:
         raise CommandError(
             ExitCode.NOT_FOUND,
-            f"no snapshots below {root} yet; run the fleet first (they come each half a minute), or name the directory with --data",
-        )
-    with duckdb.connect() as database:
-        try:
-            for path in topics:
-                name = path.name.removeprefix("topic=")
-                pattern = str(path / "**" / "*.parquet").replace("'", "''")
-                database.execute(  # a view cannot be a prepared statement; the path is our own and quoted
-                    f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{pattern}', hive_partitioning = true)"  # noqa: S608 - as above
-                )
-            answer = database.execute(sql)
-        except duckdb.Error as error:
-            views = ", ".join(path.name.removeprefix("topic=") for path in topics)
-            raise CommandError(
-                ExitCode.ERROR, f"{str(error).partition('LINE ')[0]}; there are the views {views}"
-            ) from None
-        names = [column[0] for column in answer.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            f"{error}; run the fleet first (they come each half a minute), or name the place with --data",
+        ) from None
+    except StorageError as error:
+        raise CommandError(ExitCode.ERROR, str(error)) from None
+
+
+def print_csv(found: Answer) -> None:
+    """Write an answer to the standard output, with a line of names."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(found.columns)
+    writer.writerows(found.rows)

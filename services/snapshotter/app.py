@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import Final
 
-from services.snapshotter.core import SnapshotCore
+import msgspec
+
+from services.snapshotter.core import Batch, Flush, SnapshotCore, decoded, encoded
 from services.snapshotter.settings import Settings
-from services.snapshotter.store import SnapshotStore
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Delivery, Reader, Topic
-from undertow.contracts.metrics import SNAPSHOT_FLUSH_SECONDS, SNAPSHOT_ROWS, SNAPSHOT_ROWS_KNOWN
+from undertow.contracts.metrics import SNAPSHOT_FLUSH_SECONDS, SNAPSHOT_ROWS, SNAPSHOT_ROWS_KNOWN, SNAPSHOT_ROWS_LOST
 from undertow.contracts.streams import STREAMS, Stream
 from undertow.runtime.clock import wall_ns
+from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
+from undertow.storage.address import open_store
+from undertow.storage.errors import StorageError
+from undertow.storage.schema import table_of
+from undertow.storage.settings import ROOT_VARIABLE
+from undertow.storage.store import Part, Store, Writer
 
-UNHURRIED_S = 0.05
+UNHURRIED_S: Final = 0.05
 """Wall seconds between two reads: few large batches leave the cores to those on an order's way."""
 
 
 class Snapshotter:
     """Stores every stream."""
 
-    def __init__(self, settings: Settings, runtime: Runtime, bus: Bus, store: SnapshotStore) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, bus: Bus, store: Store) -> None:
         self._settings = settings
         self._runtime = runtime
         self._bus = bus
-        self._store = store
+        self._writer = _opened(store, f"snapshotter-{settings.instance}")
         self._core = SnapshotCore(
             flush_ns=round(settings.snapshot.flush_seconds * 1e9),
             flush_rows=settings.snapshot.flush_rows,
-            stored=store.open(),
+            stored=_remembered(store, self._writer),
         )
         self._unacked: list[Delivery] = []
         self._reading = False
         self._flushing = asyncio.Lock()
+        for stream in STREAMS:
+            runtime.metrics.counter(
+                SNAPSHOT_ROWS_LOST, stream=stream.name
+            )  # 0 from the start, so that it can be alerted on
 
     def unready_reason(self) -> str | None:
         """Ready when it reads."""
@@ -67,16 +80,22 @@ class Snapshotter:
 
     async def _flush(self, reader: Reader) -> None:
         async with self._flushing:
-            parts, acked = self._core.take(), self._unacked
+            flush, acked = self._core.take(), self._unacked
             self._unacked = []
-            begin = wall_ns()
-            if parts:
-                stored = self._core.stored_after(parts)
-                rows = await asyncio.to_thread(self._store.write, parts, stored)
-                self._core.stored = stored
+            if flush.batches:
+                begin = wall_ns()
+                rows = await asyncio.to_thread(self._writer.commit, _parts(flush.batches), encoded(flush.memory))
                 self._runtime.metrics.counter(SNAPSHOT_ROWS).inc(rows)
                 self._runtime.metrics.histogram(SNAPSHOT_FLUSH_SECONDS).observe((wall_ns() - begin) / 1e9)
+                self._tell_losses(flush)
             reader.ack(acked)
+
+    def _tell_losses(self, flush: Flush) -> None:
+        for lost in flush.lost:
+            self._runtime.metrics.counter(SNAPSHOT_ROWS_LOST, stream=lost.stream).inc(lost.rows)
+            self._runtime.log.error(
+                "rows_lost", key=lost.key, producer=lost.producer, first=lost.first, last=lost.last, rows=lost.rows
+            )
 
     def _topics(self, stream: Stream) -> list[Topic]:
         symbols = self._settings.symbols if "{symbol}" in stream.pattern else ("",)
@@ -86,5 +105,27 @@ class Snapshotter:
 
 def build(settings: Settings, runtime: Runtime) -> Snapshotter:
     """Choose the real implementations."""
+    store = open_store(settings.snapshot)
     bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
-    return Snapshotter(settings, runtime, bus, SnapshotStore(settings.snapshot.root))
+    return Snapshotter(settings, runtime, bus, store)
+
+
+def _parts(batches: tuple[Batch, ...]) -> Iterator[Part]:
+    for batch in batches:
+        yield Part(batch.place, table_of(batch.kind, batch.rows))
+
+
+def _opened(store: Store, name: str) -> Writer:
+    try:
+        return store.writer(name)
+    except StorageError as error:
+        raise ConfigurationError(ROOT_VARIABLE, str(error), "correct it, or name another place") from None
+
+
+def _remembered(store: Store, writer: Writer) -> dict[str, dict[str, list[tuple[int, int]]]]:
+    try:
+        return decoded(bytes(writer.progress.state))
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(
+            ROOT_VARIABLE, f"the progress of {writer.name} in {store.address} is none of ours ({error})", "name another"
+        ) from None

@@ -1,37 +1,112 @@
-"""What is stored where, and when: rows gather per message kind, symbol and hour until a part is due. Pure.
+"""What is stored where, and when: rows gather per partition until a flush is due, each row once. Pure.
 
-Per stream key the last stored entry id is remembered, so that rows that come again after a crash between the rename and the
-acknowledgement are known to be stored already.
+A row is known by its stream key, its producer and the producer's number, whatever its entry id: after a crash of Redis the same row comes
+again under another id, and ids may even go back. Per key and producer the numbers seen are remembered as ranges, one while nothing is
+missing; what the memory says is stored together with the rows. A jump in the numbers is a loss and is told with the flush that reveals
+it; numbers that come late are stored all the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from typing import Any, Final
 
-from undertow.bus.ports import Delivery, entry_order
+import msgspec
+
+from undertow.bus.codec import Seen
+from undertow.bus.ports import Delivery
 from undertow.contracts.messages.base import Message
+from undertow.storage.layout import Place, place_of
 
-_NS = 1_000_000_000
+MOST_RANGES: Final = 64
+"""Ranges remembered per key and producer; beyond it the oldest hole is closed, because no row may be stored twice."""
+MOST_PRODUCERS: Final = 16
+"""Producers remembered per key; a key has one writer at a time, so these are its last starts."""
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows that go into one file. All deliveries carry the same kind of message."""
-
-    path: PurePosixPath
-    kind: type[Message]
-    deliveries: tuple[Delivery, ...]
+Memory = dict[str, dict[str, list[tuple[int, int]]]]
+"""Stream key → producer → ranges of its numbers that are stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class StoredRow:
+    """A delivery as `undertow.storage` takes it."""
+
+    delivery: Delivery
+
+    @property
+    def message(self) -> Any:
+        """See `Row`."""
+        return self.delivery.message
+
+    @property
+    def stream_key(self) -> str:
+        """See `Row`."""
+        return self.delivery.topic.key
+
+    @property
+    def entry_id(self) -> str:
+        """See `Row`."""
+        return self.delivery.entry_id
+
+    @property
+    def producer(self) -> str:
+        """See `Row`."""
+        return self.delivery.producer
+
+    @property
+    def sequence(self) -> int:
+        """See `Row`."""
+        return self.delivery.sequence
+
+    @property
+    def hops(self) -> tuple[int, ...]:
+        """See `Row`."""
+        return self.delivery.hops
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows for one file, all of one kind of message."""
+
+    place: Place
     kind: type[Message]
+    rows: tuple[StoredRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Numbers of a producer that never came.
+
+    Attributes:
+        stream: name of the stream.
+        first: number of the first row that is missing.
+        last: of the last one before the next that came.
+    """
+
+    stream: str
     key: str
-    symbol: str
-    hour: int
+    producer: str
+    first: int
+    last: int
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """All that waits, to be stored as one commit.
+
+    Attributes:
+        memory: what is known once the batches are stored.
+    """
+
+    batches: tuple[Batch, ...]
+    memory: Memory
+    lost: tuple[Lost, ...]
 
 
 @dataclass(slots=True)
@@ -41,27 +116,31 @@ class SnapshotCore:
     Attributes:
         flush_ns: longest time that a row waits, market ns.
         flush_rows: most rows that wait.
-        stored: stream key to the last entry id that is on disk.
+        stored: what the store knows at the start.
     """
 
     flush_ns: int
     flush_rows: int
-    stored: dict[str, str]
-    _waiting: dict[_Place, list[Delivery]] = field(default_factory=dict)
+    stored: Memory
+    _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
+    _waiting: dict[tuple[Place, type[Message]], list[StoredRow]] = field(default_factory=dict)
+    _lost: list[Lost] = field(default_factory=list)
     _count: int = 0
     _oldest_ns: int | None = None
 
+    def __post_init__(self) -> None:
+        for key, producers in self.stored.items():
+            self._seen[key] = {producer: Seen(ranges) for producer, ranges in producers.items()}
+
     def add(self, deliveries: Iterable[Delivery], now_ns: int) -> int:
-        """Take what was read; give how many of them are stored already and so were left out."""
+        """Take what was read; give how many of them are known already and so were left out."""
         known = 0
         for each in deliveries:
-            if entry_order(each.entry_id) <= entry_order(self.stored.get(each.topic.key, "0-0")):
+            if not self._is_new(each):
                 known += 1
                 continue
             message: Message = each.message
-            symbol = getattr(message, "symbol", "") or "all"
-            place = _Place(type(message), each.topic.key, symbol, message.ts_event // (3600 * _NS))
-            self._waiting.setdefault(place, []).append(each)
+            self._waiting.setdefault((place_of(message), type(message)), []).append(StoredRow(each))
             self._count += 1
             if self._oldest_ns is None:
                 self._oldest_ns = now_ns
@@ -73,27 +152,45 @@ class SnapshotCore:
             return False
         return self._count >= self.flush_rows or now_ns - self._oldest_ns >= self.flush_ns
 
-    def take(self) -> list[Part]:
-        """Give all that waits as parts, and begin anew."""
-        parts = [Part(_path(place, rows), place.kind, tuple(rows)) for place, rows in self._waiting.items()]
-        self._waiting, self._count, self._oldest_ns = {}, 0, None
-        return parts
+    def take(self) -> Flush:
+        """Give all that waits, and begin anew."""
+        batches = tuple(Batch(place, kind, tuple(rows)) for (place, kind), rows in self._waiting.items())
+        memory = {
+            key: {producer: seen.ranges for producer, seen in producers.items()}
+            for key, producers in self._seen.items()
+        }
+        flush = Flush(batches, memory, tuple(self._lost))
+        self._waiting, self._lost, self._count, self._oldest_ns = {}, [], 0, None
+        return flush
 
-    def stored_after(self, parts: Iterable[Part]) -> dict[str, str]:
-        """Give what `stored` is once the parts are on disk."""
-        stored = dict(self.stored)
-        for part in parts:
-            for each in part.deliveries:
-                stored[each.topic.key] = max(stored.get(each.topic.key, "0-0"), each.entry_id, key=entry_order)
-        return stored
+    def _is_new(self, delivery: Delivery) -> bool:
+        key, producer, number = delivery.topic.key, delivery.producer, delivery.sequence
+        producers = self._seen.get(key)
+        if producers is None:  # a store that begins in the middle of a stream has lost nothing
+            producers = self._seen[key] = {producer: Seen([(1, number - 1)] if number > 1 else ())}
+        seen = producers.get(producer)
+        if seen is None:
+            seen = producers[producer] = Seen()
+            if len(producers) > MOST_PRODUCERS:
+                del producers[next(iter(producers))]
+        expected = seen.last + 1
+        if not seen.add(number):
+            return False
+        if number > expected:
+            self._lost.append(Lost(delivery.topic.stream.name, key, producer, expected, number - 1))
+            seen.settle(MOST_RANGES)
+        return True
 
 
-def _path(place: _Place, rows: list[Delivery]) -> PurePosixPath:
-    hour = datetime.fromtimestamp(place.hour * 3600, UTC)
-    return PurePosixPath(
-        f"topic={place.kind.__struct_config__.tag}",
-        f"date={hour:%Y-%m-%d}",
-        f"hour={hour:%H}",
-        f"symbol={place.symbol}",
-        f"{rows[0].entry_id}_{rows[-1].entry_id}.parquet",
-    )
+def encoded(memory: Memory) -> bytes:
+    """Give a memory as the state of a commit."""
+    return msgspec.json.encode(memory)
+
+
+def decoded(state: bytes) -> Memory:
+    """Read the state of the last commit; empty for a new store.
+
+    Raises:
+        msgspec.MsgspecError: it is no memory.
+    """
+    return msgspec.json.decode(state, type=Memory | None) or {}

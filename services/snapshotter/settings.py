@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
-from undertow.runtime.settings import BusSettings, Section, ServiceSettings
+from undertow.runtime.settings import BusSettings, ServiceSettings
+from undertow.storage.settings import StoreSettings
 
 
-class SnapshotSettings(Section):
+class SnapshotSettings(StoreSettings):
     """`UNDERTOW_SNAPSHOT__*`."""
 
-    root: Path = Field(default=Path("var/snapshots"), description="a directory that can be written")
     flush_seconds: float = Field(default=30.0, gt=0, description="seconds of market time above 0")
     flush_rows: int = Field(default=20_000, gt=0, description="a number of rows above 0")
 

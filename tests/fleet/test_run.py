@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from services.cli.snapshots import ask, latest
+from services.cli.snapshots import ask, chosen, latest
 from tests.fleet.fleet import ROOT, Fleet, free_port
 from tests.support import recorded
 
@@ -72,10 +72,11 @@ def assert_books_end_like_the_tape(fleet: Fleet, tape: Path) -> None:
                 sides = wanted.setdefault(data["s"], ({}, {}))
                 apply(sides, data["b"], data["a"], whole=frame["type"] == "snapshot")
     stored: dict[str, Sides] = {}
-    rows = ask(
-        latest(fleet.home / "var"), "SELECT symbol, snapshot, bids, asks FROM book ORDER BY symbol, producer_sequence"
+    found = ask(
+        chosen(str(latest(fleet.home / "var"))),
+        "SELECT symbol, snapshot, bids, asks FROM book ORDER BY symbol, producer_sequence",
     )
-    for row in rows:
+    for row in found.records:
         sides = stored.setdefault(row["symbol"], ({}, {}))
         apply(sides, row["bids"], row["asks"], whole=row["snapshot"])
         bid, ask_price = best(sides)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -48,11 +48,32 @@ def opened(topic: Topic, entry_id: str, raw: bytes) -> Delivery:
 
 
 class Seen:
-    """Which numbers have been seen, as few ranges: one when they came in order."""
+    """Which numbers have been seen, as few ranges: one when they came in order.
 
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+    Args:
+        ranges: what was seen before, ascending pairs of first and last.
+    """
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        pairs = list(ranges)
+        self._starts = [first for first, _ in pairs]
+        self._ends = [last for _, last in pairs]
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """What was seen, ascending pairs of first and last."""
+        return list(zip(self._starts, self._ends, strict=True))
+
+    @property
+    def last(self) -> int:
+        """The highest number seen, 0 for none."""
+        return self._ends[-1] if self._ends else 0
+
+    def settle(self, most: int) -> None:
+        """Take the oldest holes for seen, until at most so many ranges are left."""
+        excess = len(self._starts) - most
+        if excess > 0:
+            del self._starts[1 : excess + 1], self._ends[:excess]
 
     def add(self, number: int) -> bool:
         """Remember a number; False when it was seen before."""

@@ -165,7 +165,12 @@ RECONCILED: Final = Gauge("undertow_reconciled_timestamp_seconds", "Market time 
 # snapshotter
 SNAPSHOT_ROWS: Final = Counter("undertow_snapshot_rows_total", "Rows written to Parquet.")
 SNAPSHOT_ROWS_KNOWN: Final = Counter(
-    "undertow_snapshot_rows_known_total", "Redelivered rows that were on disk already."
+    "undertow_snapshot_rows_known_total", "Rows that came again and were stored already."
+)
+SNAPSHOT_ROWS_LOST: Final = Counter(
+    "undertow_snapshot_rows_lost_total",
+    "Rows missing for ever: a jump in the numbers of a stream's producer.",
+    labels=("stream",),
 )
 SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wall time of a flush to Parquet.")
 

@@ -1,29 +1,42 @@
-from services.snapshotter.core import SnapshotCore
+from __future__ import annotations
+
+import random
+
+from services.snapshotter.core import MOST_PRODUCERS, MOST_RANGES, Memory, SnapshotCore, decoded, encoded
 from undertow.bus.ports import Delivery, Topic
 from undertow.contracts.messages.market import Resync
 from undertow.contracts.streams import MARKET
 
 HOUR = 3600 * 10**9
+KEY = "market:{BTCUSDT}"
 
 
-def delivery(number: int, ts_event: int = 0, symbol: str = "BTCUSDT") -> Delivery:
+def delivery(
+    number: int, ts_event: int = 0, symbol: str = "BTCUSDT", producer: str = "p", entry: int | None = None
+) -> Delivery:
     message = Resync(ts_event=ts_event, ts_recv=ts_event, symbol=symbol)
-    return Delivery(Topic(MARKET, symbol=symbol), f"{number}-0", "p", number, (), message)
+    entry_id = f"{number if entry is None else entry}-0"
+    return Delivery(Topic(MARKET, symbol=symbol), entry_id, producer, number, (), message)
 
 
-def core(stored: dict[str, str] | None = None) -> SnapshotCore:
+def core(stored: Memory | None = None) -> SnapshotCore:
     return SnapshotCore(flush_ns=10, flush_rows=3, stored=stored or {})
 
 
-def test_rows_of_different_hours_and_symbols_go_into_different_parts():
+def stored_numbers(snapshots: SnapshotCore) -> list[int]:
+    return [row.sequence for batch in snapshots.take().batches for row in batch.rows]
+
+
+def test_rows_of_different_hours_and_symbols_go_into_different_files():
     snapshots = core()
-    snapshots.add([delivery(1), delivery(2), delivery(3, HOUR), delivery(4, symbol="ETHUSDT")], 0)
-    assert [str(part.path) for part in snapshots.take()] == [
-        "topic=resync/date=1970-01-01/hour=00/symbol=BTCUSDT/1-0_2-0.parquet",
-        "topic=resync/date=1970-01-01/hour=01/symbol=BTCUSDT/3-0_3-0.parquet",
-        "topic=resync/date=1970-01-01/hour=00/symbol=ETHUSDT/4-0_4-0.parquet",
+    snapshots.add([delivery(1), delivery(2), delivery(3, HOUR), delivery(1, symbol="ETHUSDT")], 0)
+    flush = snapshots.take()
+    assert [(batch.place.folder, len(batch.rows)) for batch in flush.batches] == [
+        ("topic=resync/date=1970-01-01/hour=00/symbol=BTCUSDT", 2),
+        ("topic=resync/date=1970-01-01/hour=01/symbol=BTCUSDT", 1),
+        ("topic=resync/date=1970-01-01/hour=00/symbol=ETHUSDT", 1),
     ]
-    assert snapshots.take() == []
+    assert snapshots.take().batches == ()
 
 
 def test_a_flush_is_due_by_age_or_by_number():
@@ -36,15 +49,85 @@ def test_a_flush_is_due_by_age_or_by_number():
     assert snapshots.is_due(101)
 
 
-def test_rows_that_are_stored_already_are_left_out_when_they_come_again():
-    snapshots = core({"market:{BTCUSDT}": "9-0"})
-    assert snapshots.add([delivery(9), delivery(10)], 0) == 1
-    (part,) = snapshots.take()
-    assert [each.entry_id for each in part.deliveries] == ["10-0"]
+def test_a_row_is_known_by_its_producers_number_whatever_its_entry_id():
+    snapshots = core({KEY: {"p": [(1, 9)]}})
+    again = [delivery(9, entry=500), delivery(10, entry=3), delivery(10, entry=501)]  # ids may even go back
+    assert snapshots.add(again, 0) == 2
+    assert stored_numbers(snapshots) == [10]
 
 
-def test_entry_ids_are_compared_as_numbers():
-    snapshots = core({"market:{BTCUSDT}": "9-0"})
-    snapshots.add([delivery(10)], 0)
-    parts = snapshots.take()
-    assert snapshots.stored_after(parts) == {"market:{BTCUSDT}": "10-0"}
+def test_the_memory_of_a_flush_is_what_is_stored_after_it_and_no_more():
+    snapshots = core()
+    snapshots.add([delivery(1), delivery(2)], 0)
+    flush = snapshots.take()
+    snapshots.add([delivery(3)], 0)
+    assert flush.memory == {KEY: {"p": [(1, 2)]}}
+    assert decoded(encoded(flush.memory)) == flush.memory
+    assert decoded(b"null") == {}
+
+
+def test_a_jump_in_a_producers_numbers_is_a_loss_told_once_with_its_flush():
+    snapshots = core({KEY: {"p": [(1, 9)]}})
+    snapshots.add([delivery(13)], 0)
+    (lost,) = snapshots.take().lost
+    assert (lost.stream, lost.key, lost.producer, lost.first, lost.last, lost.rows) == ("market", KEY, "p", 10, 12, 3)
+    snapshots.add([delivery(14)], 0)
+    assert snapshots.take().lost == ()
+
+
+def test_a_new_start_of_the_producer_begins_at_one_or_has_lost_the_rest():
+    snapshots = core({KEY: {"p": [(1, 9)]}})
+    snapshots.add([delivery(1, producer="q")], 0)
+    assert snapshots.take().lost == ()
+    snapshots.add([delivery(4, producer="r")], 0)
+    assert [(lost.first, lost.last) for lost in snapshots.take().lost] == [(1, 3)]
+
+
+def test_a_store_that_begins_in_the_middle_of_a_stream_has_lost_nothing():
+    snapshots = core()
+    snapshots.add([delivery(500)], 0)
+    assert snapshots.take().lost == ()
+
+
+def test_numbers_that_come_late_are_stored():
+    snapshots = core()
+    snapshots.add([delivery(number) for number in (1, 4, 2, 3, 2)], 0)
+    flush = snapshots.take()
+    assert [row.sequence for batch in flush.batches for row in batch.rows] == [1, 4, 2, 3]
+    assert flush.memory == {KEY: {"p": [(1, 4)]}}
+
+
+def test_memory_is_bounded_and_forgets_towards_storing_nothing_twice():
+    snapshots = core()
+    snapshots.add([delivery(number) for number in range(1, 1000, 2)], 0)
+    ranges = snapshots.take().memory[KEY]["p"]
+    assert len(ranges) <= MOST_RANGES
+    assert snapshots.add([delivery(number) for number in range(1, 1000, 2)], 0) == 500
+    for start in range(100):
+        snapshots.add([delivery(1, producer=f"q{start}")], 0)
+    assert list(snapshots.take().memory[KEY]) == [f"q{start}" for start in range(100 - MOST_PRODUCERS, 100)]
+
+
+def test_crashes_and_redelivery_at_random_moments_store_every_row_once():
+    for seed in range(50):
+        chance = random.Random(seed)
+        memory: Memory = {}
+        rows: list[int] = []
+        snapshots, next_new = core(), 1
+        acked = 0
+        while acked < 200:
+            reach = chance.randint(acked + 1, min(next_new + 10, 201))
+            again = [number for number in range(max(1, acked - chance.randint(0, 5)), reach) if number < 201]
+            snapshots.add([delivery(number, entry=chance.randint(1, 10**6)) for number in again], 0)
+            next_new = max(next_new, reach)
+            flush = snapshots.take()
+            if chance.random() < 0.3:  # killed before the commit
+                snapshots = core(memory)
+                continue
+            rows += [row.sequence for batch in flush.batches for row in batch.rows]
+            memory = decoded(encoded(flush.memory))
+            if chance.random() < 0.3:  # killed before the acknowledgement
+                snapshots = core(memory)
+                continue
+            acked = max([acked, *again])
+        assert rows == list(range(1, 201)), f"seed {seed}"
