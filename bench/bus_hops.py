@@ -28,6 +28,7 @@ from tests.redis_cluster import RedisCluster, free_ports
 from undertow.bus import Topic, open_bus
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.streams import CONTROL
+from undertow.runtime.settings import BusSettings
 
 ROUNDS = 5
 WARM_UP = 300
@@ -53,7 +54,7 @@ class Ours:
     """One role on our bus."""
 
     def __init__(self, url: str, run: str, stage: int) -> None:
-        self.bus = open_bus(url, f"bench{stage}/{run}")
+        self.bus = open_bus(BusSettings(url=url), f"bench{stage}/{run}")
         self.source = Topic(CONTROL, source=f"{run}-{stage - 1}")
         self.sources = [
             self.source,

@@ -199,5 +199,5 @@ class AdminApp:
 
 def build(settings: Settings, runtime: Runtime) -> AdminApp:
     """Choose the real implementations."""
-    bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
+    bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     return AdminApp(runtime, settings, bus, httpx.AsyncClient(trust_env=False))

@@ -38,7 +38,7 @@ def streams_page() -> str:
     ]
     head = ["# Streams", "", "Generated from `libs/undertow/contracts/streams.py` by `make docs`.", ""]
     table = [
-        "| key | payloads | writer | readers | entries kept | what it carries |",
+        "| key | payloads | writer | readers | kept when read | what it carries |",
         "|---|---|---|---|---|---|",
         *rows,
     ]

@@ -39,6 +39,7 @@ from undertow.bus.stats import lags
 from undertow.contracts.streams import FEATURES, ORDERS, SIGNALS
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import BusSettings
 
 READY_TIMEOUT_SECONDS: Final = 90.0
 FLAT_TIMEOUT_SECONDS: Final = 20.0
@@ -166,7 +167,7 @@ class FleetRun:
             socket = Path(plan.bus_url.removeprefix("unix://"))
             socket.parent.mkdir(parents=True, exist_ok=True)
             await self._supervisor.start(redis_spec(plan.state / "redis", socket, plan.logs / "redis.log"))
-        self._bus = open_bus(plan.bus_url, "cli")
+        self._bus = open_bus(BusSettings(url=plan.bus_url), "cli")
         if plan.has_paper_venue:
             await self._supervisor.start(plan.spec("venue"))
             await self._unless_stopped(self._until_ready(plan, ("venue",)))

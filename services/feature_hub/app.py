@@ -108,4 +108,4 @@ class FeatureHub:
 
 def build(settings: Settings, runtime: Runtime) -> FeatureHub:
     """Choose the real implementations."""
-    return FeatureHub(settings, runtime, open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch))
+    return FeatureHub(settings, runtime, open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch))

@@ -89,7 +89,7 @@ class Ingestor:
 
 def build(settings: Settings, runtime: Runtime) -> Ingestor:
     """Choose the real implementations."""
-    return compose(settings, runtime, open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch))
+    return compose(settings, runtime, open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch))
 
 
 def compose(settings: Settings, runtime: Runtime, bus: Bus) -> Ingestor:

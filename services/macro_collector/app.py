@@ -153,5 +153,5 @@ async def _get(client: httpx.AsyncClient, url: str) -> bytes:
 
 def build(settings: Settings, runtime: Runtime) -> MacroCollector:
     """Choose the real implementations."""
-    bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
+    bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     return MacroCollector(settings, runtime, bus)

@@ -148,7 +148,7 @@ def build(settings: Settings, runtime: Runtime) -> ModelServer:
     """
     try:
         entry = load_serving(settings.model.registry, settings.mode)
-        bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
+        bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
         return ModelServer(settings, runtime, bus, entry)
     except ModelError as error:
         raise ConfigurationError("UNDERTOW_MODEL__REGISTRY", error.problem, error.remedy) from error

@@ -502,7 +502,7 @@ def build(settings: Settings, runtime: Runtime) -> OrderRouter:
     router = OrderRouter(
         settings,
         runtime,
-        open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch),
+        open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch),
         http,
         BybitPrivateFeed(venue.private_url, key, http.venue_clock),
         ways,

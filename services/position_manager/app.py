@@ -355,7 +355,7 @@ def build(settings: Settings, runtime: Runtime) -> PositionManagerApp:
     return PositionManagerApp(
         runtime,
         settings,
-        open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch),
+        open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch),
         BybitHttp(settings.venue.rest_url, runtime.clock, key, budget=budget),
         HttpGuardian(settings.guardian.url),
         Checkpoint(settings.state_dir / "books.json", Memory),

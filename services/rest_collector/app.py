@@ -206,7 +206,7 @@ class RestCollector:
 
 def build(settings: Settings, runtime: Runtime) -> RestCollector:
     """Choose the real implementations."""
-    bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
+    bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     budget = SharedBudget(settings.bus.url, settings.venue.rest_url, runtime.clock, Priority.FACTS)
     expose(budget, runtime.metrics)
     venue = BybitHttp(settings.venue.rest_url, runtime.clock, budget=budget)

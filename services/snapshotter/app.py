@@ -11,6 +11,7 @@ import msgspec
 from services.snapshotter.core import Batch, Flush, SnapshotCore, decoded, encoded
 from services.snapshotter.settings import Settings
 from undertow.bus import open_bus
+from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.ports import Bus, Delivery, Reader, Topic
 from undertow.contracts.metrics import SNAPSHOT_FLUSH_SECONDS, SNAPSHOT_ROWS, SNAPSHOT_ROWS_KNOWN, SNAPSHOT_ROWS_LOST
 from undertow.contracts.streams import STREAMS, Stream
@@ -23,6 +24,9 @@ from undertow.storage.schema import table_of
 from undertow.storage.settings import ROOT_VARIABLE
 from undertow.storage.store import Part, Store, Writer
 
+GROUP: Final = "snapshotter"
+TRIM_EVERY_S: Final = 10.0
+"""Wall seconds between two trimmings of the streams."""
 UNHURRIED_S: Final = 0.05
 """Wall seconds between two reads: few large batches leave the cores to those on an order's way."""
 
@@ -34,7 +38,7 @@ class Snapshotter:
         self._settings = settings
         self._runtime = runtime
         self._bus = bus
-        self._writer = _opened(store, f"snapshotter-{settings.instance}")
+        self._writer = _opened(store, _writer_name(settings))
         self._core = SnapshotCore(
             flush_ns=round(settings.snapshot.flush_seconds * 1e9),
             flush_rows=settings.snapshot.flush_rows,
@@ -55,8 +59,9 @@ class Snapshotter:
     async def run(self) -> None:
         """Read, gather, flush; on the way out write what waits."""
         topics = [topic for stream in STREAMS for topic in self._topics(stream)]
-        reader = self._bus.reader("snapshotter", self._settings.instance, topics, batch=1024)
+        reader = self._bus.reader(GROUP, self._settings.instance, topics, batch=1024)
         flusher = asyncio.create_task(self._flush_when_due(reader), name="flush")
+        trimmer = asyncio.create_task(self._trim(topics), name="trim")
         try:
             self._reading = True
             async for batch in reader.batches():
@@ -69,6 +74,7 @@ class Snapshotter:
                 await asyncio.sleep(UNHURRIED_S)
         finally:
             flusher.cancel()
+            trimmer.cancel()
             await self._flush(reader)
             await self._bus.close()
 
@@ -77,6 +83,15 @@ class Snapshotter:
             await self._runtime.clock.sleep(1.0)
             if self._core.is_due(self._runtime.clock.now_ns()):
                 await self._flush(reader)
+
+    async def _trim(self, topics: list[Topic]) -> None:
+        while True:
+            await asyncio.sleep(TRIM_EVERY_S)
+            try:
+                for topic in topics:
+                    await self._bus.trim(topic, GROUP)
+            except (BusAwayError, BusRefusedError) as error:
+                self._runtime.log.warning("streams_not_trimmed", reason=str(error))
 
     async def _flush(self, reader: Reader) -> None:
         async with self._flushing:
@@ -98,7 +113,10 @@ class Snapshotter:
             )
 
     def _topics(self, stream: Stream) -> list[Topic]:
-        symbols = self._settings.symbols if "{symbol}" in stream.pattern else ("",)
+        if "{symbol}" in stream.pattern:
+            symbols = self._settings.own_symbols
+        else:  # the first shard stores what belongs to no symbol
+            symbols = ("",) if self._settings.shard.startswith("0/") else ()
         sources = stream.writers if "{source}" in stream.pattern else ("",)
         return [Topic(stream, symbol=symbol, source=source) for symbol in symbols for source in sources]
 
@@ -106,8 +124,13 @@ class Snapshotter:
 def build(settings: Settings, runtime: Runtime) -> Snapshotter:
     """Choose the real implementations."""
     store = open_store(settings.snapshot)
-    bus = open_bus(settings.bus.url, runtime.producer, watch=runtime.bus_watch)
+    bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     return Snapshotter(settings, runtime, bus, store)
+
+
+def _writer_name(settings: Settings) -> str:
+    shard = "" if settings.shard == "0/1" else "." + settings.shard.replace("/", "-of-")
+    return f"snapshotter-{settings.instance}{shard}"
 
 
 def _parts(batches: tuple[Batch, ...]) -> Iterator[Part]:

@@ -23,6 +23,12 @@ def before(entry_id: str) -> str:
     return f"{milliseconds - 1}-{LAST_SEQUENCE}" if milliseconds else "0-0"
 
 
+def after(entry_id: str) -> str:
+    """Give the id just after this one."""
+    milliseconds, sequence = entry_order(entry_id)
+    return f"{milliseconds}-{sequence + 1}" if sequence < LAST_SEQUENCE else f"{milliseconds + 1}-0"
+
+
 @dataclass(frozen=True, slots=True)
 class GroupInfo:
     """One group on one key.

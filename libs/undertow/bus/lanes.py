@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
+from undertow.bus.budget import OutageBudget
 from undertow.bus.errors import BusOverflowError
 from undertow.bus.ports import Topic
 from undertow.bus.redis_publisher import RedisPublisher
@@ -36,6 +37,7 @@ class Lanes:
         self._producer = producer
         self._settings = settings
         self._wall_ns = wall_ns
+        self._budget = OutageBudget(settings.outage_s, settings.outage_bytes)
         self._lanes: dict[str, RedisPublisher] = {}
         self.keys: list[str] = []
 
@@ -95,5 +97,5 @@ class Lanes:
         if lane is None:
             self.keys.append(key)
             link = self._routes.link(key)
-            lane = self._lanes[name] = RedisPublisher(link, self._producer, self._settings, self._wall_ns)
+            lane = self._lanes[name] = RedisPublisher(link, self._producer, self._settings, self._budget, self._wall_ns)
         return lane

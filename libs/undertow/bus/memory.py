@@ -16,15 +16,17 @@ from typing import Final
 
 import msgspec
 
+from undertow.bus.budget import UNBOUND, Bound, OutageBudget
 from undertow.bus.codec import Duplicates, Stamper, opened
 from undertow.bus.deadletters import DEAD_LETTER_MAXLEN, DeadLetter, dead_key
 from undertow.bus.errors import PoisonLimitError
 from undertow.bus.ports import Delivery, GroupLag, Topic, Watch
-from undertow.bus.settings import ReaderSettings, Unwatched
+from undertow.bus.settings import PublisherSettings, ReaderSettings, Unwatched
 from undertow.contracts.messages.base import Message
 
-TRIM_SHARE: Final = 10
-"""A log is trimmed when it is a tenth too long."""
+NODE: Final = 100
+"""Entries go by so many, as in Redis."""
+NS_PER_MS: Final = 1_000_000
 
 
 @dataclass
@@ -42,6 +44,11 @@ class Group:
     last: int
     pending: dict[int, Pending] = field(default_factory=dict)
 
+    @property
+    def acked(self) -> int:
+        """Number up to which everything is acknowledged."""
+        return min(self.pending) - 1 if self.pending else self.last
+
 
 @dataclass
 class Log:
@@ -49,15 +56,24 @@ class Log:
 
     numbers: list[int] = field(default_factory=list)  # ascending; one per entry
     raws: list[bytes] = field(default_factory=list)
+    times_ms: list[int] = field(default_factory=list)  # wall time of each entry
     groups: dict[str, Group] = field(default_factory=dict)
 
-    def append(self, number: int, raw: bytes, maxlen: int) -> None:
-        """Append, and trim about to the length: like Redis not at each entry."""
+    def append(self, number: int, raw: bytes, now_ms: int, bound: Bound) -> None:
+        """Append, and remove what the bound lets go."""
         self.numbers.append(number)
         self.raws.append(raw)
-        excess = len(self.numbers) - maxlen
-        if excess > maxlen // TRIM_SHARE:
-            del self.numbers[:excess], self.raws[:excess]
+        self.times_ms.append(now_ms)
+        if bound.before_ms is not None:
+            self.remove(bisect_left(self.times_ms, bound.before_ms))
+        elif bound.length is not None:
+            self.remove(len(self.numbers) - bound.length)
+
+    def remove(self, count: int) -> int:
+        """Remove the oldest entries, in whole nodes as Redis does; give how many went."""
+        count = max(count, 0) // NODE * NODE
+        del self.numbers[:count], self.raws[:count], self.times_ms[:count]
+        return count
 
     def get(self, number: int) -> bytes | None:
         """Give an entry, None when it has been trimmed."""
@@ -83,10 +99,10 @@ class Store:
         """Give the log of a key, empty when new."""
         return self.logs.setdefault(key, Log())
 
-    def append(self, key: str, raw: bytes, maxlen: int) -> int:
+    def append(self, key: str, raw: bytes, now_ms: int = 0, bound: Bound = UNBOUND) -> int:
         """Append raw bytes and wake the readers."""
         self.counter += 1
-        self.log(key).append(self.counter, raw, maxlen)
+        self.log(key).append(self.counter, raw, now_ms, bound)
         self.changed.set()
         return self.counter
 
@@ -106,6 +122,7 @@ class MemoryBus:
         wall_ns: stamps the hops and measures idleness.
         watch: told of hops and dead letters.
         reading: limits of its readers.
+        publishing: its outage budget.
     """
 
     def __init__(
@@ -116,12 +133,15 @@ class MemoryBus:
         wall_ns: Callable[[], int] = time.time_ns,
         watch: Watch | None = None,
         reading: ReaderSettings | None = None,
+        publishing: PublisherSettings | None = None,
     ) -> None:
+        publishing = publishing or PublisherSettings()
         self.store = store or Store()
         self._wall_ns = wall_ns
         self._watch = watch or Unwatched()
         self._reading = reading or ReaderSettings()
         self._stamper = Stamper(producer, wall_ns)
+        self._budget = OutageBudget(publishing.outage_s, publishing.outage_bytes)
 
     async def publish(self, topic: Topic, message: Message, *, hops: tuple[int, ...] = ()) -> None:
         """See `Publisher.publish`."""
@@ -130,8 +150,10 @@ class MemoryBus:
     async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
         """See `Publisher.publish_many`."""
         for topic, message, hops in items:
-            _, raw = self._stamper.seal(topic.key, message, hops)
-            self.store.append(topic.key, raw, topic.stream.maxlen)
+            number, raw = self._stamper.seal(topic.key, message, hops)
+            now_ms = self._wall_ns() // NS_PER_MS
+            bound = self._budget.bound(topic.key, number, len(raw), topic.stream.maxlen, now_ms)
+            self.store.append(topic.key, raw, now_ms, bound)
 
     def reader(
         self, group: str, consumer: str, topics: Sequence[Topic], *, batch: int = 256, from_start: bool = True
@@ -155,10 +177,15 @@ class MemoryBus:
     async def acked_position(self, group: str, topic: Topic) -> str:
         """See `Bus.acked_position`."""
         state = self.store.log(topic.key).groups.get(group)
-        if state is None:
-            return "0-0"
-        position = min(state.pending) - 1 if state.pending else state.last
-        return f"{position}-0"
+        return "0-0" if state is None else f"{state.acked}-0"
+
+    async def trim(self, topic: Topic, keeper: str) -> int:
+        """See `Trimmer.trim`."""
+        log = self.store.log(topic.key)
+        if keeper not in log.groups:
+            return 0
+        done = bisect_right(log.numbers, min(group.acked for group in log.groups.values()))
+        return log.remove(min(done, len(log.numbers) - topic.stream.maxlen))
 
     async def lags(self, topics: Sequence[Topic] | None = None) -> list[GroupLag]:
         """See `Bus.lags`."""
@@ -207,7 +234,7 @@ class MemoryReader:
         self._reading = reading
         self._duplicates = {topic.key: Duplicates() for topic in topics}
         self._buried = 0
-        self._held: set[tuple[str, int]] = set()
+        self._copies: dict[tuple[str, str, int], list[int]] = {}  # of each fact that is held, all entries that carry it
         for topic in topics:
             log = store.log(topic.key)
             log.groups.setdefault(group, Group(last=0 if from_start else store.counter))
@@ -215,7 +242,10 @@ class MemoryReader:
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See `Reader.ack`."""
         for delivery in deliveries:
-            self._done(delivery.topic.key, _number(delivery.entry_id))
+            key = delivery.topic.key
+            own = (_number(delivery.entry_id),)
+            for number in self._copies.pop((key, delivery.producer, delivery.sequence), own):
+                self._done(key, number)
 
     async def batches(self) -> AsyncIterator[list[Delivery]]:
         """See `Reader.batches`."""
@@ -284,9 +314,14 @@ class MemoryReader:
             except msgspec.MsgspecError as error:
                 self._bury(topic, number, raw, str(error))
                 continue
+            fact = (key, delivery.producer, delivery.sequence)
             if not self._duplicates[key].is_new(delivery):
-                self._done(key, number)
+                if fact in self._copies:  # in the application's hands: it is done when that one is
+                    self._copies[fact].append(number)
+                else:
+                    self._done(key, number)
                 continue
+            self._copies[fact] = [number]
             if fresh:
                 self._watch.delivered(topic.stream.name, (self._wall_ns() - delivery.hops[-1]) / 1e9)
             batch.append(delivery)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from undertow.bus.budget import UNBOUND, Bound
 from undertow.bus.errors import BusOverflowError
 
 
@@ -20,12 +21,13 @@ class Letter:
 
     Attributes:
         number: of the producer on this key.
+        bound: what may be removed with it.
     """
 
     key: str
     number: int
     raw: bytes
-    maxlen: int
+    bound: Bound = UNBOUND
 
 
 class Outbox:

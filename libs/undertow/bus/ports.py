@@ -129,7 +129,19 @@ class History(Protocol):
         ...
 
 
-class Bus(Publisher, History, Protocol):
+class Trimmer(Protocol):
+    """Shortens streams to what their readers need."""
+
+    async def trim(self, topic: Topic, keeper: str) -> int:
+        """Remove the oldest messages down to the stream's declared length; give how many went.
+
+        Nothing goes that a group has not acknowledged, and nothing at all where the group `keeper` does not exist yet. A group that
+        nobody reads any more holds its messages like any other; the outage budget of the publishers ends that.
+        """
+        ...
+
+
+class Bus(Publisher, History, Trimmer, Protocol):
     """The whole bus; constructed once per process in `app.py`."""
 
     def reader(

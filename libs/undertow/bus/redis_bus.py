@@ -12,12 +12,12 @@ import msgspec
 
 from undertow.bus.codec import Duplicates, opened
 from undertow.bus.deadletters import DEAD_PREFIX
-from undertow.bus.entries import ENTRY_FIELD, count_after, group_states
+from undertow.bus.entries import ENTRY_FIELD, after, count_after, group_states
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.graveyard import Graveyard
 from undertow.bus.lanes import Lanes
 from undertow.bus.merged import MergedReader
-from undertow.bus.ports import Delivery, GroupLag, Reader, Topic, Watch
+from undertow.bus.ports import Delivery, GroupLag, Reader, Topic, Watch, entry_order
 from undertow.bus.redis_reader import RedisReader
 from undertow.bus.resp import Connection
 from undertow.bus.routes import asked, routes_to
@@ -138,6 +138,14 @@ class RedisBus:
         states = await self._asked(topic.key, lambda connection: group_states(connection, topic.key))
         return states[group].acked if group in states else "0-0"
 
+    async def trim(self, topic: Topic, keeper: str) -> int:
+        """See `Trimmer.trim`; removes whole nodes, so up to a node more than the length stays.
+
+        Raises:
+            BusAwayError: Redis is away.
+        """
+        return await self._asked(topic.key, partial(_trim, topic, keeper))
+
     async def lags(self, topics: Sequence[Topic] | None = None) -> list[GroupLag]:
         """See `Bus.lags`.
 
@@ -197,6 +205,19 @@ async def _lags_of(key: str, connection: Connection) -> list[GroupLag]:
         GroupLag(key, name, length, await count_after(connection, key, state.delivered), state.pending)
         for name, state in states.items()
     ] or [GroupLag(key, "", length, 0, 0)]
+
+
+async def _trim(topic: Topic, keeper: str, connection: Connection) -> int:
+    (length,) = await connection.ask(("XLEN", topic.key))
+    excess = length - topic.stream.maxlen
+    if excess <= 0:
+        return 0
+    states = await group_states(connection, topic.key)
+    if keeper not in states:
+        return 0
+    first_needed = after(min((state.acked for state in states.values()), key=entry_order))
+    (removed,) = await connection.ask(("XTRIM", topic.key, "MINID", "~", first_needed, "LIMIT", excess))
+    return int(removed)
 
 
 def _history(topic: Topic, entries: Sequence[Any]) -> list[Delivery]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import hiredis
 import msgspec
 
+from undertow.bus.budget import OutageBudget
 from undertow.bus.codec import Stamper
 from undertow.bus.entries import ENTRY_FIELD
 from undertow.bus.errors import BusAwayError, BusRefusedError
@@ -27,6 +28,7 @@ from undertow.runtime.retry import backoff
 
 LOOK_BACK: Final = 64
 CATCH_UP_BATCH: Final = 512
+NS_PER_MS: Final = 1_000_000
 
 
 class RedisPublisher:
@@ -39,16 +41,23 @@ class RedisPublisher:
         link: the way to its keys.
         producer: service name and boot id.
         settings: limits.
+        budget: what its streams keep for readers that are away; shared with the other lanes.
         wall_ns: stamps the hops.
     """
 
     def __init__(
-        self, link: Link, producer: str, settings: PublisherSettings, wall_ns: Callable[[], int] = time.time_ns
+        self,
+        link: Link,
+        producer: str,
+        settings: PublisherSettings,
+        budget: OutageBudget,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._link = link
         self._producer = producer
         self._wall_ns = wall_ns
         self._stamper = Stamper(producer, wall_ns)
+        self._budget = budget
         self._outbox = Outbox(settings.unconfirmed_limit, int(settings.republish_window_s * 1e9))
         self._header = msgspec.msgpack.Decoder(Envelope[msgspec.Raw])
         self._connection: Connection | None = None
@@ -75,7 +84,8 @@ class RedisPublisher:
         for topic, message, hops in items:
             key = topic.key
             number, raw = self._stamper.seal(key, message, hops)
-            letters.append(Letter(key, number, raw, topic.stream.maxlen))
+            bound = self._budget.bound(key, number, len(raw), topic.stream.maxlen, self._wall_ns() // NS_PER_MS)
+            letters.append(Letter(key, number, raw, bound))
         self._outbox.add(letters)
         return None if self._connection is None else self._send(self._connection, letters)
 
@@ -207,7 +217,13 @@ class RedisPublisher:
 
 
 def _xadd(letter: Letter) -> Command:
-    return ("XADD", letter.key, "MAXLEN", "~", letter.maxlen, "*", ENTRY_FIELD, letter.raw)
+    bound = letter.bound
+    removal: tuple[str | int, ...] = ()
+    if bound.before_ms is not None:
+        removal = ("MINID", "~", bound.before_ms)
+    elif bound.length is not None:
+        removal = ("MAXLEN", "~", bound.length)
+    return ("XADD", letter.key, *removal, "*", ENTRY_FIELD, letter.raw)
 
 
 def _raise_refusal(replies: Replies) -> None:

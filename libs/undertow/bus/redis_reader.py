@@ -35,6 +35,9 @@ class Shelf:
         self.key = topic.key
         self.duplicates = Duplicates()
         self.held: dict[str, None] = {}  # delivered, not yet acknowledged by the application
+        self.copies: dict[
+            tuple[str, int], list[str]
+        ] = {}  # of each fact that is held, the ids of all entries that carry it
         self.acks: list[str] = []  # acknowledged, not yet told to Redis
         self.last = ""  # last id delivered; "" before the group is known
         self.claim_from = "0-0"
@@ -90,7 +93,7 @@ class RedisReader:
         for delivery in deliveries:
             shelf = self._shelves[delivery.topic.key.encode()]
             shelf.held.pop(delivery.entry_id, None)
-            shelf.acks.append(delivery.entry_id)
+            shelf.acks += shelf.copies.pop((delivery.producer, delivery.sequence), (delivery.entry_id,))
 
     async def batches(self) -> AsyncGenerator[list[Delivery], None]:
         """See `Reader.batches`.
@@ -218,10 +221,13 @@ class RedisReader:
                 delivery = await self._opened(connection, shelf, entry_id, fields)
                 if delivery is None:
                     continue
+                fact = (delivery.producer, delivery.sequence)
                 if not shelf.duplicates.is_new(delivery):
-                    shelf.acks.append(entry_id)
+                    # what is in the application's hands may be in this entry alone, when Redis has lost the other
+                    shelf.copies.get(fact, shelf.acks).append(entry_id)
                     continue
                 shelf.held[entry_id] = None
+                shelf.copies[fact] = [entry_id]
                 batch.append(delivery)
                 if fresh:
                     self._watch.delivered(shelf.topic.stream.name, (now_ns - delivery.hops[-1]) / 1e9)

@@ -31,11 +31,15 @@ class PublisherSettings:
         republish_window_s: messages this young are sent again after a connection was lost, because `appendfsync everysec` may have lost
             them although Redis had confirmed them.
         answer_timeout_s: without an answer for this long the connection is given up.
+        outage_s: the outage budget: messages this old may be removed although somebody has not read them.
+        outage_bytes: the same by size, shared by the keys of this publisher; no stream falls below its declared length.
     """
 
     unconfirmed_limit: int = 100_000
     republish_window_s: float = 3.0
     answer_timeout_s: float = 5.0
+    outage_s: float = 1800.0
+    outage_bytes: int = 2_000_000_000
 
 
 class Unwatched:

@@ -49,7 +49,7 @@ class Stream:
     Attributes:
         pattern: key pattern with the fields `symbol` and `source`.
         writers: services that write it; more than one only where `source` is part of the key.
-        maxlen: entries kept; older ones are trimmed.
+        maxlen: entries kept once every reader has them; while one is away more, within the publishers' outage budget.
     """
 
     name: str

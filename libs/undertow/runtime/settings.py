@@ -82,13 +82,21 @@ class ClockSettings(Section):
 
 
 class BusSettings(Section):
-    """Where Redis is."""
+    """Where Redis is, and how much is kept there for readers that are away."""
 
     url: str = Field(
         pattern=r"^(redis://(?:[^\s@]*@)?[^\s/,@]+(/\d+)?|unix://(?:[^\s@]*@)?/\S+"
         r"|redis\+cluster://(?:[^\s@]*@)?[^\s/,@]+(,[^\s/,@]+)*)$",
         description="redis://[USER:PASSWORD@]HOST:PORT/DB, unix:///PATH.sock or "
         "redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]",
+    )
+    outage_seconds: float = Field(
+        default=1800.0, gt=0, description="seconds above 0 that streams keep for absent readers"
+    )
+    outage_bytes: int = Field(
+        default=2_000_000_000,
+        gt=0,
+        description="bytes above 0 that the streams of one publisher keep for absent readers",
     )
 
 

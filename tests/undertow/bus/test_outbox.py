@@ -11,7 +11,7 @@ SECOND = 1_000_000_000
 
 
 def letter(number: int, key: str = "k") -> Letter:
-    return Letter(key, number, b"", 10)
+    return Letter(key, number, b"")
 
 
 def test_letters_beyond_the_limit_are_refused() -> None:

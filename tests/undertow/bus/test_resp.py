@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.conftest import RedisServer
-from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusRefusedError
+from undertow.bus.redis_bus import RedisBus
 from undertow.bus.resp import Address, Connection, DirectLink, connect
 
 
@@ -28,7 +28,7 @@ def test_an_address_is_read_from_its_url(url: str, address: Address) -> None:
 @pytest.mark.parametrize("url", ["http://h", "h:6379", "", "unix://", "redis://"])
 def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="not a Redis address"):
-        open_bus(url, "p/1")
+        RedisBus(url, "p/1")
 
 
 async def test_replies_come_in_the_order_of_the_requests(redis_server: RedisServer) -> None:
