@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,7 +14,13 @@ from services.snapshotter.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.ports import Bus, Delivery, Reader, Topic
-from undertow.contracts.metrics import SNAPSHOT_FLUSH_SECONDS, SNAPSHOT_ROWS, SNAPSHOT_ROWS_KNOWN, SNAPSHOT_ROWS_LOST
+from undertow.contracts.metrics import (
+    SNAPSHOT_COMPACTIONS,
+    SNAPSHOT_FLUSH_SECONDS,
+    SNAPSHOT_ROWS,
+    SNAPSHOT_ROWS_KNOWN,
+    SNAPSHOT_ROWS_LOST,
+)
 from undertow.contracts.streams import STREAMS, Stream
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.errors import ConfigurationError
@@ -23,6 +30,7 @@ from undertow.storage.errors import StorageError
 from undertow.storage.schema import table_of
 from undertow.storage.settings import ROOT_VARIABLE
 from undertow.storage.store import Part, Store, Writer
+from undertow.storage.tidy import Housekeeper, Rules
 
 GROUP: Final = "snapshotter"
 TRIM_EVERY_S: Final = 10.0
@@ -39,6 +47,10 @@ class Snapshotter:
         self._runtime = runtime
         self._bus = bus
         self._writer = _opened(store, _writer_name(settings))
+        told = settings.snapshot
+        self._housekeeper = Housekeeper(
+            store.files, self._writer, Rules(told.most_files, told.grace_seconds, told.keep_days)
+        )
         self._core = SnapshotCore(
             flush_ns=round(settings.snapshot.flush_seconds * 1e9),
             flush_rows=settings.snapshot.flush_rows,
@@ -62,6 +74,7 @@ class Snapshotter:
         reader = self._bus.reader(GROUP, self._settings.instance, topics, batch=1024)
         flusher = asyncio.create_task(self._flush_when_due(reader), name="flush")
         trimmer = asyncio.create_task(self._trim(topics), name="trim")
+        tidier = asyncio.create_task(self._tidy(), name="tidy")
         try:
             self._reading = True
             async for batch in reader.batches():
@@ -75,6 +88,7 @@ class Snapshotter:
         finally:
             flusher.cancel()
             trimmer.cancel()
+            tidier.cancel()
             await self._flush(reader)
             await self._bus.close()
 
@@ -92,6 +106,16 @@ class Snapshotter:
                     await self._bus.trim(topic, GROUP)
             except (BusAwayError, BusRefusedError) as error:
                 self._runtime.log.warning("streams_not_trimmed", reason=str(error))
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.snapshot.tidy_seconds)
+            try:
+                done = await asyncio.to_thread(self._housekeeper.tidy, self._runtime.clock.now_ns(), time.monotonic())
+            except OSError as error:  # the rows are safe; the next round tries again
+                self._runtime.survived("tidying_failed", error)
+            else:
+                self._runtime.metrics.counter(SNAPSHOT_COMPACTIONS).inc(done.written)
 
     async def _flush(self, reader: Reader) -> None:
         async with self._flushing:
@@ -113,10 +137,8 @@ class Snapshotter:
             )
 
     def _topics(self, stream: Stream) -> list[Topic]:
-        if "{symbol}" in stream.pattern:
-            symbols = self._settings.own_symbols
-        else:  # the first shard stores what belongs to no symbol
-            symbols = ("",) if self._settings.shard.startswith("0/") else ()
+        of_no_symbol = ("",) if self._settings.shard.startswith("0/") else ()  # the first shard stores it
+        symbols = self._settings.own_symbols if "{symbol}" in stream.pattern else of_no_symbol
         sources = stream.writers if "{source}" in stream.pattern else ("",)
         return [Topic(stream, symbol=symbol, source=source) for symbol in symbols for source in sources]
 

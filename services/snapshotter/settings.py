@@ -13,6 +13,14 @@ class SnapshotSettings(StoreSettings):
 
     flush_seconds: float = Field(default=30.0, gt=0, description="seconds of market time above 0")
     flush_rows: int = Field(default=20_000, gt=0, description="a number of rows above 0")
+    tidy_seconds: float = Field(
+        default=60.0, gt=0, description="wall seconds above 0 between two looks for small files"
+    )
+    most_files: int = Field(default=32, gt=1, description="files above 1 of a partition before its hour is over")
+    grace_seconds: float = Field(
+        default=600.0, ge=0, description="wall seconds that a replaced file stays for its readers"
+    )
+    keep_days: int = Field(default=0, ge=0, description="days to keep, 0 for ever")
 
 
 class Settings(ServiceSettings):

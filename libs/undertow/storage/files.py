@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -27,8 +28,11 @@ class Files(Protocol):
         """The same root for pyarrow."""
         ...
 
-    def prepare(self) -> None:
+    def prepare(self, unfinished: Iterable[str]) -> None:
         """Make sure that it can be written, and remove what an earlier process left unfinished.
+
+        Args:
+            unfinished: ends of the names of the files that were perhaps being written; others may be at work beside us.
 
         Raises:
             StoreRefusedError: it cannot.
@@ -73,15 +77,15 @@ class LocalFiles:
         """See `Files.filesystem`."""
         return pafs.SubTreeFileSystem(str(self._root), pafs.LocalFileSystem())
 
-    def prepare(self) -> None:
+    def prepare(self, unfinished: Iterable[str]) -> None:
         """See `Files.prepare`."""
+        ends = tuple(end + UNFINISHED for end in unfinished)
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            for unfinished in self._root.rglob(f"*{UNFINISHED}"):
-                unfinished.unlink(missing_ok=True)
-            probe = self._root / f"probe{UNFINISHED}"
-            probe.touch()
-            probe.unlink()
+            for half in self._root.rglob(f"*{UNFINISHED}"):
+                if half.name.endswith(ends):
+                    half.unlink(missing_ok=True)
+            tempfile.TemporaryFile(dir=self._root).close()
         except OSError as error:
             raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})") from None
 
@@ -155,8 +159,9 @@ class ObjectFiles:
         """See `Files.filesystem`."""
         return self._files
 
-    def prepare(self) -> None:
-        """See `Files.prepare`."""
+    def prepare(self, unfinished: Iterable[str]) -> None:
+        """See `Files.prepare`; nothing unfinished can be seen here."""
+        del unfinished
         try:
             self.write("_probe", lambda file: file.write(b"undertow"))
             self.remove(["_probe"])

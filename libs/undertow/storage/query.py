@@ -23,16 +23,11 @@ import msgspec
 
 from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import Kline, Liquidations, Ticker, Trades
-from undertow.contracts.streams import STREAMS
 from undertow.storage.errors import StorageError, StoreMissingError
-from undertow.storage.layout import topic_of
+from undertow.storage.kinds import KINDS
 from undertow.storage.schema import schema_of
 from undertow.storage.store import Store, dataset_of
 
-KINDS: Final[Mapping[str, type[Message]]] = {
-    topic_of(payload): payload for stream in STREAMS for payload in stream.payloads
-}
-"""Topic → kind of message, of everything that can be stored."""
 NUMBER: Final = "DECIMAL(38, 18)"
 TEXT_NUMBERS: Final[Mapping[type[Message], tuple[str, ...]]] = {
     Ticker: ("last_price", "mark_price", "index_price", "open_interest", "funding_rate"),

@@ -69,7 +69,7 @@ class Writer:
             raise ValueError(f"{name!r} is not a writer's name: letters, digits, dots, _ and -")
         self._files = files
         self._name = name
-        files.prepare()
+        files.prepare([f".{name}.parquet", f"{name}.json"])
         self._progress = read_progress(files, name)
         found = (part_file(path) for path in files.paths())
         files.remove(f.path for f in found if f is not None and f.writer == name and f.last > self._progress.commit)

@@ -6,7 +6,8 @@ import pytest
 from tests.undertow.storage.rows import commit, store_at, trades
 from undertow.contracts.messages.market import Kline, Liquidation, Ticker, Trade
 from undertow.storage.errors import StoreMissingError
-from undertow.storage.query import KINDS, ONE_BY_ONE, TEXT_NUMBERS, QueryError, answer
+from undertow.storage.kinds import KINDS
+from undertow.storage.query import ONE_BY_ONE, TEXT_NUMBERS, QueryError, answer
 
 
 @pytest.fixture
