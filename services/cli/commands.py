@@ -293,6 +293,27 @@ def query(
         _show(found.records, as_json=False)
 
 
+@app.command()
+def quality(
+    day: Annotated[str | None, typer.Argument(help="YYYY-MM-DD; without it the newest day.")] = None,
+    data: Annotated[str | None, typer.Option(help="A directory or s3:// address of snapshots.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the page is written; var/quality-DAY.html by default.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Report the quality of a stored day as a page: gaps, duplicates, silences, crossed books, counts, latency."""
+    from services.cli.snapshots import chosen, examined  # noqa: PLC0415 - duckdb loads only here
+
+    _check_names()
+    found, page = examined(chosen(data), day)
+    path = out or load(Settings).var / f"quality-{found['day']}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page)
+    _show(found | {"page": str(path)}, as_json=as_json)
+
+
 @models.command("list")
 def list_models(*, as_json: AsJson = False) -> None:
     """List the registry's entries."""

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+import duckdb
 import msgspec
 
 from services.snapshotter.core import Batch, Flush, SnapshotCore, decoded, encoded
+from services.snapshotter.reporter import Reporter
 from services.snapshotter.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusRefusedError
@@ -56,6 +58,7 @@ class Snapshotter:
             flush_rows=settings.snapshot.flush_rows,
             stored=_remembered(store, self._writer),
         )
+        self._reporter = Reporter(store)
         self._unacked: list[Delivery] = []
         self._reading = False
         self._flushing = asyncio.Lock()
@@ -111,11 +114,12 @@ class Snapshotter:
         while True:
             await asyncio.sleep(self._settings.snapshot.tidy_seconds)
             try:
-                done = await asyncio.to_thread(self._housekeeper.tidy, self._runtime.clock.now_ns(), time.monotonic())
-            except OSError as error:  # the rows are safe; the next round tries again
-                self._runtime.survived("tidying_failed", error)
-            else:
+                now_ns = self._runtime.clock.now_ns()
+                done = await asyncio.to_thread(self._housekeeper.tidy, now_ns, time.monotonic())
                 self._runtime.metrics.counter(SNAPSHOT_COMPACTIONS).inc(done.written)
+                await asyncio.to_thread(self._reporter.report, now_ns)
+            except (OSError, StorageError, duckdb.Error) as error:  # the rows are safe; the next round tries again
+                self._runtime.survived("tidying_failed", error)
 
     async def _flush(self, reader: Reader) -> None:
         async with self._flushing:

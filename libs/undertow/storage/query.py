@@ -14,8 +14,10 @@ Each view has the stored columns, and beside them
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 
 import duckdb
@@ -25,6 +27,7 @@ from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.market import Kline, Liquidations, Ticker, Trades
 from undertow.storage.errors import StorageError, StoreMissingError
 from undertow.storage.kinds import KINDS
+from undertow.storage.layout import PartFile
 from undertow.storage.schema import schema_of
 from undertow.storage.store import Store, dataset_of
 
@@ -73,22 +76,32 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def connected(store: Store) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    store: Store, dates: Collection[date] | None = None, limits: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a database whose views are the topics of a store as it is at this moment.
+
+    Args:
+        store: the store.
+        dates: which days, None for all.
+        limits: further settings of DuckDB, as `memory_limit`.
 
     Raises:
         StoreMissingError: nothing is stored there yet.
     """
-    topics = [topic for topic in _topics(store) if topic in KINDS]
-    if not topics:
+    files: dict[str, list[PartFile]] = {}
+    for file in store.part_files(dates=dates):
+        if file.place.topic in KINDS:
+            files.setdefault(file.place.topic, []).append(file)
+    if not files:
         raise StoreMissingError(f"no snapshots in {store.address} yet")
     with duckdb.connect() as database:
-        for topic in topics:
+        for topic, parts in files.items():
             kind = KINDS[topic]
-            database.register(f"stored_{topic}", dataset_of(store.files, kind, store.part_files(topic)))
+            database.register(f"stored_{topic}", dataset_of(store.files, kind, parts))
             for statement in _views(topic, kind):
                 database.execute(statement)
-        for name, value in _LOCKED.items():
+        for name, value in (*limits.items(), *_LOCKED.items()):
             database.execute(f"SET {name} = {value}")
         yield database
 
@@ -111,10 +124,6 @@ def answer(store: Store, sql: str) -> Answer:
             ]
             views = ", ".join(sorted(name for name in shown if not name.startswith("stored_")))
             raise QueryError(f"{str(error).partition('LINE ')[0].strip()}; there are the views {views}") from None
-
-
-def _topics(store: Store) -> list[str]:
-    return sorted({file.place.topic for file in store.part_files()})
 
 
 def _views(topic: str, kind: type[Message]) -> Iterator[str]:

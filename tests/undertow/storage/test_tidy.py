@@ -98,9 +98,11 @@ def test_a_death_at_any_step_of_a_compaction_leaves_every_row_once(store):
 
             return act
 
-        def remove_one_by_one(paths, remove=deadly(remove)):
+        remove_one = deadly(remove)
+
+        def remove_one_by_one(paths, remove_one=remove_one):
             for path in paths:
-                remove([path])
+                remove_one([path])
 
         def write_and_die(path, fill, write=write, deadly=deadly):
             deadly(lambda: None)()
