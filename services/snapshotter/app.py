@@ -62,38 +62,47 @@ class Snapshotter:
         self._unacked: list[Delivery] = []
         self._reading = False
         self._flushing = asyncio.Lock()
+        self._begun: set[asyncio.Task[None]] = set()
+        self._failed = False
         for stream in STREAMS:
-            runtime.metrics.counter(
-                SNAPSHOT_ROWS_LOST, stream=stream.name
-            )  # 0 from the start, so that it can be alerted on
+            runtime.metrics.counter(SNAPSHOT_ROWS_LOST, stream=stream.name)  # a 0 from the start can be alerted on
 
     def unready_reason(self) -> str | None:
         """Ready when it reads."""
         return None if self._reading else "not connected to the bus yet"
 
     async def run(self) -> None:
-        """Read, gather, flush; on the way out write what waits."""
+        """Read, gather, flush; on the way out write what waits.
+
+        Raises:
+            OSError: the disk refuses; what was not stored is not acknowledged and comes again.
+        """
         topics = [topic for stream in STREAMS for topic in self._topics(stream)]
         reader = self._bus.reader(GROUP, self._settings.instance, topics, batch=1024)
-        flusher = asyncio.create_task(self._flush_when_due(reader), name="flush")
-        trimmer = asyncio.create_task(self._trim(topics), name="trim")
-        tidier = asyncio.create_task(self._tidy(), name="tidy")
+        work = (self._read(reader), self._flush_when_due(reader), self._trim(topics), self._tidy())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
-            self._reading = True
-            async for batch in reader.batches():
-                known = self._core.add(batch, self._runtime.clock.now_ns())
-                self._unacked.extend(batch)
-                if known:
-                    self._runtime.metrics.counter(SNAPSHOT_ROWS_KNOWN).inc(known)
-                if self._core.is_due(self._runtime.clock.now_ns()):
-                    await self._flush(reader)
-                await asyncio.sleep(UNHURRIED_S)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            flusher.cancel()
-            trimmer.cancel()
-            tidier.cancel()
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
             await self._flush(reader)
             await self._bus.close()
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+    async def _read(self, reader: Reader) -> None:
+        self._reading = True
+        async for batch in reader.batches():
+            known = self._core.add(batch, self._runtime.clock.now_ns())
+            self._unacked.extend(batch)
+            if known:
+                self._runtime.metrics.counter(SNAPSHOT_ROWS_KNOWN).inc(known)
+            if self._core.is_due(self._runtime.clock.now_ns()):
+                await self._flush(reader)
+            await asyncio.sleep(UNHURRIED_S)
 
     async def _flush_when_due(self, reader: Reader) -> None:
         while True:
@@ -122,12 +131,23 @@ class Snapshotter:
                 self._runtime.survived("tidying_failed", error)
 
     async def _flush(self, reader: Reader) -> None:
+        """Store what waits; once begun it runs to its end, even if whoever asked is cancelled."""
+        flushing = asyncio.create_task(self._store(reader), name="store")
+        self._begun.add(flushing)
+        flushing.add_done_callback(self._begun.discard)
+        await asyncio.shield(flushing)
+
+    async def _store(self, reader: Reader) -> None:
         async with self._flushing:
+            if self._failed:  # what the memory says is stored is not: nothing may count any more in this process
+                return
             flush, acked = self._core.take(), self._unacked
             self._unacked = []
             if flush.batches:
                 begin = wall_ns()
+                self._failed = True
                 rows = await asyncio.to_thread(self._writer.commit, _parts(flush.batches), encoded(flush.memory))
+                self._failed = False
                 self._runtime.metrics.counter(SNAPSHOT_ROWS).inc(rows)
                 self._runtime.metrics.histogram(SNAPSHOT_FLUSH_SECONDS).observe((wall_ns() - begin) / 1e9)
                 self._tell_losses(flush)
