@@ -22,6 +22,7 @@ from undertow.bus.ports import Delivery, Topic
 from undertow.contracts.messages.trading import TradeClosed
 from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.markets.generated import GeneratedMarket
+from undertow.runtime.settings import BusSettings
 
 GENERATED = "generated"
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
@@ -80,7 +81,7 @@ def test_the_fleet_on_a_cluster_decides_as_on_one_redis_and_as_in_memory(
 
 
 async def everything_on(url: str, topics: list[Topic]) -> dict[Topic, list[Delivery]]:
-    bus = open_bus(url, "test")
+    bus = open_bus(BusSettings(url=url), "test")
     found = {topic: await bus.since(topic, "-") for topic in topics}
     await bus.close()
     return found

@@ -15,7 +15,7 @@ def open_bus(
     """Make the bus of a process; it connects when it is first used.
 
     Args:
-        settings: where Redis is, and the outage budget.
+        settings: where Redis is (one server, or some nodes of a cluster), and the outage budget.
         producer: service name and boot id (`Runtime.producer`).
         watch: told of hops and dead letters (`Runtime.bus_watch`).
         reading: limits of readers.

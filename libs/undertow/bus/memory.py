@@ -23,10 +23,10 @@ from undertow.bus.errors import PoisonLimitError
 from undertow.bus.ports import Delivery, GroupLag, Topic, Watch
 from undertow.bus.settings import PublisherSettings, ReaderSettings, Unwatched
 from undertow.contracts.messages.base import Message
+from undertow.domain.time import NS_PER_MS
 
 NODE: Final = 100
 """Entries go by so many, as in Redis."""
-NS_PER_MS: Final = 1_000_000
 
 
 @dataclass

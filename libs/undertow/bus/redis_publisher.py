@@ -24,11 +24,11 @@ from undertow.bus.resp import Command, Connection, Link, Replies, is_astray
 from undertow.bus.settings import PublisherSettings
 from undertow.contracts.envelope import Envelope
 from undertow.contracts.messages.base import Message
+from undertow.domain.time import NS_PER_MS
 from undertow.runtime.retry import backoff
 
 LOOK_BACK: Final = 64
 CATCH_UP_BATCH: Final = 512
-NS_PER_MS: Final = 1_000_000
 
 
 class RedisPublisher:

@@ -13,6 +13,7 @@ from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.streams import CONTROL
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.settings import BusSettings
 
 HALT = Command(ts_event=1, ts_recv=1, command_id="c1", verb=Verb.HALT, who="anna", why="drill")
 
@@ -25,7 +26,7 @@ async def refused(url: str, mode: Mode = Mode.PAPER) -> str:
 
 
 async def publish(url: str) -> None:
-    bus = open_bus(url, "test")
+    bus = open_bus(BusSettings(url=url), "test")
     await bus.publish(Topic(CONTROL, source="admin"), HALT)
     await bus.close()
 

