@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -6,7 +7,9 @@ import sys
 import pytest
 
 from services.cli import commands
+from services.cli.exits import CommandError
 from tests.fleet.fleet import ROOT, free_port
+from tests.undertow.storage import rows as store_rows
 
 
 def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -41,6 +44,8 @@ def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
         (["venue", "--tape", "/nowhere.gz"], {}, 4, "/nowhere.gz"),
         (["model", "show", "nope"], {}, 2, "no model nope"),
         (["query", "select 1", "--data", "/nowhere"], {}, 2, "/nowhere"),
+        (["query", "select 1", "--data", "ftp://host"], {}, 4, "neither a directory nor s3://"),
+        (["quality", "--data", "/nowhere"], {}, 2, "/nowhere"),
         (["run"], {"UNDERTOW_VAR": " "}, 4, "UNDERTOW_VAR"),
         (["run", "--tape", "x"], {"UNDERTOW_MODE": "demo"}, 4, "UNDERTOW_PAPER__TAPE"),
     ],
@@ -85,3 +90,36 @@ def test_what_nobody_foresaw_is_one_line(capsys, monkeypatch):
         commands.main()
     assert left.value.code == 1
     assert capsys.readouterr().err.startswith("undertow: unexpected ZeroDivisionError: division by zero;")
+
+
+def test_a_query_answers_as_json_as_csv_and_as_a_table(tmp_path, capsys):
+    store_rows.commit(store_rows.store_at(tmp_path).writer("a"), store_rows.trades(1))
+    sql = "SELECT symbol, price, price_number FROM trade"
+    for option, wanted in (
+        ("--json", '[{"symbol": "BTCUSDT", "price": "65000.10", "price_number": "65000.100000000000000000"}]'),
+        ("--csv", "symbol,price,price_number\nBTCUSDT,65000.10,65000.100000000000000000"),
+    ):
+        commands.app(["query", sql, "--data", str(tmp_path), option], standalone_mode=False)
+        assert capsys.readouterr().out.strip() == wanted
+    commands.app(["query", sql, "--data", str(tmp_path)], standalone_mode=False)
+    assert "65000.10" in capsys.readouterr().out
+
+
+def test_a_wrong_query_is_an_error_that_names_the_views(tmp_path):
+    store_rows.commit(store_rows.store_at(tmp_path).writer("a"), store_rows.trades(1))
+    code, line = undertow("query", "SELECT * FROM nothing", "--data", str(tmp_path))
+    assert (code, len(line.splitlines())) == (1, 1), line
+    assert "there are the views trade, trades" in line
+
+
+def test_the_quality_of_a_day_is_a_page_and_figures(tmp_path, capsys):
+    store_rows.commit(store_rows.store_at(tmp_path).writer("a"), store_rows.trades(1), store_rows.trades(4))
+    arguments = ["quality", "--data", str(tmp_path), "--out", str(tmp_path / "page.html")]
+    commands.app([*arguments, "--json"], standalone_mode=False)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["day"], figures["rows"], figures["missing"]) == ("1970-01-01", 2, 2)
+    assert "Missing rows" in (tmp_path / "page.html").read_text()
+    for day, exit_code in (("yesterday", 4), ("2020-01-01", 2)):
+        with pytest.raises(CommandError) as refused:
+            commands.app([*arguments, day], standalone_mode=False)
+        assert refused.value.code == exit_code
