@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-import duckdb
 import msgspec
 
 from services.snapshotter.core import Batch, Flush, SnapshotCore, decoded, encoded
@@ -58,7 +57,7 @@ class Snapshotter:
             flush_rows=settings.snapshot.flush_rows,
             stored=_remembered(store, self._writer),
         )
-        self._reporter = Reporter(store)
+        self._reporter = Reporter(store, told)
         self._unacked: list[Delivery] = []
         self._reading = False
         self._flushing = asyncio.Lock()
@@ -127,7 +126,7 @@ class Snapshotter:
                 done = await asyncio.to_thread(self._housekeeper.tidy, now_ns, time.monotonic())
                 self._runtime.metrics.counter(SNAPSHOT_COMPACTIONS).inc(done.written)
                 await asyncio.to_thread(self._reporter.report, now_ns)
-            except (OSError, StorageError, duckdb.Error) as error:  # the rows are safe; the next round tries again
+            except (OSError, StorageError) as error:  # the rows are safe; the next round tries again
                 self._runtime.survived("tidying_failed", error)
 
     async def _flush(self, reader: Reader) -> None:

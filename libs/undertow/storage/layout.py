@@ -17,6 +17,8 @@ from typing import Final
 from undertow.contracts.messages.base import Message
 
 HOUR_NS: Final = 3_600_000_000_000
+LATE_NS: Final = HOUR_NS // 12
+"""How long after its end an hour is still expected to grow."""
 NO_SYMBOL: Final = "all"
 """Stands in the place of a symbol for messages that have none."""
 WRITER_PATTERN: Final = r"[A-Za-z0-9_.-]+"

@@ -19,14 +19,12 @@ import pyarrow.parquet as pq
 from undertow.contracts.messages.base import Message
 from undertow.storage.files import Files
 from undertow.storage.kinds import KINDS
-from undertow.storage.layout import HOUR_NS, PartFile, Place, counting, part_file, place_at, replaced
+from undertow.storage.layout import LATE_NS, PartFile, Place, counting, part_file, place_at, replaced
 from undertow.storage.schema import schema_of
 from undertow.storage.store import Writer, dataset_of
 
 ROWS_PER_GROUP: Final = 50_000
 BATCH_ROWS: Final = 8_192
-LATE_NS: Final = HOUR_NS // 12
-"""How long after its end an hour is still expected to grow."""
 
 
 @dataclass(frozen=True, slots=True)
