@@ -114,6 +114,15 @@ PANELS: Final = (
         },
     ),
     Panel(
+        "Rows stored and lost",
+        "none",
+        {
+            "stored per second": f"sum(rate({m.SNAPSHOT_ROWS.name}[1m]))",
+            "{{stream}} lost": f"sum by (stream) (increase({m.SNAPSHOT_ROWS_LOST.name}[1h]))",
+        },
+        about="lost in the last hour; 0 is right",
+    ),
+    Panel(
         "Request budget",
         "percentunit",
         {

@@ -88,6 +88,7 @@ class Snapshotter:
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             await self._flush(reader)
             await self._bus.close()
+            self._writer.close()
         for error in ended:
             if isinstance(error, Exception):
                 raise error

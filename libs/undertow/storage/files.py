@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -13,6 +15,7 @@ import pyarrow.fs as pafs
 from undertow.storage.errors import StoreRefusedError
 
 UNFINISHED: Final = ".part"
+LOCK: Final = ".lock"
 
 
 class Files(Protocol):
@@ -36,6 +39,14 @@ class Files(Protocol):
 
         Raises:
             StoreRefusedError: it cannot.
+        """
+        ...
+
+    def claim(self, name: str) -> Callable[[], None]:
+        """Hold a name for this process, where the place can tell processes apart; give what lets it go.
+
+        Raises:
+            StoreRefusedError: another process of this machine holds it, or the place cannot be written.
         """
         ...
 
@@ -89,6 +100,20 @@ class LocalFiles:
         except OSError as error:
             raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})") from None
 
+    def claim(self, name: str) -> Callable[[], None]:
+        """See `Files.claim`; the kernel lets it go when the process ends, however it ends."""
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._root / f"{name}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise StoreRefusedError(f"{self._root}: another process writes there as {name}") from None
+        return partial(os.close, lock)
+
     def write(self, path: str, fill: Callable[[Any], None]) -> None:
         """See `Files.write`.
 
@@ -117,7 +142,7 @@ class LocalFiles:
         found: list[str] = []
         for directory, _, names in os.walk(self._root / folder):
             relative = Path(directory).relative_to(self._root)
-            found += [(relative / name).as_posix() for name in names if not name.endswith(UNFINISHED)]
+            found += [(relative / name).as_posix() for name in names if not name.endswith((UNFINISHED, LOCK))]
         return found
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -167,6 +192,11 @@ class ObjectFiles:
             self.remove(["_probe"])
         except OSError as error:
             raise StoreRefusedError(f"{self._address} cannot be written ({short(error)})") from None
+
+    def claim(self, name: str) -> Callable[[], None]:
+        """See `Files.claim`; a bucket cannot tell, so each process must have a name of its own."""
+        del name
+        return lambda: None
 
     def write(self, path: str, fill: Callable[[Any], None]) -> None:
         """See `Files.write`.

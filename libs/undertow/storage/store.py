@@ -11,6 +11,7 @@ store.dataset(Trades).to_table()
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -58,7 +59,7 @@ class Part:
 
 
 class Writer:
-    """One writer of a store; two processes never share a name.
+    """One writer of a store; two processes never share a name (a directory refuses the second).
 
     Every commit is one span of work that counts wholly or not at all: its files first, each whole before it can be seen, then the
     progress file. Files of a commit that the progress does not name are removed when the writer is opened.
@@ -69,6 +70,7 @@ class Writer:
             raise ValueError(f"{name!r} is not a writer's name: letters, digits, dots, _ and -")
         self._files = files
         self._name = name
+        self._let_go = weakref.finalize(self, files.claim(name))
         files.prepare([f".{name}.parquet", f"{name}.json"])
         self._progress = read_progress(files, name)
         found = (part_file(path) for path in files.paths())
@@ -83,6 +85,10 @@ class Writer:
     def progress(self) -> Progress:
         """What counts now."""
         return self._progress
+
+    def close(self) -> None:
+        """Let go of the name; nothing may be committed after."""
+        self._let_go()
 
     def commit(self, parts: Iterable[Part], state: bytes) -> int:
         """Write parts so that all of them count or none; give the number of rows.
@@ -119,7 +125,7 @@ class Store:
         """Open a writer; removes what its last process left unfinished.
 
         Raises:
-            StoreRefusedError: the store cannot be written.
+            StoreRefusedError: the store cannot be written, or somebody holds the name.
             StoreDamagedError: its progress file cannot be read.
         """
         return Writer(self.files, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,7 +15,9 @@ from services.snapshotter.app import GROUP, Snapshotter
 from services.snapshotter.settings import Settings, SnapshotSettings
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
+from undertow.bus.settings import PublisherSettings
 from undertow.contracts.messages.market import Resync
+from undertow.contracts.metrics import SNAPSHOT_ROWS_LOST
 from undertow.contracts.streams import MARKET
 from undertow.domain.state import Mode
 from undertow.runtime.errors import ConfigurationError
@@ -109,6 +112,36 @@ async def test_a_disk_that_refuses_ends_it_and_the_rows_come_again(tmp_path: Pat
     task = asyncio.create_task(made(tmp_path, store).run())
     await eventually(lambda: any(tmp_path.rglob("*.parquet")) and stored(tmp_path) == [1])
     await ended(task)
+
+
+async def test_beyond_the_outage_budget_stored_and_lost_are_together_what_was_published(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    store, clock = Store(), itertools.count(1, 10_000_000)  # ten milliseconds go by with each look at the clock
+    bus = MemoryBus("ingestor/1", store, wall_ns=lambda: next(clock), publishing=PublisherSettings(outage_s=1.0))
+    await bus.publish(TOPIC, fact(1))
+    task = asyncio.create_task(made(tmp_path, store).run())
+    await eventually(lambda: any(tmp_path.rglob("*.json")))
+    await ended(task)
+    for number in range(2, 1001):
+        await bus.publish(TOPIC, fact(number))
+    returned = made(tmp_path, store)
+    task = asyncio.create_task(returned.run())
+    await eventually(lambda: stored(tmp_path)[-1] == 1000)
+    lost = returned._runtime.metrics.registry.get_sample_value(
+        SNAPSHOT_ROWS_LOST.name, {"service": "snapshotter", "mode": "demo", "stream": "market"}
+    )
+    assert lost
+    assert len(stored(tmp_path)) + lost == 1000
+    await ended(task)
+
+
+async def test_a_second_snapshotter_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    first = made(tmp_path, Store())
+    with pytest.raises(ConfigurationError, match="another process writes there as snapshotter-0"):
+        made(tmp_path, Store())
+    first._writer.close()
+    made(tmp_path, Store())._writer.close()
 
 
 async def test_a_progress_that_is_none_of_ours_is_bad_configuration(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_crash_before_the_progress_leaves_nothing_and_the_rows_can_be_stored_a
     store.files.write = original
     assert sorted(numbers(store)) == [1, 9]  # the file of the second commit is there and does not count
     assert len([path for path in store.files.paths() if path.endswith(".a.parquet")]) == 2
+    writer.close()
     again = store.writer("a")
     assert len([path for path in store.files.paths() if path.endswith(".a.parquet")]) == 1
     commit(again, trades(2))

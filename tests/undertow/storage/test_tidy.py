@@ -125,6 +125,7 @@ def test_a_death_at_any_step_of_a_compaction_leaves_every_row_once(store):
             if symbol == f"S{step}"
         ]
         assert rows == [1, 2, 3], f"killed at step {step}"
+        writer.close()
         again = housekeeper(store, store.writer(f"w{step}"), grace_s=0.0)
         again.tidy(LATER, 0.0)
         assert len([path for path in parquet(store) if f"symbol=S{step}/" in path]) == 1
