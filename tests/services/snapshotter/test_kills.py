@@ -32,6 +32,8 @@ from undertow.storage.store import Store
 ROOT = Path(__file__).parents[3]
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 HOUR_NS = 3_600_000_000_000
+POWER_CUT = "cut redis' power"
+"""A killed process loses nothing that the kernel has; without power the last second goes (`appendfsync everysec`)."""
 Fact = tuple[str, int]
 
 
@@ -142,6 +144,24 @@ class Victim:
         return self.process.wait(20)
 
 
+async def moment(chance: random.Random, folder: Path) -> None:
+    """Wait for a random time; then, two times in three, for the moment at which a file is being written or a commit is made."""
+    await asyncio.sleep(chance.uniform(0.2, 2.5))
+    what = chance.choice(("any", "writing", "committed"))
+    progress = folder / "_progress" / "snapshotter-0.json"
+
+    def committed() -> bytes:
+        return progress.read_bytes() if progress.exists() else b""
+
+    before, until = committed(), asyncio.get_running_loop().time() + 3
+    while asyncio.get_running_loop().time() < until and what != "any":
+        if (what == "writing" and any(folder.rglob("*.parquet.part"))) or (
+            what == "committed" and committed() != before
+        ):
+            return
+        await asyncio.sleep(0.001)
+
+
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 async def test_killed_at_random_moments_it_stores_every_fact_once(
     kills: int, redis_server: RedisServer, tmp_path: Path
@@ -161,15 +181,21 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
             victim.start()
             if kill == 0:
                 await eventually(lambda: watcher.most, 30)  # so that there is something to lose
-            await asyncio.sleep(chance.uniform(0.2, 2.5))
-            how = chance.choice(("", "", "kill redis", "shut redis down")) if kill % 3 else "kill redis"
+            await moment(chance, folder)
+            how = chance.choice(("", "kill redis", "shut redis down", POWER_CUT)) if kill % 2 else POWER_CUT
             ends[how or "redis lives"] += 1
             if how:
                 redis_first = chance.random() < 0.5
                 if not redis_first:
                     victim.end(signal.SIGKILL)
-                redis_server.signal(signal.SIGKILL if how == "kill redis" else signal.SIGTERM)
+                log = redis_server.folder / "appendonly.aof"
+                on_disk = log.stat().st_size
+                if how == POWER_CUT:
+                    await asyncio.sleep(chance.uniform(0.1, 0.9))
+                redis_server.signal(signal.SIGTERM if how == "shut redis down" else signal.SIGKILL)
                 redis_server.process.wait(20)
+                if how == POWER_CUT:
+                    os.truncate(log, on_disk)
                 await asyncio.sleep(chance.uniform(0.0, 1.0))
                 redis_server.start()
                 if redis_first:
@@ -184,6 +210,7 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
         await eventually(lambda: not bus._publisher.unconfirmed, 30)  # now all is acknowledged
         wanted = len(publishing.facts)
         await eventually(lambda: watcher.most >= wanted or watcher.wrong, 60)
+        assert watcher.wrong == []
         assert victim.end(signal.SIGTERM) == 0
     finally:
         sending.cancel()
