@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,7 +22,7 @@ from undertow.contracts.metrics import (
     SNAPSHOT_ROWS_LOST,
 )
 from undertow.contracts.streams import STREAMS, Stream
-from undertow.runtime.clock import wall_ns
+from undertow.runtime.clock import steady_ns, wall_ns
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.storage.address import open_store
@@ -124,7 +123,7 @@ class Snapshotter:
             await asyncio.sleep(self._settings.snapshot.tidy_seconds)
             try:
                 now_ns = self._runtime.clock.now_ns()
-                done = await asyncio.to_thread(self._housekeeper.tidy, now_ns, time.monotonic())
+                done = await asyncio.to_thread(self._housekeeper.tidy, now_ns, steady_ns() / 1e9)
                 self._runtime.metrics.counter(SNAPSHOT_COMPACTIONS).inc(done.written)
                 await asyncio.to_thread(self._reporter.report, now_ns)
             except (OSError, StorageError) as error:  # the rows are safe; the next round tries again
