@@ -113,10 +113,10 @@ class TellsARepetitionAsAGap(IngestorCore):
 class GoesByUpdateIdsAlone(IngestorCore):
     """Takes what follows a restart for old, when the snapshot with `u` = 1 is lost."""
 
-    def _on_delta(self, feed, fact, raw):
+    def _on_delta(self, feed, fact):
         if feed.in_sync and fact.update_id <= feed.latest.update_id:
             return [Drop(feed.symbol, "old_update", "planted")]
-        return super()._on_delta(feed, fact, raw)
+        return super()._on_delta(feed, fact)
 
 
 class NeverAsksAgain(IngestorCore):
