@@ -24,6 +24,7 @@ from services.cli.exits import CommandError, ExitCode
 from services.cli.settings import Settings
 from services.cli.workspace import claimed
 from undertow.domain.state import Mode
+from undertow.markets.recorder import DEFAULT_TOPICS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import PREFIX, load
 
@@ -104,6 +105,20 @@ def run(
 
     UNDERTOW_BUS__URL names a Redis or a Redis Cluster to use instead.
     """
+    inject = tape is not None  # recordings without liquidations would show nothing
+    _run_fleet(seconds, tape, seed, rate, shards=shards, inject=inject, as_json=as_json)
+
+
+def _run_fleet(
+    seconds: float | None,
+    tape: Path | None,
+    seed: int | None,
+    rate: float | None,
+    *,
+    shards: int = 1,
+    inject: bool,
+    as_json: bool,
+) -> None:
     from services.cli.given_bus import given_url  # noqa: PLC0415
     from services.cli.preflight import check_before_start  # noqa: PLC0415 - rich, redis and the venue's readers load only here
     from services.cli.run import FleetRun, RunOptions  # noqa: PLC0415
@@ -118,7 +133,7 @@ def run(
             os.environ[f"UNDERTOW_PAPER__{name}"] = str(value)
     settings = load(Settings)
     if tape is not None and settings.mode is Mode.PAPER:
-        os.environ.setdefault("UNDERTOW_PAPER__INJECT", "true")  # recordings without liquidations would show nothing
+        os.environ.setdefault("UNDERTOW_PAPER__INJECT", str(inject).lower())
         os.environ.setdefault("UNDERTOW_FEED__STALE_SECONDS", "86400")  # silence after a recording's end is no fault
     symbols = check_before_start(settings.mode)
     if symbols and "symbols" not in settings.model_fields_set:
@@ -240,6 +255,54 @@ def rearm(
     """Leave HALTED, in two steps: the first answers a token, the second brings it back."""
     more = {"token": token} if token else {}
     _show(_console().command("rearm", why, **more), as_json=as_json)
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Option(help="The file to make; with rotation the stem of the files.")],
+    symbols: Annotated[str, typer.Option(help="Comma separated; else those of the settings.")] = "",
+    topics: Annotated[str, typer.Option(help="Comma separated, each for every symbol.")] = ",".join(DEFAULT_TOPICS),
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds to record; without it until Ctrl-C.")] = None,
+    sync_seconds: Annotated[float, typer.Option(help="Longest time until a frame is safe on disk.")] = 5.0,
+    rotate_hours: Annotated[float | None, typer.Option(help="Begin a file at each multiple of so many hours.")] = None,
+    rotate_mb: Annotated[float | None, typer.Option(help="Begin a file when one has so many megabytes.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Record the venue's public stream: frames as they come, with the times of their receipt; no keys."""
+    from services.cli import recordings  # noqa: PLC0415 - the stream's client loads only here
+
+    _check_names()
+    options = recordings.options(out, topics, seconds, sync_seconds, rotate_hours, rotate_mb)
+    _show(recordings.record(options, symbols, Screen(stderr=True)), as_json=as_json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording, or a pattern of files that belong together.")],
+    speed: Annotated[float, typer.Option(help="Market seconds per wall second.")] = 1.0,
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds; without it until Ctrl-C.")] = None,
+    *,
+    stats: Annotated[bool, typer.Option("--stats", help="Only say what is in it.")] = False,
+    lines: Annotated[bool, typer.Option("--print", help="Only print its lines, `<ns> <frame>`.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Play a recording through the whole fleet, as it is; or only read it."""
+    from services.cli import recordings  # noqa: PLC0415 - the readers load only here
+
+    _check_names()
+    paths = recordings.found(file)
+    if lines:
+        recordings.print_lines(paths, seconds)
+    elif stats:
+        survey = recordings.surveyed(paths)
+        if as_json:
+            _show(survey.figures(), as_json=True)
+        else:
+            Screen().print(*recordings.tables(survey))
+    else:
+        with recordings.as_tape():
+            _run_fleet(seconds, file, None, speed, inject=False, as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -37,7 +37,6 @@ from services.venue.tls import HOSTS, open_tls
 from services.venue.trade_socket import TradeHub
 from services.venue.upheaval import Hubs, Upheaval
 from undertow.domain.time import NS_PER_MS
-from undertow.markets.instruments import risk_tiers_for
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
@@ -66,7 +65,7 @@ class Venue:
     def __init__(self, settings: Settings, runtime: Runtime, choice: Choice) -> None:
         paper = settings.paper
         source = choice.source
-        instruments, tiers = source.instruments, risk_tiers_for(source.symbols)
+        instruments, tiers = source.instruments, source.risk_tiers
         self.clock = VenueClock(source.origin_ns if paper.origin == "recorded" else None, paper.rate)
         runtime.clock = self.clock
         runtime.facts["market"] = source.label

@@ -16,6 +16,7 @@ from undertow.markets.instruments import instruments_for, known_symbols
 from undertow.markets.ports import FrameSource
 from undertow.markets.rawlines import TapeError
 from undertow.markets.recordings import Recording, open_recording
+from undertow.markets.tape import TapeSource
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.metrics import Metrics
 from undertow.runtime.settings import PREFIX
@@ -81,7 +82,11 @@ def open_market(settings: Settings) -> FrameSource | LiveMarket:
     except TapeError as error:
         rule = str(error).removesuffix(f"; {error.remedy}")
         raise ConfigurationError(f"{PREFIX}PAPER__TAPE", rule, error.remedy) from error
-    _require_known(tape.symbols, f"{PREFIX}PAPER__TAPE", "record only these")
+    if isinstance(tape, TapeSource):
+        unknown = tuple(symbol for symbol in tape.symbols if symbol not in tape.contracts)
+        _require_known(
+            unknown, f"{PREFIX}PAPER__TAPE", "record them with `undertow record`, which keeps filters, or only these"
+        )
     missing = [symbol for symbol in settings.symbols if symbol not in tape.symbols]
     if missing and "symbols" in settings.model_fields_set:
         rule = f"{tape.path} holds no {', '.join(missing)}, only {', '.join(tape.symbols)}"

@@ -25,6 +25,7 @@ from services.venue.clock import VenueClock
 from services.venue.live_check import LiveCheck
 from undertow.contracts.metrics import FRAMES_DROPPED
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Disconnected, SubscriptionRefusedError
+from undertow.markets.instruments import risk_tiers_for
 from undertow.markets.ports import MarketFrame
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.metrics import Metrics
@@ -64,6 +65,11 @@ class LiveMarket:
     def symbols(self) -> tuple[str, ...]:
         """Symbols that are followed."""
         return tuple(item["symbol"] for item in self.instruments)
+
+    @property
+    def risk_tiers(self) -> tuple[dict[str, Any], ...]:
+        """The shipped risk tiers of its symbols."""
+        return risk_tiers_for(self.symbols)
 
     @property
     def book_depth(self) -> int:

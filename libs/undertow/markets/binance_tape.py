@@ -19,7 +19,7 @@ from typing import Any, Final
 from undertow.domain.time import NS_PER_MS
 from undertow.markets.binance_convert import DEPTH, ConversionError, Converter
 from undertow.markets.binance_wire import Snapshot, decode_line
-from undertow.markets.instruments import instruments_for, known_symbols
+from undertow.markets.instruments import instruments_for, known_symbols, risk_tiers_for
 from undertow.markets.ports import MarketFrame
 from undertow.markets.rawlines import TapeError, read_lines
 
@@ -52,6 +52,7 @@ class BinanceTape:
         label: what the mode line says; it says that the frames are converted.
         symbols: symbols that occur, sorted.
         instruments: the contracts; where Binance trades finer lots than Bybit the lot is Binance's.
+        risk_tiers: their risk tiers.
         origin_ns: when the first frame goes out.
         frame_count: frames after conversion.
         behind_ns: by how much receive times are shifted.
@@ -73,6 +74,7 @@ class BinanceTape:
         self.path = self._parts[0].paths[0]
         self.symbols: tuple[str, ...] = tuple(part.symbol for part in self._parts)
         self.instruments = tuple(map(_instrument, self._parts))
+        self.risk_tiers = risk_tiers_for(self.symbols)
         self.frame_count = sum(part.frame_count for part in self._parts)
         self.behind_ns = max(part.behind_ns for part in self._parts)
         self.origin_ns = min(part.first_ns for part in self._parts) + self.behind_ns

@@ -20,7 +20,7 @@ from undertow.markets.generated_demonstration import Demonstration
 from undertow.markets.generated_parameters import shipped
 from undertow.markets.generated_symbol import DEPTH, GeneratedSymbol, Manner
 from undertow.markets.generated_wire import CONTRACTS
-from undertow.markets.instruments import instruments_for
+from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.markets.ports import MarketFrame
 
 ORIGIN_NS: Final = 1_786_310_819_000_000_000
@@ -90,6 +90,11 @@ class GeneratedMarket:
     def instruments(self) -> tuple[dict[str, Any], ...]:
         """The contracts of its symbols."""
         return instruments_for(self.symbols)
+
+    @property
+    def risk_tiers(self) -> tuple[dict[str, Any], ...]:
+        """Their risk tiers."""
+        return risk_tiers_for(self.symbols)
 
     @property
     def book_depth(self) -> int:

@@ -142,6 +142,11 @@ class InjectedSource:
         return self._source.instruments
 
     @property
+    def risk_tiers(self) -> tuple[dict[str, Any], ...]:
+        """The recording's."""
+        return self._source.risk_tiers
+
+    @property
     def book_depth(self) -> int:
         """Depth of the order book topics."""
         return self._source.book_depth

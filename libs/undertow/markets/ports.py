@@ -41,6 +41,11 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def risk_tiers(self) -> tuple[dict[str, Any], ...]:
+        """Their risk tiers, as `/v5/market/risk-limit` spells them."""
+        ...
+
+    @property
     def book_depth(self) -> int:
         """Depth of its orderbook topics."""
         ...

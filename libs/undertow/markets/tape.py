@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from undertow.exchange.bybit.frames import BadFrameError, decode_frame
-from undertow.markets.instruments import instruments_for
+from undertow.markets.instruments import Contracts
+from undertow.markets.notes import Answer, decode_note
 from undertow.markets.ports import MarketFrame
-from undertow.markets.rawlines import TapeError, read_lines, stem
+from undertow.markets.rawlines import TapeError, first_ns, read_lines, stem
 from undertow.markets.tape_check import TapeCheck
 
 
@@ -19,18 +22,27 @@ class _Head(msgspec.Struct):
     topic: str | None = None
 
 
-class TapeSource:
-    """A file of lines `<receive ns> <raw json>`, plain or gzipped, checked from end to end when opened.
+class _Line(NamedTuple):
+    path: Path
+    number: int
+    at_ns: int
+    raw: bytes
+    topic: str
 
-    Lines without a `topic` are the acknowledgements of the recorder's own subscriptions and are skipped. A frame goes out at its receive
-    time.
+
+class TapeSource:
+    """Files of lines `<receive ns> <raw json>`, checked from end to end when opened.
+
+    Lines without a `topic` are the recorder's notes and the acknowledgements of its subscriptions, and are skipped. A frame goes out at
+    its receive time. Several files are the parts of one recording, or recordings of different times.
 
     Args:
-        path: the file.
+        paths: the files, in any order.
 
     Attributes:
-        path: the file.
+        path: the first file.
         label: what the mode line says.
+        contracts: what is known of its contracts.
         symbols: symbols that occur, sorted.
         book_depth: depth of its order book topics.
         kline_intervals: intervals of its kline topics, sorted.
@@ -39,72 +51,104 @@ class TapeSource:
         frame_count: market frames, without the acknowledgements.
 
     Raises:
-        TapeError: the file is missing or breaks one of the rules that its text names.
+        TapeError: a file is missing or breaks one of the rules that its text names.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.label = f"recorded {stem(path)}"
+    def __init__(self, *paths: Path) -> None:
+        begins = {path: first_ns(path) for path in paths}
+        self._paths = sorted(paths, key=lambda path: begins[path])
+        self._begins = begins
+        self.contracts = Contracts()
+        self.path = self._paths[0]
+        self.label = f"recorded {stem(self.path)}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
         self.frame_count = 0
         self.origin_ns = 0
         self.end_ns = 0
         symbols: set[str] = set()
         depths: set[int] = set()
         intervals: set[str] = set()
-        check = TapeCheck()
-        for number, frame, topic in self._read():
+        check = TapeCheck(self.contracts)
+        for line in self._read():
             if not self.frame_count:
-                self.origin_ns = frame.at_ns
-            self.end_ns = frame.at_ns
+                self.origin_ns = line.at_ns
+            self.end_ns = line.at_ns
             self.frame_count += 1
-            kind, _, rest = topic.partition(".")
-            symbols.add(topic.rpartition(".")[2])
+            kind, _, rest = line.topic.partition(".")
+            symbols.add(line.topic.rpartition(".")[2])
             if kind == "orderbook":
-                depths.add(_depth(path, number, topic, rest))
+                depths.add(_depth(line, rest))
             elif kind == "kline":
                 intervals.add(rest.partition(".")[0])
             try:
-                fault = check.fault(decode_frame(frame.raw))
+                fault = check.fault(decode_frame(line.raw))
             except BadFrameError as error:
-                raise TapeError(path, number, f"is not a frame of Bybit: {error.reason}") from None
+                raise TapeError(line.path, line.number, f"is not a frame of Bybit: {error.reason}") from None
             if fault:
-                raise TapeError(path, number, fault)
+                raise TapeError(line.path, line.number, fault)
         if not self.frame_count:
-            raise TapeError(path, 0, "holds no market frame")
+            raise TapeError(self.path, 0, "holds no market frame")
         if len(depths) != 1:
             seen = " and ".join(f"orderbook.{depth}" for depth in sorted(depths)) or "none"
-            raise TapeError(path, 0, f"must hold order books of exactly one depth, has {seen}")
+            raise TapeError(self.path, 0, f"must hold order books of exactly one depth, has {seen}")
         self.symbols: tuple[str, ...] = tuple(sorted(symbols))
         self.book_depth = depths.pop()
         self.kline_intervals: tuple[str, ...] = tuple(sorted(intervals))
 
     @property
     def instruments(self) -> tuple[dict[str, Any], ...]:
-        """The contracts of its symbols.
+        """The contracts of its symbols, as recorded with them or as shipped.
 
         Raises:
-            KeyError: a symbol whose filters are not shipped.
+            KeyError: a symbol whose filters are neither recorded nor shipped.
         """
-        return instruments_for(self.symbols)
+        return tuple(self.contracts.instrument(symbol) for symbol in self.symbols)
+
+    @property
+    def risk_tiers(self) -> tuple[dict[str, Any], ...]:
+        """The risk tiers of its symbols, likewise."""
+        return tuple(tier for symbol in self.symbols for tier in self.contracts.risk_tiers(symbol))
 
     def frames(self) -> Iterator[MarketFrame]:
-        """Yield the market frames in the file's order, bytes untouched."""
-        for _, frame, _ in self._read():
-            yield frame
+        """Yield the market frames by ascending time, those of a file in its order, bytes untouched."""
+        for line in self._read():
+            yield MarketFrame(line.at_ns, line.raw)
 
-    def _read(self) -> Iterator[tuple[int, MarketFrame, str]]:
+    def _read(self) -> Iterator[_Line]:
+        if len(self._paths) == 1:
+            yield from self._lines(self.path)
+            return
+        waiting, playing = deque(enumerate(self._paths)), list[tuple[int, int, _Line, Iterator[_Line]]]()
+        while waiting or playing:
+            while waiting and (not playing or self._begins[waiting[0][1]] <= playing[0][0]):
+                place, path = waiting.popleft()
+                lines = self._lines(path)
+                first = next(lines, None)
+                if first is not None:
+                    heappush(playing, (first.at_ns, place, first, lines))
+            if not playing:
+                continue
+            _, place, line, lines = heappop(playing)
+            yield line
+            following = next(lines, None)
+            if following is not None:
+                heappush(playing, (following.at_ns, place, following, lines))
+
+    def _lines(self, path: Path) -> Iterator[_Line]:
         decoder = msgspec.json.Decoder(_Head)
-        for number, received_ns, raw in read_lines(self.path):
+        for number, received_ns, raw in read_lines(path):
             try:
                 topic = decoder.decode(raw).topic
+                note = decode_note(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise TapeError(self.path, number, f"is not a JSON object of Bybit: {error}") from error
+                raise TapeError(path, number, f"is not a JSON object of Bybit: {error}") from error
             if topic is not None:
-                yield number, MarketFrame(received_ns, raw), topic
+                yield _Line(path, number, received_ns, raw, topic)
+            elif isinstance(note, Answer):
+                self.contracts.learn(note)
 
 
-def _depth(path: Path, number: int, topic: str, rest: str) -> int:
+def _depth(line: _Line, rest: str) -> int:
     depth, _, symbol = rest.partition(".")
     if not depth.isdigit() or not symbol:
-        raise TapeError(path, number, f"topic {topic} is not `orderbook.<depth>.<symbol>`")
+        raise TapeError(line.path, line.number, f"topic {line.topic} is not `orderbook.<depth>.<symbol>`")
     return int(depth)

@@ -98,10 +98,14 @@ class MarketClock:
 
     def now_ns(self) -> int:
         """Give market time, UTC ns."""
+        return self.at_ns(self._wall())
+
+    def at_ns(self, wall_ns: int) -> int:
+        """Give the market time at a moment of the wall clock."""
         reading = self._reading
         if reading.wall_origin_ns is None:
             return reading.origin_ns
-        return reading.origin_ns + int(max(0, self._wall() - reading.wall_origin_ns) * reading.rate)
+        return reading.origin_ns + int(max(0, wall_ns - reading.wall_origin_ns) * reading.rate)
 
     async def sleep(self, market_seconds: float) -> None:
         """Return when this much market time has passed; while the market stands still that is never."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support import recorded
 from undertow.markets.injection import BATCH_NS, SECOND_NS, InjectedSource, plan_cascade
-from undertow.markets.instruments import instruments_for
+from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.markets.ports import MarketFrame
 from undertow.markets.tape import TapeSource
 
@@ -25,6 +25,7 @@ class StillMarket:
     label = "still"
     symbols = ("BTCUSDT", "ETHUSDT")
     instruments = instruments_for(symbols)
+    risk_tiers = risk_tiers_for(symbols)
     book_depth = 200
     kline_intervals = ()
     origin_ns = ORIGIN

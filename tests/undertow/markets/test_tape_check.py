@@ -5,6 +5,7 @@ import pytest
 
 from tests.support import recorded
 from undertow.exchange.bybit.frames import decode_frame
+from undertow.markets.instruments import Contracts
 from undertow.markets.tape import TapeSource
 from undertow.markets.tape_check import TapeCheck
 
@@ -32,7 +33,7 @@ def candle(close: str) -> Any:
 
 @pytest.fixture
 def check() -> TapeCheck:
-    check = TapeCheck()
+    check = TapeCheck(Contracts())
     assert check.fault(book([["60000.00", "1.000"]], [["60000.10", "1.000"]], "snapshot")) == ""
     return check
 

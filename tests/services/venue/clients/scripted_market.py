@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from undertow.markets.instruments import instruments_for
+from undertow.markets.instruments import instruments_for, risk_tiers_for
 from undertow.markets.ports import MarketFrame
 
 MS = 1_000_000
@@ -27,6 +27,7 @@ class ScriptedMarket:
     symbols: tuple[str, ...] = tuple(TICKS)
     book_depth = DEPTH
     instruments = instruments_for(TICKS)
+    risk_tiers = risk_tiers_for(TICKS)
     kline_intervals = ()
 
     def __init__(self, origin_ns: int) -> None:
