@@ -18,6 +18,7 @@ MODULES = (
     "features",
     "inference",
     "matching",
+    "history",
     "venue_frames",
     "venue_load",
     "tick_to_order",

@@ -305,6 +305,21 @@ def replay(
             _run_fleet(seconds, file, None, speed, inject=False, as_json=as_json)
 
 
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="bybit-trades, bybit-books or tardis.")],
+    files: Annotated[list[Path], typer.Argument(help="Archives as they were downloaded, or folders of them.")],
+    into: Annotated[str, typer.Option(help="A directory or s3:// address of the store.")] = "var/history",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Import archives as rows that `undertow query --data` and training read; what is in already is left out."""
+    from services.cli.imports import import_archives  # noqa: PLC0415 - pyarrow loads only here
+
+    _check_names()
+    _show(import_archives(source, files, into, Screen(stderr=True)), as_json=as_json)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(context: typer.Context) -> None:
     """Train a model and put it into the registry (needs the `trainer` dependency group)."""
