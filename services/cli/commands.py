@@ -307,7 +307,7 @@ def replay(
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="bybit-trades, bybit-books or tardis.")],
+    source: Annotated[str, typer.Argument(help="bybit-trades, bybit-books, tardis or recording.")],
     files: Annotated[list[Path], typer.Argument(help="Archives as they were downloaded, or folders of them.")],
     into: Annotated[str, typer.Option(help="A directory or s3:// address of the store.")] = "var/history",
     *,

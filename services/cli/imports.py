@@ -21,7 +21,7 @@ from undertow.runtime.clock import SECOND_NS
 from undertow.storage.errors import StorageError
 from undertow.storage.store import Store
 
-_SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".data")
+_SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".data", ".zst", ".rawlines", ".rawlines.gz")
 _LOCK: Final = "_import.lock"
 
 

@@ -121,7 +121,7 @@ class Recording:
             self._answers = await self._ask_contracts()
         except VenueError as error:
             raise CommandError(
-                ExitCode.ERROR, f"{self._settings.venue.rest_url}: {error}; check address and network"
+                ExitCode.ERROR, f"{self._settings.venue.rest_url}: {error.message}; check address and network"
             ) from None
         self._begin()
         reading = asyncio.create_task(self._read(), name="frames")
@@ -146,15 +146,16 @@ class Recording:
                     raise CommandError(
                         ExitCode.TIMED_OUT, f"{self._settings.venue.public_url}: {words}; check network and proxy"
                     )
-                if monotonic() - synced >= self._options.sync_seconds:
+                if self._connected_at is not None and monotonic() - synced >= self._options.sync_seconds:
                     synced = monotonic()
                     await self._sync()
                     await self._turn_over()
                 status.update(self._line())
         reading.cancel()
         await asyncio.wait({reading})
-        self._recorder.end("stopped" if self._stop.is_set() else "the time asked for is over", self._now_ns())
-        await self._sync()
+        if self._connected_at is not None:
+            self._recorder.end("stopped" if self._stop.is_set() else "the time asked for is over", self._now_ns())
+            await self._sync()
 
     async def _read(self) -> None:
         try:

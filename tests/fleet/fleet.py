@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 class Fleet:
     """One `undertow run` and what it left behind."""
 
+    verb = "run"
+
     def __init__(self, home: Path, *options: str, **environment: str) -> None:
         self.home = home
         self.port = free_port()
@@ -35,7 +37,7 @@ class Fleet:
         self.before = processes()
         with self.output.open("wb") as output:
             self.launcher = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "run", *options], cwd=ROOT, env=self.environment, stdout=output,
+                [sys.executable, "-m", "services.cli", self.verb, *options], cwd=ROOT, env=self.environment, stdout=output,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip
 

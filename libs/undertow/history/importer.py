@@ -22,6 +22,7 @@ from undertow.contracts.messages.market import Gap
 from undertow.history.archive import Archive, ArchiveError, digest, opened
 from undertow.history.bybit_books import read_bybit_books
 from undertow.history.bybit_trades import read_bybit_trades
+from undertow.history.recordings import read_recording
 from undertow.history.tardis import read_tardis
 from undertow.storage.layout import HOUR_NS, NO_SYMBOL, Place, place_at, topic_of
 from undertow.storage.schema import Record, table_of
@@ -32,6 +33,7 @@ READERS: Final[dict[str, Callable[[Archive], Iterator[Message]]]] = {
     "bybit-trades": read_bybit_trades,
     "bybit-books": read_bybit_books,
     "tardis": read_tardis,
+    "recording": read_recording,
 }
 """What can be imported."""
 _LATE_NS: Final = 60_000_000_000

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,15 @@ def test_what_is_said_of_imports_can_be_typed(typed, tmp_path):
     tardis(tmp_path / "bybit_liquidations_2026-08-10_BTCUSDT.csv.gz", EVENT_HEADER, event(0, "sell", "65000", "1"))
     first = level(0, "bid", "65000", "1", first=True)
     tardis(tmp_path / "bybit_incremental_book_L2_2026-08-10_BTCUSDT.csv.gz", LEVEL_HEADER, first)
+    raw = b'{"topic":"publicTrade.ETHUSDT","type":"snapshot","ts":1,"data":[{"T":1,"s":"ETHUSDT","S":"Buy","v":"1","p":"2","i":"x"}]}'
+    (tmp_path / "market-20260810T000000000Z.rawlines.zst").write_bytes(b"1786320000000000000 %s\n" % raw)
     shown = [typed(line) for line in lines("import")]
-    assert len(shown) == 3
+    assert len(shown) == 4
     (counted,) = [typed(f"{line} --json") for line in lines("query")]
-    assert json.loads(counted) == [{"symbol": "BTCUSDT", "messages": 2}]
+    assert sorted(json.loads(counted), key=itemgetter("symbol")) == [
+        {"symbol": "BTCUSDT", "messages": 2},
+        {"symbol": "ETHUSDT", "messages": 1},
+    ]
     again = [json.loads(typed(f"{line} --json")) for line in lines("import")]
     assert {row["rows"] for rows in again for row in rows} == {"in already"}
 

@@ -32,7 +32,12 @@ def test_a_folder_is_every_archive_in_it_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("source", "name", "code", "words"),
     [
-        ("bybit-trade", "there.csv", ExitCode.BAD_CONFIGURATION, "these are: bybit-trades, bybit-books, tardis"),
+        (
+            "bybit-trade",
+            "there.csv",
+            ExitCode.BAD_CONFIGURATION,
+            "these are: bybit-trades, bybit-books, tardis, recording",
+        ),
         ("bybit-trades", "nowhere.csv", ExitCode.NOT_FOUND, "there is no file"),
         ("bybit-trades", "empty", ExitCode.NOT_FOUND, "holds no archive"),
         ("bybit-books", "there.csv", ExitCode.ERROR, "line 1: is no frame of Bybit"),

@@ -171,14 +171,21 @@ async def test_files_that_follow_each_other_play_alone_and_together_as_everythin
     assert survey(paths).is_closed
 
 
-async def test_a_venue_that_refuses_a_topic_or_is_not_there_is_said_in_one_line(tmp_path):
+async def test_a_venue_that_refuses_a_topic_or_is_not_there_is_said_in_one_line(tmp_path, monkeypatch):
     async with running(tape=dripping(tmp_path / "t.rawlines"), symbols=["BTCUSDT"]) as client:
         with pytest.raises(CommandError, match=r"the venue refuses .*weather") as refused:
             await recording(client, tmp_path / "a.zst", ("BTCUSDT",), kinds=("publicTrade", "weather")).run()
         assert refused.value.code == ExitCode.BAD_CONFIGURATION
+        each = recording(client, tmp_path / "c.zst", ("BTCUSDT",))
+        each._stream._url = "ws://127.0.0.1:1"
+        monkeypatch.setattr("services.cli.record.CONNECT_S", 0.1)
+        with pytest.raises(CommandError, match=r"Connect call failed.*check network and proxy") as unreachable:
+            await each.run()
+        assert unreachable.value.code == ExitCode.TIMED_OUT
     with pytest.raises(CommandError, match="control/clock does not answer") as gone:
         await recording(client, tmp_path / "b.zst").run()
     assert gone.value.code == ExitCode.NOT_RUNNING
+    assert list(tmp_path.glob("*.zst")) == []
 
 
 @pytest.fixture
@@ -200,47 +207,37 @@ def here(monkeypatch, capfd):
     return command
 
 
-def undertow(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-async def test_a_killed_recorder_leaves_what_it_had_synced(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_recorder_that_is_ended_leaves_what_plays(tmp_path, number):
     out = tmp_path / "a.zst"
     async with running(tape=dripping(tmp_path / "t.rawlines"), symbols=["BTCUSDT"]) as client:
         recorder = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.cli", "record", "--out", str(out), "--symbols", "BTCUSDT"),
-            *("--sync-seconds", "0.05"),
+            *("--sync-seconds", "0.05", "--json"),
             cwd=ROOT,
             env=os.environ | {"UNDERTOW_VENUE__REST_URL": f"http://127.0.0.1:{client.session._base_url.port}"},
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         await eventually(lambda: out.exists() and len(lines(out)) > 20, 30)
-        recorder.send_signal(signal.SIGKILL)
-        await recorder.wait()
+        recorder.send_signal(number)
+        shown, _ = await recorder.communicate()
+        code = recorder.returncode
+    is_asked = number is signal.SIGTERM
     found = survey([out])
-    assert not found.is_closed
+    assert (code, found.is_closed) == (0 if is_asked else -number, is_asked)
     assert found.frames > 20
     assert open_recording(out).frame_count == found.frames
+    assert not is_asked or json.loads(shown)["frames"] == found.frames
 
 
-async def test_the_command_records_for_as_long_as_it_is_told_and_says_what_it_has(tmp_path):
+async def test_a_recording_ends_when_its_time_is_over(tmp_path):
     out = tmp_path / "a.zst"
     async with running(tape=dripping(tmp_path / "t.rawlines"), symbols=["BTCUSDT"]) as client:
-        url = f"http://127.0.0.1:{client.session._base_url.port}"
-        words = ("record", "--out", str(out), "--symbols", "BTCUSDT", "--for", "1", "--json")
-        done = await asyncio.to_thread(undertow, *words, UNDERTOW_VENUE__REST_URL=url)
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+        figures = await recording(client, out, ("BTCUSDT",), seconds=0.3).run()
     found = survey([out])
     assert (figures["frames"], found.is_closed) == (found.frames, True)
+    assert figures["bytes_per_frame"] > 0
 
 
 async def test_a_full_disk_ends_the_recording_with_one_line_and_a_file_that_plays(tmp_path):
