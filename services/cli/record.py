@@ -23,7 +23,7 @@ from undertow.markets.blocks import BlockFile
 from undertow.markets.notes import INSTRUMENTS, RISK_LIMIT, Answer, Head
 from undertow.markets.rawlines import stem
 from undertow.markets.recorder import Recorder
-from undertow.runtime.clock import SECOND_NS, ClockFollower, WallClock, wall_ns
+from undertow.runtime.clock import SECOND_NS, ClockFollower, MarketClock, WallClock, wall_ns
 from undertow.runtime.settings import PREFIX, ServiceSettings, VenueSettings
 
 SUFFIX: Final = ".rawlines.zst"
@@ -100,6 +100,8 @@ class Recording:
         self._files: dict[str, BlockFile] = {}
         self._sizes: dict[str, int] = {}
         self._answers: list[Answer] = []
+        self._asking: asyncio.Task[list[Answer]] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._boundary_ns = 0
         self._frames_before = 0  # of those recorded when the present file began
         self._connected_at: float | None = None
@@ -128,7 +130,9 @@ class Recording:
         try:
             await self._record(reading)
         finally:
-            reading.cancel()
+            for task in (reading, self._asking, self._following):
+                if task is not None:
+                    task.cancel()
             await asyncio.wait({reading})
             for file in self._files.values():
                 file.close()
@@ -206,8 +210,13 @@ class Recording:
         )
         if not is_due or self._recorder.is_changing or self._trouble or self._recorder.frames == self._frames_before:
             return
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_contracts(), name="contracts")
+        if not self._asking.done():
+            return
         with contextlib.suppress(VenueError):  # what the contracts were stays good enough
-            self._answers = await self._ask_contracts()
+            self._answers = self._asking.result()
+        self._asking = None
         for topic in self._begin():
             await self._stream.resubscribe(topic)
 
@@ -231,7 +240,7 @@ class Recording:
                 ExitCode.NOT_RUNNING,
                 f"{url} does not answer; start the paper venue, or set {PREFIX}MODE to testnet, demo or live",
             )
-        clock = await follower.acquire()
+        clock = MarketClock(reading)
         self._following = asyncio.create_task(follower.follow(clock), name="clock")
         self._at_ns = clock.at_ns
 
