@@ -8,6 +8,8 @@ import gzip
 import hashlib
 import io
 import re
+import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ _SECONDS: Final = re.compile(r"(\d{9,10})(?:\.(\d{1,9}))?", re.ASCII)
 _WHOLE: Final = re.compile(r"\d{1,18}", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{2,30}", re.ASCII)
 _LONGEST_LINE: Final = 1 << 22
+_BLOCK: Final = 1 << 16
 
 T = TypeVar("T")
 
@@ -74,9 +77,24 @@ class Archive:
             if line.strip():
                 yield line
 
+    def rewind(self) -> None:
+        """Begin anew with the first line."""
+        self._lines.seek(0)
+        self.row = 0
+
+    def backwards(self) -> Iterator[bytes]:
+        """Yield all lines below the first, the last one first; unpacked, they lie in a temporary file meanwhile."""
+        self.rewind()
+        self._lines.readline()
+        with tempfile.TemporaryFile() as spool:
+            shutil.copyfileobj(self._lines, spool)
+            for self.row, line in _turned(spool):
+                if line.strip():
+                    yield line
+
     def header(self) -> tuple[str, ...]:
         """Give the names of the columns of a table."""
-        return tuple(next(self._cells(), ()))
+        return tuple(next(_parted(self.lines()), ()))
 
     def require(self, header: Sequence[str], wanted: Sequence[str]) -> None:
         """Check that a table has these columns."""
@@ -85,12 +103,14 @@ class Archive:
             there = ", ".join(header) or "none"
             raise self.fault(f"has no column {', '.join(missing)}; it has {there}", "check which source it is of")
 
-    def cells(self, header: Sequence[str], wanted: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        """Yield the wanted columns of each row below the header."""
+    def cells(
+        self, header: Sequence[str], wanted: Sequence[str], lines: Iterator[bytes] | None = None
+    ) -> Iterator[tuple[str, ...]]:
+        """Yield the wanted columns of each row: of those below the header, or of the given ones."""
         self.require(header, wanted)
         places = [header.index(name) for name in wanted]
         width = len(header)
-        for row in self._cells():
+        for row in _parted(self.lines() if lines is None else lines):
             if len(row) != width:
                 raise self.fault(f"has {len(row)} columns, the header {width}")
             yield tuple([row[place] for place in places])
@@ -131,9 +151,6 @@ class Archive:
         if _SYMBOL.fullmatch(text) is None:
             raise self.fault(f"{text[:40]!r} is not a symbol")
         return text
-
-    def _cells(self) -> Iterator[list[str]]:
-        return csv.reader(line.decode() for line in self.lines())
 
     def _plain(self, name: str, text: str) -> str:
         try:
@@ -176,6 +193,28 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise ArchiveError(path, 0, f"cannot be read ({error.strerror})", "check the path") from None
+
+
+def _parted(lines: Iterator[bytes]) -> Iterator[list[str]]:
+    return csv.reader(line.decode() for line in lines)
+
+
+def _turned(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield number, from 2, and text of each line, the last one first."""
+    number, end = 2, file.tell()
+    file.seek(0)
+    for block in iter(lambda: file.read(_BLOCK), b""):
+        number += block.count(b"\n")
+    rest = b""
+    while end:
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        rest, *lines = (file.read(end - begin) + rest).split(b"\n")
+        for line in reversed(lines):
+            yield number, line
+            number -= 1
+        end = begin
+    yield number, rest
 
 
 def _unpacked(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:

@@ -63,6 +63,21 @@ def test_columns_are_found_by_name_and_new_ones_do_no_harm(tmp_path):
     assert read(turned) == read(older)
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("count", [2, 3, 5_000])
+def test_an_old_file_whose_newest_row_is_first_gives_the_same_trades(tmp_path, name, count):
+    rows = [trade(f".{number:04}", n=number) for number in range(count)]
+    rows += rows[-1:]  # of one moment with the one before
+    older = read(trades(tmp_path / f"older-{name}", *reversed(rows)))
+    assert older == read(trades(tmp_path / f"newer-{name}", *rows))
+    assert len(older) == count
+
+
+def test_a_file_of_one_moment_is_read_as_it_is(tmp_path):
+    (message,) = read(trades(tmp_path / "a.csv", trade(".5", n=1), trade(".5", n=2)))
+    assert [each.trade_id for each in message.trades] == ["match-1", "match-2"]
+
+
 def test_a_size_in_powers_of_ten_becomes_plain_decimal(tmp_path):
     ((found,),) = [message.trades for message in read(trades(tmp_path / "a.csv", trade(".5", size="1.5e-05")))]
     assert found.size == "0.000015"
@@ -71,7 +86,9 @@ def test_a_size_in_powers_of_ten_becomes_plain_decimal(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "line", "rule"),
     [
-        ([trade(".5"), trade(".4")], 3, "is before that of the row above; sort its rows"),
+        ([trade(".5"), trade(".6"), trade(".55")], 4, "is out of order; sort its rows"),
+        ([trade(".6"), trade(".5"), trade(".55")], 3, "is out of order; sort its rows"),
+        ([trade(".6"), trade(".5"), trade(".4", side="Long"), trade(".3")], 4, "side 'Long' is none of"),
         ([trade(".5"), trade(".6", side="Long")], 3, "side 'Long' is none of Buy, Sell"),
         ([trade(".5", size="0.000")], 2, "size 0.000 is not above 0"),
         ([trade(".5", price="-1")], 2, "price '-1' is not a price or size"),
