@@ -86,7 +86,8 @@ def lines(path: Path) -> list[tuple[int, bytes]]:
     return [(at_ns, raw) for _, at_ns, raw in read_lines(path) if decode_note(raw) is None]
 
 
-async def test_what_is_recorded_plays_and_is_recorded_again_as_the_same_frames(tmp_path):
+async def test_what_is_recorded_plays_and_is_recorded_again_as_the_same_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr("services.venue.clock.START_DELAY_NS", 1_200_000_000)  # the recorder's clock must know in time
     tape, first, second = tape_of(tmp_path / "t.rawlines"), tmp_path / "1.zst", tmp_path / "2.zst"
     figures = await record_all(tape, first, FRAMES, rate=5.0)
     assert (figures["frames"], figures["connections_lost"], figures["files"]) == (FRAMES, 0, [str(first)])
