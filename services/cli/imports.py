@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +19,6 @@ from undertow.storage.errors import StorageError
 from undertow.storage.store import Store
 
 _SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".data", ".zst", ".rawlines", ".rawlines.gz")
-_LOCK: Final = "_import.lock"
 
 
 def import_archives(source: str, files: Sequence[Path], into: str, screen: Console) -> list[dict[str, Any]]:
@@ -38,8 +34,7 @@ def import_archives(source: str, files: Sequence[Path], into: str, screen: Conso
         )
     paths = _archives(files)
     try:
-        with _alone(into):
-            return [_row(outcome) for outcome in _take(source, paths, chosen(into), screen)]
+        return [_row(outcome) for outcome in _take(source, paths, chosen(into), screen)]
     except (ArchiveError, StorageError) as error:
         raise CommandError(ExitCode.ERROR, str(error)) from None
 
@@ -79,23 +74,6 @@ def _archives(files: Sequence[Path]) -> list[Path]:
     if not paths:
         raise CommandError(ExitCode.NOT_FOUND, f"{files[0]} holds no archive ({', '.join(_SUFFIXES)}); check the path")
     return paths
-
-
-@contextlib.contextmanager
-def _alone(into: str) -> Iterator[None]:
-    if "://" in into:  # nobody can lock a bucket: the page says that one import at a time may write there
-        yield
-        return
-    folder = Path(into)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise CommandError(ExitCode.ERROR, f"an import into {into} runs already; wait for its end") from None
-    finally:
-        os.close(lock)
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Importer:
                 shelves = _Shelves(archive, producer=f"import:{source}:{mark}", told=told)
                 self._writer.commit(shelves.parts(READERS[source](archive)), msgspec.json.encode(state))
         except BaseException:
+            self._writer.close()
             self._writer = self._store.writer(WRITER)  # removes what the commit that was given up has left
             raise
         self._state = state

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fcntl
 import io
 
 import pytest
@@ -9,6 +8,9 @@ from rich.console import Console
 from services.cli.exits import CommandError, ExitCode
 from services.cli.imports import import_archives
 from tests.undertow.history.archives import trade, trades
+from undertow.history.importer import WRITER
+from undertow.storage.files import LocalFiles
+from undertow.storage.store import Store
 
 SCREEN = Console(file=io.StringIO())
 
@@ -55,8 +57,8 @@ def test_what_cannot_be_imported_is_one_line_and_its_code(tmp_path, source, name
 def test_two_imports_into_one_store_do_not_run_at_once(tmp_path):
     path = trades(tmp_path / "a.csv", trade(".5"))
     take("bybit-trades", [path], tmp_path / "store")
-    with (tmp_path / "store" / "_import.lock").open("r+") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(CommandError, match="runs already"):
-            take("bybit-trades", [path], tmp_path / "store")
+    other = Store(LocalFiles(tmp_path / "store")).writer(WRITER)
+    with pytest.raises(CommandError, match="another process writes there as import"):
+        take("bybit-trades", [path], tmp_path / "store")
+    other.close()
     assert take("bybit-trades", [path], tmp_path / "store")[0]["rows"] == "in already"

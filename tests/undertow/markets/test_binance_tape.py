@@ -105,7 +105,7 @@ def test_the_book_opens_with_a_snapshot_goes_on_contiguous_shows_200_levels_and_
     for payload in books:
         book.apply(*(list(map(tuple, payload["data"][side])) for side in "ba"))
         assert not book.is_crossed
-        assert (len(book._bids), len(book._asks)) == (200, 200)
+        assert [len(side) for side in book.levels()] == [200, 200]
 
 
 def test_deltas_say_only_what_changed_best_level_first(payloads):
