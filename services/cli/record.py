@@ -96,6 +96,7 @@ class Recording:
             )
         )
         self._stream = BybitPublicStream(settings.venue.public_url, topics)
+        self._http = BybitHttp(settings.venue.rest_url, WallClock())
         self._at_ns: Callable[[int], int] = int
         self._files: dict[str, BlockFile] = {}
         self._sizes: dict[str, int] = {}
@@ -117,28 +118,37 @@ class Recording:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
-        if self._settings.mode is Mode.PAPER:
-            await self._follow_the_market()
         try:
+            if self._settings.mode is Mode.PAPER:
+                await self._follow_the_market()
             self._answers = await self._ask_contracts()
+            self._begin()
+            await self._record()
         except VenueError as error:
             raise CommandError(
                 ExitCode.ERROR, f"{self._settings.venue.rest_url}: {error.message}; check address and network"
             ) from None
-        self._begin()
-        reading = asyncio.create_task(self._read(), name="frames")
-        try:
-            await self._record(reading)
         finally:
-            for task in (reading, self._asking, self._following):
+            for task in (self._asking, self._following):
                 if task is not None:
                     task.cancel()
-            await asyncio.wait({reading})
+            await self._http.close()
             for file in self._files.values():
                 file.close()
         return self._figures()
 
-    async def _record(self, reading: asyncio.Task[None]) -> None:
+    async def _record(self) -> None:
+        reading = asyncio.create_task(self._read(), name="frames")
+        try:
+            await self._until_over(reading)
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+        if self._connected_at is not None:
+            self._recorder.end("stopped" if self._stop.is_set() else "the time asked for is over", self._now_ns())
+            await self._sync()
+
+    async def _until_over(self, reading: asyncio.Task[None]) -> None:
         began = synced = monotonic()
         with self._screen.status("connecting") as status:
             while not self._stop.is_set() and not self._is_over():
@@ -155,11 +165,6 @@ class Recording:
                     await self._sync()
                     await self._turn_over()
                 status.update(self._line())
-        reading.cancel()
-        await asyncio.wait({reading})
-        if self._connected_at is not None:
-            self._recorder.end("stopped" if self._stop.is_set() else "the time asked for is over", self._now_ns())
-            await self._sync()
 
     async def _read(self) -> None:
         try:
@@ -245,15 +250,12 @@ class Recording:
         self._at_ns = clock.at_ns
 
     async def _ask_contracts(self) -> list[Answer]:
-        http = BybitHttp(self._settings.venue.rest_url, WallClock())
-        try:
-            return [
-                Answer(path=path, symbol=symbol, result=await http.get(path, {"category": "linear", "symbol": symbol}))
-                for path in (INSTRUMENTS, RISK_LIMIT)
-                for symbol in self._settings.symbols
-            ]
-        finally:
-            await http.close()
+        get = self._http.get
+        return [
+            Answer(path=path, symbol=symbol, result=await get(path, {"category": "linear", "symbol": symbol}))
+            for path in (INSTRUMENTS, RISK_LIMIT)
+            for symbol in self._settings.symbols
+        ]
 
     def _is_over(self) -> bool:
         seconds, since = self._options.seconds, self._connected_at

@@ -2,7 +2,7 @@
 
 A part begins with a `Head` and the contracts, and every book and ticker in it begins with a snapshot. So at a change of parts the recorder
 asks for each of them anew; until its snapshot comes, what is left of the topic still belongs to the part before, everything else to the
-new one. Nothing is recorded twice and nothing is left out.
+new one. No frame is recorded twice or left out.
 """
 
 from __future__ import annotations
@@ -75,10 +75,11 @@ class Recorder:
         self._note(msgspec.structs.replace(self._head, continues=before), now_ns)
         for answer in answers:
             self._note(answer, now_ns)
-        if not before or self._lost_ns is not None:  # a new connection begins with snapshots
+        is_fresh = not before or self._lost_ns is not None  # a new connection begins with snapshots
+        topics = [] if is_fresh else [topic for topic in self._head.topics if topic.startswith(_WITH_SNAPSHOTS)]
+        if not topics:
             self._close_old()
-            return []
-        self._awaited = {topic for topic in self._head.topics if topic.startswith(_WITH_SNAPSHOTS)}
+        self._awaited = set(topics)
         return self._ask(now_ns)
 
     def on_frames(self, frames: Iterable[tuple[bytes, int]]) -> None:

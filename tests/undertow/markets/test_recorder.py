@@ -93,6 +93,17 @@ def _fields(head: Head) -> dict:
     return {name: getattr(head, name) for name in head.__struct_fields__}
 
 
+def test_without_topics_that_have_snapshots_parts_change_at_once():
+    head = Head(source="", mode="live", clock="wall", symbols=("BTCUSDT",), topics=(TOPICS[3],))
+    files = Files(recorder := Recorder(head))
+    for number in range(3):
+        assert recorder.begin(f"part-{number}", [], number) == []
+        recorder.on_frames([(frame(TOPICS[3], n=number), number)])
+    files.sync()
+    assert [len(files.frames(f"part-{number}")) for number in range(3)] == [1, 1, 1]
+    assert files.done == ["part-0", "part-1"]
+
+
 def test_a_snapshot_that_does_not_come_is_asked_for_again():
     recorder = Recorder(HEAD)
     recorder.begin("a", [], 1)
