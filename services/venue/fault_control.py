@@ -96,7 +96,7 @@ class FaultControl:
 def _parsed(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadFaultError("body", f"is not JSON ({error})", "send a JSON object or a list of them") from None
 
 

@@ -99,5 +99,5 @@ def _faults(given: str) -> Any:
             ) from None
     try:
         return msgspec.json.decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ConfigurationError(_SETTING, f"is not JSON ({error})", "give a JSON object or a list of them") from None

@@ -93,7 +93,7 @@ class MoneyControl:
 def _read(raw: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CommandRefused("body", f"is not a JSON object ({error})", 'send one such as {"key": "…"}') from None
 
 

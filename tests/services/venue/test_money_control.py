@@ -58,6 +58,7 @@ ADL = {"key": "paper-router", "symbol": "BTCUSDT", "qty": "0.001"}
     [
         ("transfer", "rubbish", 400, "body"),
         ("transfer", "[]", 400, "body"),
+        ("transfer", '{"key":' + "[" * 100_000, 400, "body"),
         ("transfer", {"amount": "1"}, 400, "key"),
         ("transfer", MONEY | {"key": "nobody"}, 404, "key"),
         ("transfer", MONEY | {"amount": 1}, 400, "amount"),

@@ -39,6 +39,7 @@ async def test_the_same_seed_schedules_the_same_chaos_and_another_another(client
 
 BAD_INPUT = [
     ("/control/faults", "{", "body"),
+    ("/control/faults", "[" * 100_000, "body"),
     ("/control/faults", '[{"action": "drop"}, {"action": "drop", "probability": 7}]', "faults[1].probability"),
     ("/control/faults", '{"action": "refuse", "code": 1, "endpoint": "order/make"}', "fault.endpoint"),
     ("/control/chaos", "[]", "chaos"),
@@ -110,6 +111,7 @@ async def test_the_same_seed_and_requests_meet_the_same_faults_in_another_venue(
     [
         ('[{"action": "drop", "count": 0}]', "faults[0].count: 0 is not a whole number"),
         ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("/nowhere/faults.json", "cannot be read"),
     ],
 )
