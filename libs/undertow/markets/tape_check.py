@@ -17,6 +17,7 @@ _SIGNED: Final = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
 _WHOLE: Final = re.compile(r"\d{1,18}")
 _DEEPEST: Final = 1_000
 _REMEMBERED: Final = 65_536
+_LEAST: Final = Decimal("1E-18")  # that such a number can be, above 0
 
 
 class Contracts(Protocol):
@@ -96,15 +97,15 @@ class _Grid:
 
     def __init__(self, symbol: str, contracts: Contracts) -> None:
         self._scale: Scale | None = None
-        self._max_price = Decimal("Infinity")
+        self._min_price, self._max_price = _LEAST, Decimal("Infinity")
         self._known: dict[tuple[str, bool, int], str] = {}
         if symbol in contracts:
             item = contracts.instrument(symbol)
             price, lot = item["priceFilter"], item["lotSizeFilter"]
-            self._max_price = Decimal(price["maxPrice"])
+            self._min_price, self._max_price = Decimal(price["tickSize"]), Decimal(price["maxPrice"])
             self._scale = Scale.load(
                 symbol=symbol,
-                tick_size=Decimal(price["tickSize"]),
+                tick_size=self._min_price,
                 qty_step=Decimal(lot["qtyStep"]),
                 max_price=self._max_price,
                 max_qty=Decimal(lot["maxOrderQty"]),
@@ -119,14 +120,12 @@ class _Grid:
         return ""
 
     def price_fault(self, name: str, text: str) -> str:
-        """Say what is wrong with a price that need not be on the tick (a mark is finer), or ""."""
+        """Say what is wrong with a price that need not be on the tick (a mark is finer) but must reach it, or ""."""
         if not _NUMBER.fullmatch(text):
             return f"{name} {text[:40]!r} is not a number"
-        return (
-            ""
-            if 0 < Decimal(text) <= self._max_price
-            else f"{name} {text} is not above 0 and at most {self._max_price}"
-        )
+        if not self._min_price <= Decimal(text) <= self._max_price:
+            return f"{name} {text} is not from {self._min_price} to {self._max_price}"
+        return ""
 
     def _look(self, text: str, *, is_price: bool, least: int) -> str:
         key = (text, is_price, least)

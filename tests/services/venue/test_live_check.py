@@ -50,6 +50,11 @@ def changed(frame: dict[str, Any], **data: Any) -> dict[str, Any]:
         (raw(trade(1, "64990.05")), BREAKS_A_RULE, "price 64990.05 is not a multiple of 0.10"),
         (raw(ticker(fundingRate="0.000000001")), BREAKS_A_RULE, "fundingRate 1E-9 is finer"),
         (raw(ticker(markPrice="NaN")), BREAKS_A_RULE, "markPrice 'NaN' is not a number"),
+        (
+            raw(ticker(indexPrice="0.000000000000000001")),
+            BREAKS_A_RULE,
+            "is not from 0.10",
+        ),  # no premium of it can be reckoned
         (raw(changed(ticker(), markPrice=None)), UNREADABLE, "markPrice of the ticker is no text"),
         (raw(changed(ticker(), volume24h=5)), UNREADABLE, "volume24h of the ticker is no text"),
         (raw({**ticker(), "cs": None}), UNREADABLE, "cs"),
