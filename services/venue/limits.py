@@ -88,9 +88,11 @@ class EndpointLimits:
         self._limits = {**FIXED, **RAISABLE, **PER_MINUTE}
         self._raised = dict(raised)
         self._taken: dict[tuple[str, str], deque[int]] = {}
+        self._swept_ns = 0
 
     def take(self, uid: str, endpoint: str, wanted: int, at_ns: int, *, vip_level: int = 0) -> Grant:
         """Take up to `wanted` from the budget, 0 to ask only how it stands; what is refused costs nothing."""
+        self._sweep(at_ns)
         limit, window_ns = self._limit(endpoint, vip_level), _MINUTE_NS if endpoint in PER_MINUTE else _SECOND_NS
         taken = self._taken.setdefault((uid, endpoint), deque())
         while taken and taken[0] <= at_ns - window_ns:
@@ -100,6 +102,18 @@ class EndpointLimits:
         remaining = limit - len(taken)
         reset_in_ns = taken[0] + window_ns - at_ns if not remaining else 0
         return Grant(limit, allowed, remaining, reset_in_ns)
+
+    @property
+    def remembered(self) -> int:
+        """Give of how many budgets something is remembered."""
+        return len(self._taken)
+
+    def _sweep(self, at_ns: int) -> None:
+        # whoever has a key may ask for any path: what was taken more than the longest window ago goes
+        if at_ns - self._swept_ns >= _MINUTE_NS:
+            self._swept_ns = at_ns
+            since_ns = at_ns - _MINUTE_NS
+            self._taken = {key: taken for key, taken in self._taken.items() if taken and taken[-1] > since_ns}
 
     def _limit(self, endpoint: str, vip_level: int) -> int:
         if endpoint in self._raised:

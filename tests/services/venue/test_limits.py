@@ -41,6 +41,17 @@ def test_accounts_and_endpoints_have_budgets_of_their_own():
     assert limits.take("u", "order/create-batch", 1, 0).allowed == 1
 
 
+def test_endpoints_that_nobody_asks_any_more_take_no_room():
+    limits = EndpointLimits({})
+    limits.take("u", "order/create", 10, 0)
+    for number in range(5_000):
+        limits.take("u", f"order/made-up-{number}", 1, number * 100 * SECOND // 1_000)
+    assert limits.remembered < 1_300
+    limits.take("u", "account/demo-apply-money", 1, 600 * SECOND)
+    limits.take("u", "order/create", 1, 659 * SECOND)
+    assert limits.take("u", "account/demo-apply-money", 1, 659 * SECOND).allowed == 0
+
+
 def test_a_raised_limit_replaces_the_default():
     assert EndpointLimits({"order/create": 400}).take("u", "order/create", 1, 0).limit == 400
 
