@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 REQUIRED: Final = object()
 """The default of a value that must be given."""
+_MOST_CHARACTERS: Final = 500  # a pattern of many thousand takes seconds to be read
 
 
 class BadFaultError(ValueError):
@@ -146,7 +147,10 @@ class Text:
         """Give it."""
         if not isinstance(value, str) or not value or (self.knows and not self.knows(value)):
             _refuse(field, value, self.words)
-        return str(value)
+        text = str(value)
+        if len(text) > _MOST_CHARACTERS:
+            raise BadFaultError(field, f"has {len(text)} characters", f"give at most {_MOST_CHARACTERS}")
+        return text
 
 
 Kind = Whole | Span | Fraction | Flag | Choice | Text

@@ -48,6 +48,7 @@ def refused(sent: object) -> BadFaultError:
         ({"action": "drop", "where": "rest"}, "fault.where", "'rest' is not one of public, private", "give one of"),
         ({"action": "drop", "kind": "big"}, "fault.kind", "'big' is not one of snapshot, delta", "give one of"),
         ({"action": "drop", "topic": ""}, "fault.topic", "'' is not a topic", "give a topic"),
+        ({"action": "drop", "topic": "*a" * 251}, "fault.topic", "has 502 characters", "at most 500"),
         ({"action": "drop", "topic": "books.*"}, "fault.topic", "is no topic that drop can strike", "give one such"),
         ({"action": "drop", "where": "public", "topic": "wallet"}, "fault.topic", "is no topic", "orderbook"),
         ({"action": "drop", "key": "nobody"}, "fault.key", "'nobody' is not an API key of this venue", "give an"),
