@@ -125,7 +125,6 @@ class Account:
         self.orders[order.order_id] = order
         if order.link_id:
             self.links[order.link_id] = order
-            self.used_link_ids.add(order.link_id)
         if len(self.orders) > HISTORY:
             oldest = next((o for o in self.orders.values() if o.order_id not in self.open), None)
             if oldest is not None:
@@ -137,7 +136,6 @@ class Account:
         self.open.pop(order.order_id, None)
         self.orders.pop(order.order_id, None)
         self.links.pop(order.link_id, None)
-        self.used_link_ids.discard(order.link_id)
 
     def close(self, order: Order) -> None:
         """Take an order from the open ones to the recently closed ones, of which the last 500 are kept.
@@ -145,6 +143,8 @@ class Account:
         Beyond `UNFILLED` the oldest that nothing of was filled is forgotten.
         """
         self.open.pop(order.order_id, None)
+        if order.link_id:
+            self.used_link_ids.add(order.link_id)
         self.recent[order.order_id] = order
         if len(self.recent) > RECENT:
             del self.recent[next(iter(self.recent))]

@@ -1,4 +1,4 @@
-"""Which order link ids an account has used lately. Pure."""
+"""Which order link ids the closed orders of an account have used lately. Pure."""
 
 from __future__ import annotations
 
@@ -30,10 +30,6 @@ class RecentLinkIds:
         """Note an id as used; the oldest one is forgotten for it."""
         self._digests[self._next] = _digest(link_id)
         self._next = (self._next + 1) % len(self._digests)
-
-    def discard(self, link_id: str) -> None:
-        """Let an id be used again."""
-        self._digests[self._digests == _digest(link_id)] = 0
 
 
 def _digest(link_id: str) -> np.uint64:

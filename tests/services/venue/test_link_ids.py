@@ -10,12 +10,3 @@ def test_an_id_is_known_until_as_many_others_as_fit_have_come() -> None:
     ids.add("d")
     assert "a" not in ids
     assert all(link_id in ids for link_id in "bcd")
-
-
-def test_a_discarded_id_is_free_again_and_the_others_are_not() -> None:
-    ids = RecentLinkIds(3)
-    ids.add("a")
-    ids.add("b")
-    ids.discard("a")
-    assert "a" not in ids
-    assert "b" in ids

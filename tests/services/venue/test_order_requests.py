@@ -274,6 +274,18 @@ def test_a_conditional_reduce_only_order_is_split_within_the_ten_that_are_allowe
     assert len(floor.get("order/realtime", symbol=SYMBOL).result["list"]) == 3
 
 
+def test_what_is_only_asked_or_refused_takes_no_used_link_id_from_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.venue.accounts.HISTORY", 3)
+    floor = Floor()
+    assert floor.market(orderLinkId="used").ret_code == 0
+    floor.core._accounts["u1"].links.clear()  # as once so many more have closed
+    for number in range(3):
+        body = {"side": "Buy", "orderType": "Limit", "qty": "0.1", "price": "60000.00", "orderLinkId": f"asked{number}"}
+        assert floor.post("order/pre-check", symbol=SYMBOL, **body).ret_code == 0
+        assert floor.create(qty="90.000", orderLinkId=f"refused{number}").ret_code == 110007
+    assert floor.create(orderLinkId="used").ret_code == 110072
+
+
 def test_a_pre_check_gives_the_rates_before_and_after_and_leaves_nothing() -> None:
     floor = Floor()
     answer = floor.post(
