@@ -82,17 +82,17 @@ class TradingStop:
         return Answer()
 
     def _apply(self, account: Account, holding: Holding, change: _Change, now_ns: int) -> None:
-        changed: list[Order] = []
-        if holding.lots and holding.side == change.side:
-            cleared = (holding.guards.full.get(kind) for kind in change.cleared)
-            changed = [self._protection.clear(guard, now_ns) for guard in cleared if guard is not None]
-            if change.bracket.mode == PARTIAL:
-                lots = min(change.lots, _room(holding, change.bracket))
-                if lots > 0:
-                    changed += self._protection.add_partial(account, holding, change.bracket, lots, "", now_ns)
-            else:
-                changed += self._protection.set_full(account, holding, change.bracket, "", now_ns)
-            changed += self._trail(account, holding, change.trail, now_ns)
+        if not holding.lots or holding.side != change.side:
+            return
+        cleared = (holding.guards.full.get(kind) for kind in change.cleared)
+        changed = [self._protection.clear(guard, now_ns) for guard in cleared if guard is not None]
+        if change.bracket.mode == PARTIAL:
+            lots = min(change.lots, _room(holding, change.bracket))
+            if lots > 0:
+                changed += self._protection.add_partial(account, holding, change.bracket, lots, "", now_ns)
+        else:
+            changed += self._protection.set_full(account, holding, change.bracket, "", now_ns)
+        changed += self._trail(account, holding, change.trail, now_ns)
         self._books.publish(account, holding, [], changed, wallet=False)
 
     def _trail(

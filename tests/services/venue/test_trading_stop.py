@@ -337,8 +337,9 @@ def test_a_guard_whose_position_has_gone_or_turned_meanwhile_is_not_set() -> Non
         floor = late()
         floor.market("Sell", sold)
         assert guard(floor, stopLoss="59000").ret_code == 0
-        pass_time(floor)
-        pass_time(floor)
+        floor.now_ns += 10 * MS
+        told = items(floor.core.on_time(floor.now_ns), "position")
+        assert len(told) == 1, "the sale alone"
         assert waiting(floor) == []
 
 
