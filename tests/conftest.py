@@ -26,6 +26,16 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+@pytest.fixture(autouse=True)
+def _environment_is_given_back() -> Iterator[None]:
+    """Commands that are called in this process set variables for the services that they start."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("UNDERTOW_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("UNDERTOW_") and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[Any]]:
     return support.eventually

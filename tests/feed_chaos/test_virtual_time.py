@@ -20,7 +20,7 @@ pytestmark = pytest.mark.compiled
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
-AT_ONCE = 40
+AT_ONCE = 20
 """Of them in `make test`."""
 KINDS = {
     "drop": ("drop",),
