@@ -23,10 +23,12 @@ from structlog.stdlib import BoundLogger
 
 from services.venue.clock import VenueClock
 from services.venue.live_check import LiveCheck
+from services.venue.market import Market
 from undertow.contracts.metrics import FRAMES_DROPPED
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Disconnected, SubscriptionRefusedError
 from undertow.markets.instruments import risk_tiers_for
 from undertow.markets.ports import MarketFrame
+from undertow.matching.fills import PESSIMISTIC
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.metrics import Metrics
 from undertow.runtime.settings import PREFIX
@@ -211,6 +213,14 @@ def _fetch_contract(rest_url: str, symbol: str) -> dict[str, Any]:
     if not items:
         raise ConfigurationError(f"{PREFIX}SYMBOLS", f"{rest_url} has no contract {symbol}", "name what it has")
     contract: dict[str, Any] = items[0]
+    try:
+        Market(contract, (), depth=DEPTH, model=PESSIMISTIC)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{_VARIABLE}_REST",
+            f"{url} tells of a contract that cannot be traded ({type(error).__name__}: {error})",
+            "name a venue that speaks Bybit v5, or unset it for the shipped contracts",
+        ) from None
     return contract
 
 

@@ -163,7 +163,7 @@ async def moment(chance: random.Random, folder: Path) -> None:
         await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 async def test_killed_at_random_moments_it_stores_every_fact_once(
     kills: int, redis_server: RedisServer, tmp_path: Path
 ):

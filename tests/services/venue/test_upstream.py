@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from services.venue.settings import PaperSettings, Settings
@@ -16,6 +18,7 @@ from tests.services.venue.little_market import Client, book, dripping, order, ru
 from tests.support import eventually
 from undertow.contracts.metrics import FRAMES_DROPPED
 from undertow.markets.generated import GeneratedMarket
+from undertow.markets.instruments import instruments_for
 from undertow.runtime.errors import ConfigurationError
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
@@ -304,6 +307,24 @@ async def test_contracts_are_the_upstreams_own_where_its_rest_address_is_given(t
                 await asyncio.to_thread(fetch_contracts, url, symbols)
             assert caught.value.variable == variable
             assert url in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"priceFilter": {}}, {"lotSizeFilter": None}, {"fundingInterval": "soon"}, {"priceFilter": {"tickSize": "0"}}],
+)
+async def test_a_contract_of_the_upstream_that_cannot_be_traded_is_named(change):
+    (item,) = instruments_for(["BTCUSDT"])
+
+    async def page(_request):
+        return web.json_response({"retCode": 0, "result": {"list": [{**item, **change}]}})
+
+    site = web.Application()
+    site.router.add_get("/{tail:.*}", page)
+    async with TestServer(site, host="127.0.0.1") as server:
+        with pytest.raises(ConfigurationError, match="a contract that cannot be traded") as caught:
+            await asyncio.to_thread(fetch_contracts, str(server.make_url("/")), ["BTCUSDT"])
+    assert caught.value.variable == "UNDERTOW_PAPER__UPSTREAM_REST"
 
 
 @pytest.mark.parametrize(
