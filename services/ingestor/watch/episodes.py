@@ -40,12 +40,10 @@ class Episode:
     """One forced-looking span.
 
     Attributes:
-        end_ns: its end.
         is_told: whether the feed told a liquidation in it, or just before.
         told_share: size of the liquidations told in it, by what the open interest fell and would have risen otherwise.
     """
 
-    end_ns: int
     is_told: bool
     told_share: float
 
@@ -113,4 +111,4 @@ class Episodes:
         rise = median(self._rises) if self._rises else 0.0
         if fall < max(_LEAST_FALL, _OF_THE_RISE * rise) or abs(span.flow) < _ONE_SIDED * span.traded:
             return None
-        return Episode(span.begin_ns + SPAN_NS, span.is_told, span.told / ((fall + rise) * span.interest))
+        return Episode(span.is_told, span.told / ((fall + rise) * span.interest))
