@@ -134,7 +134,7 @@ async def serve_paced(rate: int, seconds: float) -> None:
             for text in frames[sent:due]:
                 await connection.send(text)
             sent = max(sent, due)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # the pace: what is due is looked at a thousand times a second
         print(json.dumps([sent, time.perf_counter() - began]), flush=True)
         await over.wait()
 
@@ -193,7 +193,7 @@ async def follow(server: Any, bus_url: str, rate: int) -> None:
         entries = sum([await redis.xlen(key) for key in keys])
         if len(recorder.values) >= sent and entries == bus.published:
             break
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # one look and the next at what Redis holds
     behind_s = time.perf_counter() - ended
     await redis.aclose()
     life.cancel()

@@ -82,7 +82,7 @@ def watch(fleet: subprocess.Popen[bytes], home: Path) -> tuple[Series, dict[str,
                     longest[key] = max(longest.get(key, 0), int(bus.xlen(key)))
             except redis.RedisError:
                 bus = None  # it is about to end
-        time.sleep(EVERY_S)
+        time.sleep(EVERY_S)  # one reading and the next
     return memory, longest
 
 

@@ -89,7 +89,7 @@ class RedisCluster:
     def start(self) -> None:
         try:
             self._start()
-        except BaseException:
+        except BaseException:  # interrupted too: no server is left running
             self.stop()
             raise
 
@@ -159,7 +159,7 @@ def until(holds: Any, seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "the cluster does not come up"
-        time.sleep(STEP_S)
+        time.sleep(STEP_S)  # one look and the next
 
 
 def free_ports(count: int) -> list[int]:

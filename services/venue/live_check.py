@@ -36,7 +36,7 @@ _BOOK: Final = "orderbook."
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Why a frame is not taken, and of which topics a snapshot is asked for now."""
+    """Why a frame is not taken, and of which topics a snapshot is asked for because of it."""
 
     reason: str
     detail: str

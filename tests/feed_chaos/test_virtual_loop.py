@@ -64,7 +64,7 @@ def test_what_is_written_arrives_later_in_its_order_and_then_the_end(last):
         getattr(ours.transport, last)()
         ours.transport.write(b"too late")
         assert theirs.heard == []
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual: no time goes by
         assert theirs.heard == [b"ab", b"c", "the end", None]
         assert ours.heard == [None]
 
@@ -76,10 +76,10 @@ def test_who_does_not_read_gets_it_when_it_does():
         ours, theirs, *_ = await pair()
         theirs.transport.pause_reading()
         ours.transport.write(b"a")
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual: no time goes by
         assert theirs.heard == []
         theirs.transport.resume_reading()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # virtual: no time goes by
         assert theirs.heard == [b"a"]
 
     run(main)

@@ -88,7 +88,7 @@ class Fleet:
                 self.answers[rank] += 1
             except VenueError as error:
                 self.refusals.append(error.code)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the pace of the one who asks
 
     async def collect(self, number, settings):
         runtime = Runtime("rest_collector", settings, self.client.venue.clock)
@@ -144,7 +144,7 @@ async def burst(client, count):
 
 async def silent_for(fleet, seconds):
     """Give how many requests arrive within wall seconds, after those on their way and what was granted before."""
-    await asyncio.sleep(2 * FRESH_S)
+    await asyncio.sleep(2 * FRESH_S)  # the time within which a ban is known to all, twice
     before = await fleet.counts()
     await asyncio.sleep(seconds)
     after = await fleet.counts()
@@ -248,9 +248,9 @@ async def test_three_collector_processes_stay_within_the_limits_for_a_minute_and
 
             async with session.post("/control/faults", json={"action": "ban", "count": 1}) as answer:
                 assert answer.status == 200
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0)  # what was on its way arrives
             before = await counts()
-            await asyncio.sleep(600.0 / 10.0 - 2.0)
+            await asyncio.sleep(600.0 / 10.0 - 2.0)  # nearly the whole ban, of which the silence is asserted
             assert await counts() == before
             await eventually(lambda: admitted(before["admitted"] + 500), 30.0)
             assert not [process for process in started if process.poll() is not None]

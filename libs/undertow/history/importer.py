@@ -103,7 +103,7 @@ class Importer:
             with opened(path) as archive:
                 shelves = _Shelves(archive, producer=f"import:{source}:{mark}", told=told)
                 self._writer.commit(shelves.parts(READERS[source](archive)), msgspec.json.encode(state))
-        except BaseException:
+        except BaseException:  # interrupted too: what was begun is cleared away
             self._writer.close()
             self._writer = self._store.writer(WRITER)  # removes what the commit that was given up has left
             raise

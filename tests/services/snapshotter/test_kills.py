@@ -69,7 +69,7 @@ class Publishing:
                 items += [(Topic(MARKET, symbol=symbol), fact(symbol, first + n), ()) for n in range(5)]
             await self.bus.publish_many(items)
             self.published.update(dict.fromkeys(SYMBOLS, 5))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the pace of the publisher
 
     @property
     def facts(self) -> list[Fact]:
@@ -160,7 +160,7 @@ async def moment(chance: random.Random, folder: Path) -> None:
             what == "committed" and committed() != before
         ):
             return
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # one look and the next
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])

@@ -256,7 +256,7 @@ async def test_a_held_stream_hangs_up_and_connects_again_when_it_is_released():
             (event,) = await taken(events, 1)
             assert isinstance(event, Disconnected)
             waiting = asyncio.ensure_future(taken(events, 1))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # in which a stream that is held must not connect
             assert len(peer.connections) == 1
             stream.release()
             assert await waiting == [Connected()]
