@@ -15,9 +15,10 @@ from services.macro_collector.read import UnreadableError
 from services.macro_collector.settings import Settings
 from services.macro_collector.sources import BINANCE_LIQUIDATIONS, Source
 from undertow.bus import open_bus
-from undertow.bus.errors import BusOverflowError
+from undertow.bus.errors import BusAwayError, BusError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.base import Message
+from undertow.contracts.messages.macro import MacroValue
 from undertow.contracts.metrics import MACRO_AGE, MACRO_FAILURES, MACRO_STALE, MACRO_VALUES
 from undertow.contracts.streams import MACRO
 from undertow.exchange.binance.liquidations import liquidation
@@ -58,6 +59,8 @@ class MacroCollector:
     async def run(self) -> None:
         """Ask and listen until cancelled."""
         try:
+            if self._asked:
+                await self._remember()
             async with asyncio.TaskGroup() as tasks:
                 for source, symbol, url in self._asked:
                     tasks.create_task(self._ask(source, symbol, url), name=f"{source.name} {symbol}")
@@ -66,6 +69,19 @@ class MacroCollector:
                 tasks.create_task(self._tell_ages(), name="ages")
         finally:
             await self._bus.close()
+
+    async def _remember(self) -> None:
+        topic = Topic(MACRO)
+        for wait_s in backoff(longest_s=1.0):
+            try:
+                told = await self._bus.tail(topic, topic.stream.maxlen)
+            except BusAwayError:
+                await asyncio.sleep(wait_s)
+            else:
+                for delivery in told:
+                    if isinstance(delivery.message, MacroValue):
+                        self._core.on_told(delivery.message)
+                return
 
     async def _ask(self, source: Source, symbol: str, url: str) -> None:
         pauses = backoff(FIRST_PAUSE_S, min(LONGEST_PAUSE_S, source.interval_seconds))
@@ -76,12 +92,13 @@ class MacroCollector:
                 try:
                     body = await _get(client, url)
                     value = self._core.on_answer(source, symbol, body, self._runtime.clock.now_ns())
-                except (httpx.HTTPError, httpx.InvalidURL, UnreadableError) as error:
+                    if value is not None:
+                        await self._publish(source.name, value)
+                        self._core.on_told(value)
+                except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnreadableError, BusError) as error:
                     self._failed(source.name, error, symbol=symbol)
                     await asyncio.sleep(next(pauses))
                     continue
-                if value is not None:
-                    await self._publish(source.name, value)
                 pauses = backoff(FIRST_PAUSE_S, min(LONGEST_PAUSE_S, source.interval_seconds))
                 await asyncio.sleep(source.interval_seconds)
 
@@ -109,18 +126,13 @@ class MacroCollector:
     async def _on_liquidation(self, raw: bytes) -> None:
         try:
             fact = liquidation(raw, self._runtime.clock.now_ns())
-        except ValueError as error:
+            if fact.symbol in self._symbols:
+                await self._publish(BINANCE_LIQUIDATIONS, fact)
+        except (ValueError, BusError) as error:
             self._failed(BINANCE_LIQUIDATIONS, error)
-            return
-        if fact.symbol in self._symbols:
-            await self._publish(BINANCE_LIQUIDATIONS, fact)
 
     async def _publish(self, name: str, fact: Message) -> None:
-        try:
-            await self._bus.publish(Topic(MACRO), fact)
-        except BusOverflowError as error:
-            self._failed(name, error)
-            return
+        await self._bus.publish(Topic(MACRO), fact)
         self._runtime.metrics.counter(MACRO_VALUES, source=name).inc()
 
     async def _tell_ages(self) -> None:

@@ -1,4 +1,7 @@
-"""What is new in the answers of outside sources, and which of them are stale. Pure."""
+"""What is new in the answers of outside sources, and which of them are stale. Pure.
+
+A value counts as told when the shell says that it is published; a restart reads from the stream what was told before it.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(slots=True)
 class MacroCore:
-    """The last value of each source and symbol."""
+    """The last value of each source and symbol that was told."""
 
     _last: dict[tuple[str, str], MacroValue] = field(default_factory=dict)
 
     def on_answer(self, source: Source, symbol: str, body: bytes, now_ns: int) -> MacroValue | None:
-        """Take an answer; give the value if it was not told yet.
+        """Take an answer; give the value if it was not told yet, and is no older than what was.
 
         Raises:
             UnreadableError: the answer is not what the source's declaration says.
@@ -29,7 +32,7 @@ class MacroCore:
             is_older = seen.ts_event < before.ts_event  # a cache on the way answered with yesterday's
             if is_older or (seen.ts_event == before.ts_event and seen.value == before.value):
                 return None
-        value = MacroValue(
+        return MacroValue(
             ts_event=now_ns if seen.ts_event is None else seen.ts_event,
             ts_recv=now_ns,
             source=source.name,
@@ -38,8 +41,10 @@ class MacroCore:
             unit=source.unit,
             stale_after_ns=round(source.stale_seconds * SECOND_NS),
         )
-        self._last[source.name, symbol] = value
-        return value
+
+    def on_told(self, value: MacroValue) -> None:
+        """A value is on the stream, by this process or by one before it."""
+        self._last[value.source, value.symbol] = value
 
     def age_ns(self, source: Source, symbol: str, now_ns: int) -> int | None:
         """Give the age of the last value; None before the first."""

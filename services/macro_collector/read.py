@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -35,11 +36,11 @@ def observation(source: Source, body: bytes) -> Observation:
     Raises:
         UnreadableError: it is not there, or is no number.
     """
-    found, at = _of_json(source, body) if source.format == "json" else _of_csv(source, body)
+    found, held = _of_json(source, body) if source.format == "json" else _of_csv(source, body)
     value = _number(found)
     if value is None:
         raise UnreadableError(f"{source.value} is {_short(found)}, not a number")
-    return Observation(value, None if at is None else _time(source, at))
+    return Observation(value, _time(source, held) if source.time else None)
 
 
 def _of_json(source: Source, body: bytes) -> tuple[Any, Any]:
@@ -79,9 +80,9 @@ def _number(found: Any) -> Decimal | None:
         return None
     try:
         number = Decimal(str(found).strip())
-    except InvalidOperation:
+        return number if isfinite(float(number)) else None  # who computes with it may have but a float
+    except (InvalidOperation, ValueError):  # not a number, or one of too many digits
         return None
-    return number if number.is_finite() else None
 
 
 def _time(source: Source, found: Any) -> int:
@@ -90,7 +91,8 @@ def _time(source: Source, found: Any) -> int:
             moment = datetime.fromisoformat(str(found))
             at_ns = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * _UNITS_NS["s"]
         else:
-            at_ns = int(Decimal(str(found)) * _UNITS_NS[source.time_unit])
+            exact_ns = Decimal(str(found)) * _UNITS_NS[source.time_unit]
+            at_ns = int(exact_ns) if 0 <= exact_ns <= _LATEST_NS else -1  # a number of a million digits takes long
     except (ValueError, ArithmeticError):
         at_ns = -1
     if not 0 <= at_ns <= _LATEST_NS:

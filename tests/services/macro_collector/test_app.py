@@ -14,6 +14,7 @@ from services.macro_collector.app import MacroCollector
 from services.macro_collector.settings import Settings
 from tests.services.macro_collector.test_read import PLAIN
 from tests.support import eventually
+from undertow.bus.errors import BusAwayError, BusOverflowError, BusRefusedError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.macro import MacroValue, NeighbourLiquidation
@@ -48,12 +49,12 @@ def _impatient(monkeypatch):
 
 
 @asynccontextmanager
-async def collecting(monkeypatch, **told):
+async def collecting(monkeypatch, store=None, bus=MemoryBus, **told):
     for name, value in told.items():
         monkeypatch.setenv(f"UNDERTOW_MACRO__{name.upper()}", value)
-    settings, store = Settings(), Store()
+    settings, store = Settings(), store or Store()
     runtime = Runtime("macro_collector", settings)
-    collector = MacroCollector(settings, runtime, MemoryBus("macro_collector/1", store))
+    collector = MacroCollector(settings, runtime, bus("macro_collector/1", store))
     life = asyncio.create_task(collector.run())
 
     async def facts():
@@ -111,6 +112,56 @@ async def test_a_dead_source_holds_up_no_other_and_lives_again_by_itself(monkeyp
             assert (last.source, last.value, last.ts_event) == ("bad", 2, 1760000001 * 10**9)
             await eventually(lambda: not value(runtime, MACRO_STALE, source="bad", symbol=""))
             assert value(runtime, MACRO_AGE, source="bad", symbol="") > 0
+
+
+async def test_a_source_that_never_comes_to_an_end_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(app, "TIMEOUT_S", 0.02)
+
+    async def drip(request):
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with suppress(ConnectionError):  # whoever asked has hung up
+            while True:
+                await answer.write(b" ")
+                await asyncio.sleep(0.005)  # faster than any single wait for bytes is given up
+        return answer
+
+    site = web.Application()
+    site.router.add_get("/", drip)
+    async with TestServer(site) as server:
+        source = {**PLAIN, "name": "slow", "url": str(server.make_url("/")), "value": "v"}
+        async with collecting(monkeypatch, sources=json.dumps([source])) as (runtime, _):
+            await eventually(lambda: value(runtime, MACRO_FAILURES, source="slow") >= 2)
+
+
+class Full(MemoryBus):
+    """A bus that is away at first, and then refuses some values."""
+
+    away = 2
+    refusals = [BusOverflowError("full"), BusRefusedError("OOM")]  # noqa: RUF012 - of one test's one bus
+
+    async def tail(self, topic, count):
+        if self.away:
+            self.away -= 1
+            raise BusAwayError("away")
+        return await super().tail(topic, count)
+
+    async def publish(self, topic, message, *, hops=()):
+        if self.refusals:
+            raise self.refusals.pop()
+        await super().publish(topic, message, hops=hops)
+
+
+async def test_a_value_that_the_bus_did_not_take_is_told_later_and_a_restart_does_not_repeat_it(monkeypatch):
+    async with serving({"/x": b'{"v":1,"t":1760000000}'}) as url:
+        source = {**PLAIN, "url": f"{url}x", "value": "v", "time": "t", "stale_seconds": 10**8}
+        store = Store()
+        for bus in (Full, MemoryBus):
+            async with collecting(monkeypatch, store, bus, sources=json.dumps([source])) as (runtime, facts):
+                await eventually(facts)
+                assert value(runtime, MACRO_FAILURES, source="x") == (2 if bus is Full else 0)
+                await eventually(lambda runtime=runtime: value(runtime, MACRO_AGE, source="x", symbol="") > 0)
+                assert len(await facts()) == 1
 
 
 async def test_the_neighbours_liquidations_of_our_symbols_are_told_with_the_side_of_the_position(monkeypatch):

@@ -7,7 +7,8 @@ means that a long was liquidated, the opposite letter of Bybit's for the same ev
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from math import inf
+from typing import Annotated, Final
 
 import msgspec
 
@@ -26,7 +27,7 @@ class _Order(msgspec.Struct):
     p: Decimal
     ap: Decimal
     z: Decimal
-    T: int
+    T: Annotated[int, msgspec.Meta(gt=0, le=9_000_000_000_000)]  # as nanoseconds it still fits in 64 bits
 
 
 class _Event(msgspec.Struct):
@@ -49,10 +50,14 @@ def liquidation(raw: bytes, recv_ns: int) -> NeighbourLiquidation:
     Raises:
         ValueError: it is not such a frame, or its numbers make no sense.
     """
-    event = _WRAPPED.decode(raw).data if b'"stream"' in raw[:20] else _EVENT.decode(raw)
+    try:
+        event = _WRAPPED.decode(raw).data if b'"stream"' in raw[:20] else _EVENT.decode(raw)
+    except RecursionError as error:
+        raise ValueError(f"{error}: {raw[:200]!r}") from None
     order = event.o
     price, size = order.ap or order.p, order.z or order.q
-    if event.e != "forceOrder" or order.S not in _POSITIONS or not (price > 0 and size > 0 and order.T > 0):
+    are_positive = all(0.0 < float(number) < inf for number in (price, size))
+    if event.e != "forceOrder" or order.S not in _POSITIONS or not are_positive:
         raise ValueError(f"not a liquidation: {raw[:200]!r}")
     return NeighbourLiquidation(
         ts_event=order.T * _MS_NS,
