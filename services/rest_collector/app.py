@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -12,8 +13,9 @@ from services.rest_collector.kinds import Kind, Task
 from services.rest_collector.schedule import SECOND_NS
 from services.rest_collector.settings import Settings
 from undertow.bus import open_bus
-from undertow.bus.errors import BusAwayError, BusOverflowError, BusRefusedError
+from undertow.bus.errors import BusAwayError, BusError, BusOverflowError, BusRefusedError
 from undertow.bus.ports import Bus, Topic
+from undertow.contracts.messages.base import Message
 from undertow.contracts.messages.reference import ClockOffset
 from undertow.contracts.metrics import (
     REFERENCE_AGE,
@@ -34,6 +36,8 @@ from undertow.runtime.retry import backoff
 from undertow.runtime.service import Runtime
 
 TICK_S: Final = 0.1
+PORTION: Final = 1_000
+"""Facts published at once: far fewer than a publisher remembers, for a year of a series is more."""
 LATE_INTERVALS: Final = 3
 LATE_S: Final = 60.0
 """A kind is late when it has not been answered for so many of its intervals, and for so much wall time."""
@@ -161,14 +165,27 @@ class RestCollector:
 
     async def _publish(self, task: Task) -> None:
         news = self._core.news(task, self._now_ns())
-        try:
-            await self._bus.publish_many([(topic_of(fact), fact, ()) for fact in news])
-        except (BusOverflowError, BusRefusedError) as error:
-            self._core.on_failure(task, wall_ns())  # nothing is taken as published, and is given again
-            self._count_failure(task, BUS, error)
-            return
-        self._core.on_published(task, news, self._now_ns())
+        for begin in range(0, len(news), PORTION):
+            portion = news[begin : begin + PORTION]
+            try:
+                await self._bus.publish_many([(topic_of(fact), fact, ()) for fact in portion])
+            except BusOverflowError as error:
+                self._taken(task, [fact for fact in portion if topic_of(fact).key not in error.keys])
+                self._not_taken(task, error)
+                return
+            except BusRefusedError as error:
+                self._not_taken(task, error)
+                return
+            self._taken(task, portion)
+        self._core.on_published(task, (), self._now_ns())
+
+    def _taken(self, task: Task, news: Sequence[Message]) -> None:
+        self._core.on_taken(task, news)
         self._runtime.metrics.counter(REFERENCE_FACTS, kind=task.kind).inc(len(news))
+
+    def _not_taken(self, task: Task, error: BusError) -> None:
+        self._core.on_failure(task, wall_ns())  # what is not on the bus is given again
+        self._count_failure(task, BUS, error)
 
     def _failed(self, task: Task, error: VenueError) -> None:
         schedule, now_ns, reason = self._core.schedule, wall_ns(), reason_of(error)

@@ -155,18 +155,19 @@ class CollectorCore:
             BadAnswerError: it cannot be understood; names the page.
         """
         endpoint, work = ENDPOINTS[task.kind], self._works[task]
-        facts = parse.read(lambda r: endpoint.read(r, now_ns), result, endpoint.path)
+        ours = parse.read(lambda r: self._ours(task, r), result, endpoint.path)
+        facts = parse.read(lambda r: endpoint.read(r, now_ns), ours, endpoint.path)
         work.pages += 1
         if work.pages > MOST_PAGES:
             raise BadAnswerError(0, f"{endpoint.path} has more than {MOST_PAGES} pages")
         if task in self._series:
             span = parse.read(self._series[task].take, facts, endpoint.path)
             return None if span is None else self._request(task, span)
-        work.facts += (fact for fact in facts if getattr(fact, "symbol", task.symbol) in (*self.symbols, ""))
+        work.facts += facts
         if work.is_looking:
             return self._look_further(task, work)
         before, work.cursor = work.cursor, str(result.get("nextPageCursor") or "")
-        if work.cursor and facts and work.cursor != before:
+        if work.cursor and result["list"] and work.cursor != before:
             return self._request(task)
         return self._look_further(task, work) if task.kind is Kind.INSTRUMENT else None
 
@@ -186,11 +187,17 @@ class CollectorCore:
         return facts
 
     def on_published(self, task: Task, news: Sequence[Message], now_ns: int) -> None:
-        """The news of a task are on the bus; it is done."""
+        """The rest of the news of a task is on the bus; it is done."""
+        self.on_taken(task, news)
         del self._works[task]
         self.schedule.answered(task, now_ns)
         if task in self._series:
             self._series[task].published()
+
+    def on_taken(self, task: Task, news: Sequence[Message]) -> None:
+        """Some of the news of a task are on the bus, and are not given again."""
+        if task in self._series:
+            self._series[task].taken(news)
         if task.kind is Kind.RISK_TIERS and news:
             self._tiers[task.symbol] = list(news)
         for fact in news:
@@ -218,6 +225,16 @@ class CollectorCore:
         if self._works[task].cursor:
             params["cursor"] = self._works[task].cursor
         return Request(endpoint.path, {**endpoint.params, **params})
+
+    def _ours(self, task: Task, result: Any) -> Any:
+        # what the venue says of other people's contracts need not make sense to us
+        rows = result["list"]
+        if not task.symbol:
+            return {**result, "list": [row for row in rows if row.get("symbol", "") in (*self.symbols, "")]}
+        for each in (result, *rows):
+            if each.get("symbol", task.symbol) != task.symbol:
+                raise ValueError(f"is of {each['symbol']!r}, and {task.symbol} was asked for")
+        return result
 
     def _look_further(self, task: Task, work: _Work) -> Request | None:
         found = {fact.symbol for fact in work.facts if isinstance(fact, InstrumentChanged)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from math import inf, isfinite
 from typing import Any, Final
 
 from services.rest_collector.kinds import Kind
@@ -22,7 +23,6 @@ from undertow.contracts.messages.reference import (
 from undertow.exchange.bybit import parse
 
 Json = Mapping[str, Any]
-_NS_PER_MS: Final = 1_000_000
 _MINUTES_PER_HOUR: Final = 60
 _DAY_FIELDS: Final = {
     "last_price": "lastPrice",
@@ -35,6 +35,8 @@ _DAY_FIELDS: Final = {
     "turnover": "turnover24h",
     "open_interest": "openInterest",
 }
+_FUTURES: Final = "1"  # of the product codes; the venue's page of enums has them
+_DEMO_SERVICE: Final = "2"
 _PER_CENT_FROM = Decimal(10)  # initial margin · leverage is near 1 for fractions, near 100 for per cent
 
 
@@ -47,10 +49,10 @@ def open_interest(result: Json, now_ns: int) -> list[OpenInterest]:
     """Read `open-interest`, newest first on the wire."""
     return [
         OpenInterest(
-            ts_event=int(row["timestamp"]) * _NS_PER_MS,
+            ts_event=parse.moment_ns(row["timestamp"]),
             ts_recv=now_ns,
             symbol=result["symbol"],
-            open_interest=Decimal(row["openInterest"]),
+            open_interest=_decimal(row["openInterest"]),
         )
         for row in reversed(result["list"])
     ]
@@ -60,10 +62,10 @@ def funding(result: Json, now_ns: int) -> list[Funding]:
     """Read `funding/history`, newest first on the wire."""
     return [
         Funding(
-            ts_event=int(row["fundingRateTimestamp"]) * _NS_PER_MS,
+            ts_event=parse.moment_ns(row["fundingRateTimestamp"]),
             ts_recv=now_ns,
             symbol=row["symbol"],
-            rate=Decimal(row["fundingRate"]),
+            rate=_decimal(row["fundingRate"]),
         )
         for row in reversed(result["list"])
     ]
@@ -80,10 +82,10 @@ def tickers(result: Json, now_ns: int) -> list[NextFunding | DayTicker]:
                     ts_event=now_ns,
                     ts_recv=now_ns,
                     symbol=symbol,
-                    rate=Decimal(row["fundingRate"]),
-                    due_ns=int(row["nextFundingTime"]) * _NS_PER_MS,
+                    rate=_decimal(row["fundingRate"]),
+                    due_ns=parse.moment_ns(row["nextFundingTime"]),
                     interval_minutes=int(row.get("fundingIntervalHour") or 0) * _MINUTES_PER_HOUR,
-                    cap=Decimal(row.get("fundingCap") or 0),
+                    cap=_decimal(row.get("fundingCap") or 0),
                 )
             )
         facts.append(
@@ -97,18 +99,25 @@ def tickers(result: Json, now_ns: int) -> list[NextFunding | DayTicker]:
     return facts
 
 
+def _decimal(value: Any) -> Decimal:
+    number = Decimal(value)
+    if not isfinite(float(number)):  # who computes with it may have but a float
+        raise ValueError(f"{value!r} is not a number")
+    return number
+
+
 def _decimals(row: Json) -> dict[str, Any]:
-    return {ours: Decimal(row.get(theirs) or 0) for ours, theirs in _DAY_FIELDS.items()}
+    return {ours: _decimal(row.get(theirs) or 0) for ours, theirs in _DAY_FIELDS.items()}
 
 
 def long_short_ratio(result: Json, now_ns: int) -> list[LongShortRatio]:
     """Read `account-ratio`, newest first on the wire."""
     return [
         LongShortRatio(
-            ts_event=int(row["timestamp"]) * _NS_PER_MS,
+            ts_event=parse.moment_ns(row["timestamp"]),
             ts_recv=now_ns,
             symbol=row["symbol"],
-            buy_ratio=Decimal(row["buyRatio"]),
+            buy_ratio=_decimal(row["buyRatio"]),
         )
         for row in reversed(result["list"])
     ]
@@ -118,7 +127,7 @@ def risk_tiers(result: Json, now_ns: int) -> list[RiskTier]:
     """Read `risk-limit`; margins are per cent or fractions, told apart by initial margin · leverage (§3.7, the unit trap)."""
     tiers = []
     for row in result["list"]:
-        initial, leverage = Decimal(row["initialMargin"]), Decimal(row["maxLeverage"])
+        initial, leverage = _decimal(row["initialMargin"]), _decimal(row["maxLeverage"])
         unit = Decimal(100) if initial * leverage >= _PER_CENT_FROM else Decimal(1)
         tiers.append(
             RiskTier(
@@ -126,23 +135,24 @@ def risk_tiers(result: Json, now_ns: int) -> list[RiskTier]:
                 ts_recv=now_ns,
                 symbol=row["symbol"],
                 tier=int(row["id"]),
-                limit_value=Decimal(row["riskLimitValue"]),
-                maintenance_rate=Decimal(row["maintenanceMargin"]) / unit,
+                limit_value=_decimal(row["riskLimitValue"]),
+                maintenance_rate=_decimal(row["maintenanceMargin"]) / unit,
                 initial_rate=initial / unit,
                 max_leverage=leverage,
-                deduction=Decimal(row.get("mmDeduction") or 0),
+                deduction=_decimal(row.get("mmDeduction") or 0),
             )
         )
     return tiers
 
 
 def status(result: Json, now_ns: int) -> list[VenueStatus]:
-    """Read `system/status`: what is ongoing now, else the next that is announced, else that all works."""
-    rows = result["list"]
-    ongoing = next((row for row in rows if row["state"] == "ongoing"), None)
-    announced = min(
-        (row for row in rows if row["state"] == "scheduled"), key=lambda row: int(row["begin"] or 0), default=None
-    )
+    """Read `system/status`: what is ongoing now and ends last, else the next that is announced, else that all works.
+
+    Notices of other products and of the demo service, which has no such page, are not ours; those that do not say whose they are, are.
+    """
+    rows = [row for row in result["list"] if _is_ours(row)]
+    ongoing = max((row for row in rows if row["state"] == "ongoing"), key=_end_ns, default=None)
+    announced = min((row for row in rows if row["state"] == "scheduled"), key=_begin_ns, default=None)
     told = ongoing or announced
     if told is None:
         return [VenueStatus(ts_event=now_ns, ts_recv=now_ns, operational=True, maintenance="")]
@@ -152,10 +162,23 @@ def status(result: Json, now_ns: int) -> list[VenueStatus]:
             ts_recv=now_ns,
             operational=ongoing is None,
             maintenance=told["title"],
-            begin_ns=int(told["begin"] or 0) * _NS_PER_MS,
-            end_ns=int(told["end"] or 0) * _NS_PER_MS,
+            begin_ns=_begin_ns(told),
+            end_ns=parse.moment_ns(told["end"] or 0),
         )
     ]
+
+
+def _is_ours(row: Json) -> bool:
+    products = [str(each) for each in row.get("product") or ()]
+    return (not products or _FUTURES in products) and str(row.get("env")) != _DEMO_SERVICE
+
+
+def _begin_ns(row: Json) -> int:
+    return parse.moment_ns(row["begin"] or 0)
+
+
+def _end_ns(row: Json) -> float:
+    return parse.moment_ns(row["end"] or 0) or inf  # an end that nobody tells is the last
 
 
 Reading = Callable[[Any, int], Sequence[Message]]

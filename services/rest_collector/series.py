@@ -70,7 +70,8 @@ class Series:
             at_ms = row.ts_event // _NS_PER_MS
             if not span.begin_ms <= at_ms <= span.end_ms:
                 raise ValueError(f"row at {at_ms} is outside the span {span.begin_ms} to {span.end_ms}")
-            self._rows.setdefault(row.ts_event, row)
+            if self.last_ns is None or row.ts_event > self.last_ns:  # else some of the answer are published already
+                self._rows.setdefault(row.ts_event, row)
         oldest_ms = min((row.ts_event for row in rows), default=0) // _NS_PER_MS
         if len(rows) < self.most_rows or oldest_ms <= span.begin_ms:
             return None
@@ -81,10 +82,14 @@ class Series:
         """Give the rows that are new, oldest first."""
         return [self._rows[at] for at in sorted(self._rows)]
 
+    def taken(self, rows: Sequence[Message]) -> None:
+        """The oldest of them are published."""
+        for row in rows:
+            del self._rows[row.ts_event]
+            self.last_ns = row.ts_event
+
     def published(self) -> None:
-        """They are published: the next span begins after them."""
-        if self._rows:
-            self.last_ns = max(self._rows)
+        """All of them are published: the next span begins after them."""
+        self.taken(self.joined())
         self._covered_ns = self._asked_ns
-        self._rows.clear()
         self._span = None

@@ -1,6 +1,6 @@
 """Maintenance as `/v5/system/status` and the system.status topic tell of it.
 
-What the protocol page does not show is our inference: the values of the lists, ids derived from the time.
+Codes are those of the venue's page of enums; that ids derive from the time is our inference.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from services.venue.faults.steps import AnnounceStatus
 from undertow.domain.time import NS_PER_MS
 
 _NAMESPACE: Final = UUID("b6a4a4b0-4c0c-5a0d-8a34-0f3d2a1f7c55")
-_TRADING: Final = [2, 3, 4]  # trading over HTTP, private and trade WebSocket
-_DERIVATIVES: Final = [2]
+_TRADING: Final = [2, 3, 4]  # trading over HTTP and WebSocket, and the private stream
+_FUTURES: Final = [1]
 _PLANNED: Final = "1"
 _MAINNET: Final = "1"
 
@@ -28,7 +28,7 @@ def notice(announced: AnnounceStatus) -> dict[str, Any]:
         "end": str(announced.ends_ns // NS_PER_MS),
         "href": "",
         "serviceTypes": _TRADING,
-        "product": _DERIVATIVES,
+        "product": _FUTURES,
         "uidSuffix": [],
         "maintainType": _PLANNED,
         "env": _MAINNET,

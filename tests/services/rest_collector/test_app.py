@@ -17,7 +17,7 @@ from tests.services.rest_collector.test_core import INSTRUMENT, SYMBOL, TICKER
 from tests.services.venue.little_market import dripping
 from tests.services.venue.little_market import running as venue_running
 from tests.support import eventually
-from undertow.bus.errors import BusAwayError, BusRefusedError
+from undertow.bus.errors import BusAwayError, BusOverflowError, BusRefusedError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.reference import (
@@ -104,9 +104,10 @@ class Pages:
         if path in self.results:
             return self.results[path]
         if path == "/v5/market/open-interest":
-            shown = [at for at in self.interest if int(query["startTime"]) <= at <= int(query["endTime"])]
-            return {"symbol": SYMBOL, "list": [{"openInterest": "1", "timestamp": str(at)} for at in shown]}
-        return {"symbol": SYMBOL, "list": [], "timeNano": str(self.clock.now_ns() + 250)}
+            shown = [at for at in self.interest if int(query["startTime"]) <= at <= int(query["endTime"])][:200]
+            rows = [{"openInterest": "1", "timestamp": str(at)} for at in shown]
+            return {"symbol": query["symbol"], "list": rows}
+        return {"list": [], "timeNano": str(self.clock.now_ns() + 250)}
 
 
 @pytest.fixture
@@ -320,6 +321,38 @@ class Sick(MemoryBus):
             self.refusals -= 1
             raise BusRefusedError("OOM")
         await super().publish_many(items)
+
+
+class Narrow(MemoryBus):
+    """A bus that takes no more than 1,000 messages at once, and has no room for some symbols at first."""
+
+    away = frozenset({REFERENCES.key})
+
+    async def publish_many(self, items):
+        if len(items) > 1_000:
+            raise BusOverflowError("too many", {topic.key for topic, _, _ in items})
+        await super().publish_many([item for item in items if item[0].key not in self.away])
+        refused, self.away = self.away & {topic.key for topic, _, _ in items}, frozenset()
+        if refused:
+            raise BusOverflowError("full", refused)
+
+
+async def test_a_long_series_is_published_in_portions_and_what_the_bus_took_is_not_given_again(
+    pages, store, monkeypatch
+):
+    monkeypatch.setenv("UNDERTOW_SYMBOLS", f"BTCUSDT,{SYMBOL}")
+    pages.interest = [NOW // MS - 1_000 * ago for ago in range(2_500)]
+    pages.results["/v5/market/instruments-info"] = {"list": [INSTRUMENT, {**INSTRUMENT, "symbol": "BTCUSDT"}]}
+    service = web.Application()
+    service.router.add_get("/{path:.*}", pages.answer)
+    async with (
+        TestServer(service) as server,
+        living(str(server.make_url("")).rstrip("/"), pages.clock, Narrow("c/1", store)) as (_, runtime),
+    ):
+        assert await eventually(lambda: _so_many(store, 2_500))
+        assert await eventually(lambda: found(store, REFERENCES, InstrumentChanged))
+        assert failed(runtime, Kind.INSTRUMENT, "bus") == 1
+        assert len(await found(store, Topic(REFERENCE, symbol="BTCUSDT"), InstrumentChanged)) == 1
 
 
 async def test_nothing_is_asked_before_the_bus_says_what_was_published_and_nothing_lost_that_it_refuses(pages, store):

@@ -147,6 +147,27 @@ def test_a_ticker_says_the_day_and_the_next_funding_of_our_symbols():
     assert (ticker.change, ticker.open_interest) == (Decimal("-0.0171"), 77)
 
 
+def test_what_the_venue_says_of_other_contracts_need_not_make_sense(core):
+    strange = {"symbol": "NEWUSDT", "fundingRate": "x", "fundingIntervalHour": "0.5", "lastPrice": "soon"}
+    assert len(news(core, Kind.TICKER, listed(strange, TICKER))) == 2
+    assert len(news(core, Kind.INSTRUMENT, listed(strange, INSTRUMENT))) == 1
+
+
+def test_a_page_of_other_contracts_alone_is_followed_by_the_next(core):
+    other = {"symbol": "NEWUSDT"}
+    assert len(news(core, Kind.INSTRUMENT, listed(other, cursor="more"), listed(INSTRUMENT))) == 1
+
+
+def test_an_answer_about_another_contract_than_was_asked_for_is_a_bad_one():
+    core = new_core(SYMBOL, OTHER)
+    wrong = {Kind.OPEN_INTEREST: {**rows(10), "symbol": OTHER}, Kind.RISK_TIERS: listed({**TIER, "symbol": OTHER})}
+    for kind, answer in wrong.items():
+        task = Task(kind, SYMBOL)
+        core.begin(task, NOW)
+        with pytest.raises(BadAnswerError, match=f"{OTHER!r}, and {SYMBOL} was asked for"):
+            core.on_answer(task, answer, NOW)
+
+
 def test_of_a_ticker_only_what_is_new_is_published(core):
     news(core, Kind.TICKER, listed(TICKER))
     assert news(core, Kind.TICKER, listed(TICKER), now_ns=NOW + 1) == []
@@ -215,6 +236,15 @@ def test_rows_count_as_published_when_they_are(core):
     core.on_failure(task, 0)  # the bus did not take it
     facts, _ = asked(core, task, rows(10))
     assert len(facts) == 1
+
+
+def test_rows_that_the_bus_took_before_it_was_full_are_not_given_again(core):
+    task = Task(Kind.OPEN_INTEREST, SYMBOL)
+    core.on_answer(task, rows(10, 20, 30), NOW) if core.begin(task, NOW) else None
+    core.on_taken(task, core.news(task, NOW)[:2])
+    core.on_failure(task, 0)
+    facts, _ = asked(core, task, rows(10, 20, 30))
+    assert [fact.ts_event for fact in facts] == [NOW - 10 * MS]
 
 
 def test_nonsense_is_a_bad_answer_that_names_the_page(core):

@@ -133,6 +133,42 @@ def test_empty_lists_are_tolerated_and_nonsense_is_a_bad_answer(reading):
             parse.read(lambda r: reading(r, 1), nonsense, "somewhere")
 
 
+def test_maintenance_of_other_products_and_of_the_demo_service_is_none_of_ours():
+    ongoing = PLANNED | {"state": "ongoing", "env": 1}
+    works = VenueStatus(ts_event=NOW, ts_recv=NOW, operational=True, maintenance="")
+    for foreign in ({"product": [2]}, {"product": [3, 4]}, {"product": [1], "env": 2}, {"env": "2"}):
+        assert read.status({"list": [ongoing | foreign]}, NOW) == [works]
+    for ours in ({"product": [1, 2]}, {"product": ["1"]}, {"product": []}, {"product": None, "env": None}):
+        assert read.status({"list": [ongoing | ours]}, NOW) == [told(operational=False)]
+
+
+def test_of_several_ongoing_ones_the_last_to_end_is_told():
+    ongoing = PLANNED | {"state": "ongoing"}
+    sooner, without_end = ongoing | {"title": "a", "end": "1767229100000"}, ongoing | {"title": "b", "end": ""}
+    assert read.status({"list": [sooner, ongoing]}, NOW) == [told(operational=False)]
+    (fact,) = read.status({"list": [sooner, without_end, ongoing]}, NOW)
+    assert (fact.maintenance, fact.end_ns) == ("b", 0)
+
+
+@pytest.mark.parametrize(
+    ("reading", "row"),
+    [
+        (read.open_interest, {"openInterest": "NaN", "timestamp": "1"}),
+        (read.open_interest, {"openInterest": "1e999999", "timestamp": "1"}),
+        (read.open_interest, {"openInterest": "1", "timestamp": "9" * 30}),
+        (read.funding, {"symbol": "ABCUSDT", "fundingRate": "Infinity", "fundingRateTimestamp": "1"}),
+        (read.tickers, {"symbol": "ABCUSDT", "fundingRate": "0", "nextFundingTime": "9" * 30}),
+        (read.tickers, {"symbol": "ABCUSDT", "lastPrice": "NaN"}),
+        (read.long_short_ratio, {"symbol": "ABCUSDT", "buyRatio": "nan", "timestamp": "1"}),
+        (read.risk_tiers, TIER | {"riskLimitValue": "inf"}),
+        (read.status, PLANNED | {"end": "9" * 30}),
+    ],
+)
+def test_numbers_that_are_none_and_times_that_no_message_can_carry_are_a_bad_answer(reading, row):
+    with pytest.raises(BadAnswerError):
+        parse.read(lambda r: reading(r, 1), {"symbol": "ABCUSDT", "list": [row]}, "somewhere")
+
+
 def test_maintenance_may_have_no_end():
     (fact,) = read.status({"list": [{"title": "outage", "state": "ongoing", "begin": "1767225600000", "end": ""}]}, NOW)
     assert (fact.operational, fact.end_ns) == (False, 0)

@@ -27,11 +27,11 @@ from undertow.exchange.bybit.frames import (
     decode_frame,
 )
 from undertow.exchange.bybit.frames import MarketFrame as Frame
+from undertow.exchange.bybit.parse import moment_ns
 
 LIQUIDATION_FEED: Final = "bybit.allLiquidation.2025-02"
 """Every liquidation, batched over 500 ms; the topic as it is since February 2025."""
 _NS_PER_MS: Final = 1_000_000
-_LATEST_MS: Final = 9_000_000_000_000
 _NOTHING: Final = Ticker(
     ts_event=0,
     ts_recv=0,
@@ -174,9 +174,4 @@ def _not_negative(text: str) -> str:
 
 
 def _next_funding(data: TickerData, before: Ticker) -> int:
-    if data.next_funding_ms:
-        at_ms = int(data.next_funding_ms)
-        if not 0 <= at_ms <= _LATEST_MS:
-            raise ValueError(f"{data.next_funding_ms!r} is not a time")
-        return at_ms * _NS_PER_MS
-    return before.next_funding_ns
+    return moment_ns(data.next_funding_ms) if data.next_funding_ms else before.next_funding_ns

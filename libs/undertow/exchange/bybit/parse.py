@@ -41,6 +41,7 @@ Json = Mapping[str, Any]
 T = TypeVar("T")
 _NS_PER_MS: Final = 1_000_000
 _SECOND_NS: Final = 1_000_000_000
+_LATEST_MS: Final = 9_000_000_000_000
 _ZERO: Final = Decimal(0)
 
 _STATUS: Final = {
@@ -294,6 +295,18 @@ def whole(value: Any) -> int:
     """Read a header that ought to be a whole number; 0 for anything else."""
     text = str(value)
     return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def moment_ns(value: Any) -> int:
+    """Read a time in milliseconds.
+
+    Raises:
+        ValueError: it is none, or none that fits in 64 bits as nanoseconds.
+    """
+    at_ms = int(value)
+    if not 0 <= at_ms <= _LATEST_MS:
+        raise ValueError(f"{value!r} is not a time")
+    return at_ms * _NS_PER_MS
 
 
 def _ns(value: Any) -> int:
