@@ -26,7 +26,7 @@ from typing import Final
 from services.ingestor.watch.episodes import SECOND_NS, Episode, Episodes
 from services.ingestor.watch.evidence import Evidence, ratio_of_look
 from services.ingestor.watch.habits import Shares, Silences
-from services.ingestor.watch.tape import Tape
+from services.ingestor.watch.tape import AHEAD_NS, Tape
 from undertow.contracts.messages.market import FeedFault, FeedSuspect, Ticker, Trades
 from undertow.domain.order import Side
 from undertow.exchange.bybit.frames import LiquidationData
@@ -104,12 +104,13 @@ class LiquidationWatch:
         """Take a merged ticker."""
         symbol = self._symbols[fact.symbol]
         symbol.tape.on_ticker(fact)
-        if fact.open_interest:
+        if fact.open_interest and fact.ts_event <= fact.ts_recv + AHEAD_NS:
             symbol.episodes.on_interest(fact.ts_event, float(fact.open_interest))
         return self._on_time(symbol, fact.ts_recv)
 
     def on_liquidations(self, name: str, rows: Sequence[LiquidationData], recv_ns: int) -> list[FeedSuspect]:
         """Take the rows of one frame of a symbol, those of size 0 too; they are numbers."""
+        rows = [row for row in rows if row.ts_ms * _MS_NS <= recv_ns + AHEAD_NS]
         if not rows:
             return []
         self._has_spoken, self._is_unheard, self._quiet_since_ns = True, False, recv_ns

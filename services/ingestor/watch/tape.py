@@ -10,6 +10,8 @@ from typing import Final
 from undertow.contracts.messages.market import Ticker, Trades
 from undertow.domain.order import Side
 
+AHEAD_NS: Final = 60_000_000_000
+"""A time that lies further ahead of its receipt is a fault: what happens then is not known yet, and would hide all that comes before it."""
 _KEPT_NS: Final = 5_000_000_000
 _KEPT: Final = 4_096
 _DELAYS: Final = 21
@@ -31,9 +33,14 @@ class Tape:
 
     def on_trades(self, fact: Trades) -> list[tuple[int, float]]:
         """Take trades; give event time and size, sellers' negative."""
-        rows = [(t.ts_event, float(t.size) if t.side is Side.BUY else -float(t.size)) for t in fact.trades]
+        latest_ns = fact.ts_recv + AHEAD_NS
+        rows = [
+            (t.ts_event, float(t.size) if t.side is Side.BUY else -float(t.size))
+            for t in fact.trades
+            if t.ts_event <= latest_ns
+        ]
         self._flow += rows
-        while self._flow and self._flow[0][0] < fact.ts_event - _KEPT_NS:
+        while self._flow and self._flow[0][0] < self._flow[-1][0] - _KEPT_NS:
             self._flow.popleft()
         self._delays.append(fact.ts_recv - fact.ts_event)
         self.traded_ns = fact.ts_recv

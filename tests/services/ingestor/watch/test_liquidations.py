@@ -10,6 +10,7 @@ from tests.services.ingestor.watch import feeds, okx
 from tests.support import recorded
 from undertow.contracts.messages.market import FeedFault, Ticker, Trade, Trades
 from undertow.domain.order import Side
+from undertow.exchange.bybit.frames import LiquidationData
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.recordings import open_recording
 
@@ -24,23 +25,36 @@ def market(minutes: float, **how):
     return list(feeds.seen(GeneratedMarket(SYMBOLS, frame_rate=FRAME_RATE, **how).frames(), minutes))
 
 
-def ticker(at_s):
+def ticker(at_s, interest="50000", ahead_s=0):
     return Ticker(
-        ts_event=at_s * SECOND_NS,
+        ts_event=(at_s + ahead_s) * SECOND_NS,
         ts_recv=at_s * SECOND_NS + 1,
         symbol="BTCUSDT",
         last_price="",
         mark_price="60000",
         index_price="",
-        open_interest="50000",
+        open_interest=interest,
         funding_rate="",
         next_funding_ns=0,
     )
 
 
-def trade(at_s):
-    one = Trade(at_s * SECOND_NS, Side.BUY, "60000", "1", "t")
-    return Trades(ts_event=one.ts_event, ts_recv=one.ts_event + 1, symbol="BTCUSDT", trades=(one,))
+def trade(at_s, ahead_s=0):
+    one = Trade((at_s + ahead_s) * SECOND_NS, Side.BUY, "60000", "1", "t")
+    return Trades(ts_event=one.ts_event, ts_recv=at_s * SECOND_NS + 1, symbol="BTCUSDT", trades=(one,))
+
+
+def liquidations(at_s, *sizes, ahead_s=0):
+    return [LiquidationData((at_s + ahead_s) * 1000, "BTCUSDT", Side.SELL, size, "60001") for size in sizes]
+
+
+def unheard(watch, from_s=0):
+    """Thirteen times in a row of what looks like forced trading, of which nothing is told; give what is raised."""
+    raised = []
+    for at_s in range(from_s, from_s + 20 * 15, 5):
+        raised += watch.on_ticker(ticker(at_s, str(50_000 - at_s)))
+        raised += watch.on_trades(trade(at_s))
+    return {suspect.fault for suspect in raised}
 
 
 @pytest.fixture(scope="module", params=[7, pytest.param(8, marks=pytest.mark.long)])
@@ -123,6 +137,22 @@ def test_very_long_silence_is_suspect_while_trades_go_on_and_not_while_they_do_n
     assert watch.on_trades(trade(0)) == []
     watch.on_blind()
     assert watch.on_trades(trade(12)) == []
+
+
+def test_one_frame_whose_time_lies_far_ahead_does_not_make_the_watch_deaf():
+    ahead_s = 10**9
+    assert unheard(LiquidationWatch(["BTCUSDT"], 7200 * SECOND_NS)) == {FeedFault.SILENT}
+    for poison in (
+        lambda watch: watch.on_ticker(ticker(0, ahead_s=ahead_s)),
+        lambda watch: watch.on_trades(trade(0, ahead_s=ahead_s)),
+    ):
+        watch = LiquidationWatch(["BTCUSDT"], 7200 * SECOND_NS)
+        poison(watch)
+        assert unheard(watch) == {FeedFault.SILENT}
+    watch = LiquidationWatch(["BTCUSDT"], 7200 * SECOND_NS)
+    heard = watch.on_liquidations("BTCUSDT", liquidations(0, "1", ahead_s=ahead_s), 1)
+    apart = [watch.on_liquidations("BTCUSDT", liquidations(at_s, "1"), at_s * SECOND_NS + 1) for at_s in range(1, 400)]
+    assert [suspect.fault for suspects in (heard, *apart) for suspect in suspects] == [FeedFault.THINNED]
 
 
 def test_nothing_is_raised_on_the_recorded_tape():
