@@ -171,15 +171,13 @@ def opened(path: Path) -> Iterator[Archive]:
     """
     archive: Archive | None = None
     try:
-        with path.open("rb") as raw, contextlib.ExitStack() as stack:
-            archive = Archive(path, raw, _unpacked(path, raw, stack))
+        with contextlib.ExitStack() as stack:
+            archive = _archive(path, stack)
             yield archive
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, csv.Error) as error:
         raise ArchiveError(path, archive.row if archive else 0, f"is damaged or cut short ({error})") from None
     except UnicodeDecodeError:
         raise ArchiveError(path, archive.row if archive else 0, "is not text") from None
-    except OSError as error:
-        raise ArchiveError(path, 0, f"cannot be read ({error.strerror or error})", "check the path") from None
 
 
 def digest(path: Path) -> str:
@@ -196,7 +194,8 @@ def digest(path: Path) -> str:
 
 
 def _parted(lines: Iterator[bytes]) -> Iterator[list[str]]:
-    return csv.reader(line.decode() for line in lines)
+    # nobody's archives have quotes; heeding one that damage has made would join the lines after it to one field
+    return csv.reader((line.decode() for line in lines), quoting=csv.QUOTE_NONE)
 
 
 def _turned(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -215,6 +214,18 @@ def _turned(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             number -= 1
         end = begin
     yield number, rest
+
+
+def _archive(path: Path, stack: contextlib.ExitStack) -> Archive:
+    try:
+        raw = stack.enter_context(path.open("rb"))
+        return Archive(path, raw, _unpacked(path, raw, stack))
+    except gzip.BadGzipFile:
+        raise
+    except OSError as error:  # what comes later need not be the archive's: whoever reads it may write meanwhile
+        raise ArchiveError(path, 0, f"cannot be read ({error.strerror or error})", "check the path") from None
+    except (NotImplementedError, RuntimeError) as error:  # of a zip: its version, its method, a password
+        raise ArchiveError(path, 0, f"cannot be unpacked ({error})", "unpack it, and import the file") from None
 
 
 def _unpacked(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:

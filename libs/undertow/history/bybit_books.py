@@ -69,6 +69,20 @@ class BookWatch:
             yield Gap(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=fact.symbol, reason=reason, detail=detail)
 
 
+def watch_of(archive: Archive, frame: BookFrame, watches: dict[str, BookWatch]) -> BookWatch:
+    """Give the watch of a frame's topic, as deep as the topic is; a new one is added.
+
+    Raises:
+        ArchiveError: the topic names no depth, or no symbol.
+    """
+    watch = watches.get(frame.topic)
+    if watch is None:
+        archive.symbol(frame.symbol)
+        depth = archive.whole("depth", frame.topic.partition(".")[2].partition(".")[0])
+        watch = watches[frame.topic] = BookWatch(depth, counts=True)
+    return watch
+
+
 def read_bybit_books(archive: Archive) -> Iterator[Message]:
     """Yield the books of an archive in its order, which must ascend by push time.
 
@@ -87,12 +101,7 @@ def read_bybit_books(archive: Archive) -> Iterator[Message]:
         if frame.ts_ms < latest_ms:
             raise archive.fault(f"ts {frame.ts_ms} is before {latest_ms} of the line above")
         latest_ms = frame.ts_ms
-        watch = watches.get(frame.topic)
-        if watch is None:
-            archive.symbol(frame.symbol)
-            depth = archive.whole("depth", frame.topic.split(".")[1])
-            watch = watches[frame.topic] = BookWatch(depth, counts=True)
         try:
-            yield from watch.messages(book_fact(frame, frame.ts_ms * _MS_NS))
+            yield from watch_of(archive, frame, watches).messages(book_fact(frame, frame.ts_ms * _MS_NS))
         except ValueError as error:
             raise archive.fault(str(error)) from None

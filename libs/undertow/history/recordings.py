@@ -6,19 +6,16 @@ Times of receipt are the recorder's. A stretch without a connection is a `Gap` o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from undertow.contracts.messages.base import Message
-from undertow.contracts.messages.market import Book, Gap, GapReason
-from undertow.exchange.bybit.facts import FrameDecoder
-from undertow.exchange.bybit.frames import BadFrameError
+from undertow.contracts.messages.market import Gap, GapReason
+from undertow.exchange.bybit.facts import FrameDecoder, book_fact
+from undertow.exchange.bybit.frames import BadFrameError, BookFrame, Control, decode_frame
 from undertow.history.archive import Archive, ArchiveError
-from undertow.history.bybit_books import BookWatch
+from undertow.history.bybit_books import BookWatch, watch_of
 from undertow.markets.binance_wire import is_binance
 from undertow.markets.notes import START, Lost, decode_note
 from undertow.markets.rawlines import TapeError, read_lines
-
-_DEEPEST: Final = 1_000
 
 
 def read_recording(archive: Archive) -> Iterator[Message]:
@@ -39,11 +36,11 @@ def read_recording(archive: Archive) -> Iterator[Message]:
                 continue
             if is_binance(raw):
                 raise archive.fault("is a frame of Binance, and history is kept of Bybit alone", "leave it out")
-            for fact in decoder.decode(raw, received_ns):
-                if isinstance(fact, Book):
-                    yield from watches.setdefault(fact.symbol, BookWatch(_DEEPEST, counts=True)).messages(fact)
-                else:
-                    yield fact
+            frame = decode_frame(raw)
+            if isinstance(frame, BookFrame):
+                yield from watch_of(archive, frame, watches).messages(book_fact(frame, received_ns))
+            elif not isinstance(frame, Control):
+                yield from decoder.facts(frame, received_ns)
     except TapeError as error:
         raise ArchiveError(error.path, error.line, error.rule, error.remedy) from None
     except BadFrameError as error:
@@ -53,6 +50,7 @@ def read_recording(archive: Archive) -> Iterator[Message]:
 
 
 def _blind(watches: dict[str, BookWatch], reason: str, now_ns: int) -> Iterator[Message]:
-    for symbol in sorted(watches):
-        watches[symbol] = BookWatch(_DEEPEST, counts=True)
+    symbols = {topic.rpartition(".")[2] for topic in watches}
+    watches.clear()
+    for symbol in sorted(symbols):
         yield Gap(ts_event=now_ns, ts_recv=now_ns, symbol=symbol, reason=GapReason.DISCONNECTED, detail=reason)

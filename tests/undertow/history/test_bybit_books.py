@@ -101,3 +101,11 @@ def test_a_zip_of_two_files_is_refused_and_a_damaged_one_named(tmp_path):
     path.write_bytes(content.replace(b"65000.10", b"65000.20", 1))
     with pytest.raises(ArchiveError, match="damaged or cut short"):
         read(path)
+    method = content.index(b"PK\x01\x02") + 10  # of the directory at the end; 99 is what an encrypted file has
+    path.write_bytes(content[:method] + b"\x63" + content[method + 1 :])
+    with pytest.raises(ArchiveError, match=r"cannot be unpacked \(That compression method is not supported\)"):
+        read(path)
+    flags = content.index(b"PK\x01\x02") + 8
+    path.write_bytes(content[:6] + b"\x01" + content[7:flags] + b"\x01" + content[flags + 1 :])
+    with pytest.raises(ArchiveError, match=r"cannot be unpacked .*password required"):
+        read(path)

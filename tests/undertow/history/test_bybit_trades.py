@@ -96,6 +96,8 @@ def test_a_size_in_powers_of_ten_becomes_plain_decimal(tmp_path):
         ([trade(".5"), "1,2,3"], 3, "has 3 columns, the header 10"),
         ([trade(".5").replace(str(AT_S), "2019-05-01D00:00:07")], 2, "is not a time in seconds since 1970"),
         ([trade(".5").replace("BTCUSDT", "../x")], 2, "'../x' is not a symbol"),
+        ([trade(".5"), trade(".6").replace("Zero", "Z\rro")], 3, "is damaged or cut short"),
+        ([trade(".5").replace("2472.5", "9" * 200_000)], 2, "is damaged or cut short"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_named_with_file_and_line(tmp_path, rows, line, rule):
@@ -105,6 +107,11 @@ def test_a_row_that_makes_no_sense_is_named_with_file_and_line(tmp_path, rows, l
     assert (caught.value.row, caught.value.path) == (line, path)
     assert rule in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_quote_that_damage_has_made_hides_no_row(tmp_path):
+    hurt = trade(".5").replace(",2472.5", ',"472.5')
+    assert len(read(trades(tmp_path / "a.csv", hurt, trade(".6"), trade(".7")))) == 3
 
 
 @pytest.mark.parametrize(

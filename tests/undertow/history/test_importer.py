@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -113,6 +114,22 @@ def test_a_damaged_archive_leaves_nothing_and_those_before_it_stay(tmp_path):
     bad.write_text(bad.read_text().replace("nonsense\n", ""))
     assert importer.take("bybit-trades", bad, lambda _: None).rows == 100
     assert len(rows(store, Trades)) == 160
+
+
+class FullDisk(LocalFiles):
+    """A store without room for rows."""
+
+    def write(self, path, fill):
+        if path.endswith(".parquet"):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        super().write(path, fill)
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_archive(tmp_path):
+    store = Store(FullDisk(tmp_path / "store"))
+    with pytest.raises(OSError, match="No space left on device"):
+        take(store, "bybit-trades", day(tmp_path / "good.csv"))
+    assert files(store) == []
 
 
 def test_an_archive_without_rows_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -66,6 +67,37 @@ def test_a_lost_connection_is_a_gap_and_the_next_snapshot_mends_it(tmp_path):
     facts = read(path)
     assert [type(fact) for fact in facts] == [Resync, Book, Book, Gap, Resync, Book]
     assert (facts[3].reason, facts[3].detail, facts[3].ts_recv) == (GapReason.DISCONNECTED, "cut", 4)
+
+
+def test_a_book_is_as_deep_as_its_topic_and_what_the_venue_no_longer_tells_does_not_cross_it(tmp_path):
+    def frame(kind, u, bids, asks):
+        data = {"s": "BTCUSDT", "b": bids, "a": asks, "u": u, "seq": u}
+        return json.dumps({"topic": "orderbook.50.BTCUSDT", "type": kind, "ts": 1, "data": data}).encode()
+
+    path = lines(
+        tmp_path / "a.rawlines",
+        (1, HEAD),
+        (2, frame("snapshot", 1, [["100", "1"]], [[str(200 + n), "1"] for n in range(50)])),
+        (3, frame("delta", 2, [], [["150", "1"]])),  # 249 falls out of the window; that it goes is told nobody
+        (4, frame("delta", 3, [["240", "1"]], [[str(n), "0"] for n in (150, *range(200, 249))])),
+        (5, frame("delta", 4, [["249", "1"]], [["300", "1"]])),
+    )
+    assert [type(fact) for fact in read(path)] == [Resync, Book, Book, Book, Book]
+
+
+def test_books_of_two_depths_are_followed_each_by_itself(tmp_path):
+    deeper = BOOK.replace(b"orderbook.200", b"orderbook.1000")
+    path = lines(
+        tmp_path / "a.rawlines",
+        (1, HEAD),
+        (2, BOOK % (b"snapshot", 1, 5)),
+        (3, deeper % (b"snapshot", 1, 90)),
+        (4, BOOK % (b"delta", 2, 6)),
+        (5, deeper % (b"delta", 2, 91)),
+        (6, Lost(reason="cut")),
+    )
+    kinds = Counter(type(fact) for fact in read(path))
+    assert kinds == {Resync: 2, Book: 4, Gap: 1}
 
 
 @pytest.mark.parametrize(
