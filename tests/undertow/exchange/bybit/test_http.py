@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from tests.undertow.exchange.bybit import proxies
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
 from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.budget.limits import BAN_S
@@ -349,3 +350,13 @@ async def test_the_small_pages_are_read(venue, http):
     assert (await http.key_info()).read_only
     assert await http.ledger(since_ns=NOW_MS * MS) == []
     assert await http.instruments() == await http.instruments(["ABCUSDT"]) == []
+
+
+async def test_the_environments_socks_proxy_is_gone_through(venue, clock, monkeypatch):
+    async with served(venue) as url, proxies.running("socks") as proxy:
+        port = int(url.rpartition(":")[2])
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{proxy.port}")
+        client = BybitHttp(f"http://venue.test:{port}", clock)
+        assert await client.server_time_ns() == NOW_MS * MS
+        await client.close()
+        assert proxy.asked == [("venue.test", port)]
