@@ -72,6 +72,7 @@ class RestCollector:
             runtime.metrics.gauge(REFERENCE_AGE, kind=kind).set_function(partial(self._age_s, kind))
             runtime.metrics.counter(REST_REQUESTS, kind=kind)
             runtime.metrics.counter(REFERENCE_FACTS, kind=kind)
+            runtime.metrics.counter(REFERENCE_SKIPPED, kind=kind)
             for reason in REASONS:  # series that are 0 from the start can be alerted on
                 runtime.metrics.counter(REST_FAILURES, kind=kind, reason=reason)
 

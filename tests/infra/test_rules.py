@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.cli.fleet import SERVICES
+from services.rest_collector.failures import REASONS
+from services.rest_collector.kinds import Kind
 from undertow.contracts.metrics import declared
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +26,15 @@ def test_an_alert_is_made_of_metrics_that_exist(rule):
     named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"undertow_\w+", rule["expr"])}
     assert named
     assert named <= NAMES
+
+
+KNOWN = {"kind": set(Kind), "reason": set(REASONS), "service": set(SERVICES)}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_what_an_alert_picks_by_a_label_is_what_a_service_may_say(rule):
+    for label, values in re.findall(r'(\w+)=~?"([^"]*)"', rule["expr"]):
+        assert set(values.split("|")) <= KNOWN[label]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

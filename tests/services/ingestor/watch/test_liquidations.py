@@ -169,7 +169,9 @@ def test_nothing_is_raised_in_an_hour_of_generated_market(manner):
 
 
 @pytest.mark.parametrize("tape", [okx.moved_by_them, okx.unmoved_by_them])
-@pytest.mark.parametrize(("from_hour", "hours"), [(22.5, 0.5), pytest.param(0.0, 24.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize(
+    ("from_hour", "hours"), [(22.5, 0.5), pytest.param(0.0, 24.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
 def test_nothing_is_raised_on_real_liquidations_over_a_generated_tape(tape, from_hour, hours):
     facts = list(tape(from_hour, hours))
     assert sum(len(fact.rows) for fact in facts if isinstance(fact, feeds.Liquidated)) > 50 * hours
