@@ -1,9 +1,9 @@
 """What can go wrong on the bus.
 
 BusError
-├── BusAwayError        Redis does not answer; what waits will be sent when it returns
+├── BusAwayError        Redis does not answer, or has no room; what waits will be sent when it returns
 ├── BusOverflowError    it has been away for longer than the publisher can remember
-├── BusRefusedError     Redis answered with an error (memory full, wrong type, no permission)
+├── BusRefusedError     Redis answered with an error (wrong type, no permission)
 └── PoisonLimitError    too many entries could not be decoded: writer and reader disagree
 """
 

@@ -27,7 +27,8 @@ DEFAULT_PORT: Final = 6379
 CONNECT_TIMEOUT_S: Final = 2.0
 WATCHDOG_S: Final = 0.5
 NOT_YET: Final = object()
-AWAY_WORDS: Final = ("LOADING", "MASTERDOWN")
+AWAY_WORDS: Final = ("LOADING", "MASTERDOWN", "OOM ", "MISCONF ", "READONLY ", "NOREPLICAS ")
+"""How a server begins the refusal of what it will take later: it starts, its memory or its disk is full, or it is no master now."""
 ASTRAY_WORDS: Final = ("MOVED ", "ASK ", "TRYAGAIN", "CLUSTERDOWN", *AWAY_WORDS)
 """How a node begins the refusal of a key that it does not serve, or not now; another node may, or the same one later."""
 

@@ -111,4 +111,4 @@ async def asked(link: Link, ask: Callable[[Connection], Awaitable[T]]) -> T:
                 raise
             last = error
             link.distrust()
-    raise BusAwayError(f"no node serves the key: {last}") from last
+    raise BusAwayError(f"no node serves the key now: {last}") from last

@@ -232,6 +232,22 @@ async def test_a_reader_of_a_closed_bus_comes_to_its_end(server: RedisServer) ->
         await anext(batches)
 
 
+async def test_what_a_full_redis_does_not_take_waits_for_room(server: RedisServer, eventually: Eventually) -> None:
+    async with opened(server) as bus:
+        await bus.publish(TOPIC, command(0))
+        await ask(server, "CONFIG", "SET", "maxmemory", "1")
+        await bus.publish_many([(TOPIC, command(number), ()) for number in (1, 2)])
+        await bus.publish(TOPIC, command(3))
+        assert events(await bus.tail(TOPIC, 9)) == [0]
+        await ask(server, "CONFIG", "SET", "maxmemory", "0")
+
+        async def taken() -> bool:
+            return len(await bus.tail(TOPIC, 9)) == 4
+
+        await eventually(taken)
+        assert events(await bus.tail(TOPIC, 9)) == [0, 1, 2, 3]
+
+
 async def test_what_redis_refuses_is_the_publishers_error(server: RedisServer) -> None:
     await ask(server, "SET", TOPIC.key, "not a stream")
     async with opened(server) as bus:

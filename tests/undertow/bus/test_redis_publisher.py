@@ -66,7 +66,8 @@ class Refusing:
 
 
 @pytest.mark.parametrize(
-    "refusal", ["MOVED 1 127.0.0.1:1", "ASK 1 127.0.0.1:1", "TRYAGAIN wait", "CLUSTERDOWN The cluster is down", "LOADING x"]
+    "refusal", ["MOVED 1 127.0.0.1:1", "ASK 1 127.0.0.1:1", "TRYAGAIN wait", "CLUSTERDOWN The cluster is down", "LOADING x",
+                "OOM command not allowed", "MISCONF Redis is configured", "READONLY You can't write", "NOREPLICAS Not enough"]
 )  # fmt: skip
 async def test_what_a_node_refuses_as_not_its_own_is_sent_again_even_when_what_followed_got_in(refusal: str) -> None:
     node = Refusing(refusal, 2)
