@@ -1,9 +1,10 @@
 """The whole fleet on two hours of market at ten times the speed: does anything grow? `python -m bench.soak [--seconds 720] [--rate 10]`.
 
 `undertow run` is started with real processes on the generated market, at a base rate above 200 frames a market second. Every few seconds
-each process' resident memory and each stream's length are read. Told: per process the slope of its memory over the second half (the first
-fills caches and windows of fixed size), and each stream's greatest length beside its limit. Exits 1 when a stream was longer than its
-limit allows, or when the run's own report has errors or residuals.
+each process' resident memory, each stream's length and size and what Redis says it uses are read. Told: per process the slope of its memory
+over the second half (the first fills caches and windows of fixed size), each stream's greatest length beside its limit, and what Redis
+uses beside its streams: those below their limits still grow towards them. Exits 1 when a stream was longer than its limit allows, or when
+the run's own report has errors or residuals.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def resident_mb(pid: int) -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def watch(fleet: subprocess.Popen[bytes], home: Path) -> tuple[Series, dict[str, int]]:
-    """Read memory and lengths until the launcher ends."""
+def watch(fleet: subprocess.Popen[bytes], home: Path) -> tuple[Series, Series, dict[str, int]]:
+    """Read memory, what Redis holds and lengths until the launcher ends."""
     memory: Series = {}
+    held: Series = {"all that Redis holds": [], "streams": []}
     longest: dict[str, int] = {}
     bus: redis.Redis | None = None
     began = time.monotonic()
@@ -80,10 +82,13 @@ def watch(fleet: subprocess.Popen[bytes], home: Path) -> tuple[Series, dict[str,
                 keys = [key.decode() for key in bus.scan_iter(_type="stream")]
                 for key in keys:
                     longest[key] = max(longest.get(key, 0), int(bus.xlen(key)))
+                streams_mb = sum(int(bus.memory_usage(key) or 0) for key in keys) / 2**20
+                held["streams"].append((at_s, streams_mb))
+                held["all that Redis holds"].append((at_s, bus.info("memory")["used_memory"] / 2**20))
             except redis.RedisError:
                 bus = None  # it is about to end
         time.sleep(EVERY_S)  # one reading and the next
-    return memory, longest
+    return memory, held, longest
 
 
 def limit_of(key: str) -> int | None:
@@ -100,7 +105,7 @@ def slope_mb_per_min(points: list[tuple[float, float]]) -> float:
     return line.slope * 60
 
 
-def run(home: Path, seconds: float, rate: float) -> tuple[Series, dict[str, int], dict[str, Any]]:
+def run(home: Path, seconds: float, rate: float) -> tuple[Series, Series, dict[str, int], dict[str, Any]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,7 +126,7 @@ def run(home: Path, seconds: float, rate: float) -> tuple[Series, dict[str, int]
             stderr=subprocess.STDOUT,
         )
     try:
-        memory, longest = watch(fleet, home)
+        memory, held, longest = watch(fleet, home)
     finally:
         if fleet.poll() is None:
             fleet.send_signal(signal.SIGINT)
@@ -129,7 +134,7 @@ def run(home: Path, seconds: float, rate: float) -> tuple[Series, dict[str, int]
     path = home / "var" / "run-report.json"
     if not path.exists():
         sys.exit(f"the fleet did not run: {output.read_text().strip()[-300:]}")
-    return memory, longest, json.loads(path.read_text())
+    return memory, held, longest, json.loads(path.read_text())
 
 
 def main() -> int:
@@ -138,7 +143,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        memory, longest, report = run(Path(folder), options.seconds, options.rate)
+        memory, held, longest, report = run(Path(folder), options.seconds, options.rate)
     command = f"{COMMAND} --seconds {options.seconds:g} --rate {options.rate:g}"
 
     def tell(name: str, value: float, unit: str, to: tuple[str, float] | None = None, **more: object) -> None:
@@ -159,6 +164,8 @@ def main() -> int:
             ("resident MiB", last),
             resident_mb=round(last, 1),
         )
+    for name, points in held.items():
+        tell(f"soak: {name}", slope_mb_per_min(points), "MiB/min", ("MiB", points[-1][1]), mb=round(points[-1][1], 1))
     too_long = []
     for key, most in sorted(longest.items()):
         limit = limit_of(key)
