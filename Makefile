@@ -54,11 +54,14 @@ dev-env: $(if $(findstring $(TOOLS),$(UV)),$(UV))
 run: fleet-env ## The whole fleet on this machine, paper mode, no keys. FOR=seconds TAPE=file SEED=n RATE=x BUS=url SHARDS=n
 	@$(if $(BUS),UNDERTOW_BUS__URL='$(BUS)') exec .venv/bin/undertow run $(RUN_OPTIONS)
 
+# The tests start services by the dozen: each would compile all that it imports anew where byte code may not be kept.
+test test-all chaos: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: test
 test: dev-env ## Tests that finish within minutes, with coverage
 	@$(PYTHON) -m services.cli.warm
-	@$(PYTHON) -m pytest -n 2 -m "not fleet and not e2e and not long" --cov --cov-report=
-	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/learning/test_labels.py -m "not fleet and not e2e and not compiled"
+	@$(PYTHON) -m pytest -n 2 --dist worksteal -m "not fleet and not e2e and not long" --cov --cov-report=
+	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/learning/test_labels.py -m "not fleet and not e2e and not compiled"
 	@$(PYTHON) -m pytest -m "fleet and not long" -n 0 tests/fleet
 	@$(PYTHON) -m coverage report --skip-covered --sort=cover --fail-under=85
 

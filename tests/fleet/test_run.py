@@ -50,7 +50,7 @@ def assert_clean(fleet: Fleet, code: int, expected: int = 0) -> None:
 
 
 def test_the_fleet_trades_round_trips_and_its_books_agree_with_the_venues(start):
-    fleet = start("--for", "40")
+    fleet = start("--for", "22", "--rate", "2")
     assert_clean(fleet, fleet.wait())
     report = fleet.report()
     for field in ("liquidations", "feature_vectors", "signals", "orders_submitted", "fills", "round_trips"):

@@ -20,10 +20,26 @@ def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
         env=clean | environment,
         capture_output=True,
         text=True,
-        timeout=30,
         check=False,
     )
     return done.returncode, done.stderr
+
+
+@pytest.fixture
+def undertow_here(monkeypatch, capfd):
+    """`undertow` in this process, which saves the start of another."""
+
+    def call(*arguments: str, **environment: str) -> tuple[int, str]:
+        for name in [name for name in os.environ if name.startswith(("UNDERTOW_", "BYBIT_"))]:
+            monkeypatch.delenv(name)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["undertow", *arguments])
+        with pytest.raises(SystemExit) as left:
+            commands.main()
+        return left.value.code, capfd.readouterr().err
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -50,9 +66,9 @@ def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
         (["run", "--tape", "x"], {"UNDERTOW_MODE": "demo"}, 4, "UNDERTOW_PAPER__TAPE"),
     ],
 )
-def test_a_wrong_use_is_one_line_and_its_code(arguments, environment, code, words):
+def test_a_wrong_use_is_one_line_and_its_code(undertow_here, arguments, environment, code, words):
     environment = {name: value.format(free=free_port()) for name, value in environment.items()}
-    left, line = undertow(*arguments, **environment)
+    left, line = undertow_here(*arguments, **environment)
     assert (left, len(line.splitlines())) == (code, 1), line
     assert words in line
 
