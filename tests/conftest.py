@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ def _environment_is_given_back() -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("UNDERTOW_") and name not in before]:
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    if item.get_closest_marker("unmeasured") is None:
+        return (yield)
+    with support.unmeasured():
+        return (yield)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from services.ingestor.core import Drop, IngestorCore, Publish, Resubscribe
 from tests.feed_chaos.one_seed import LONGEST_RECOVERY_S, Outcome, play_virtually
 from undertow.contracts.messages.market import Gap, GapReason
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200

@@ -67,6 +67,7 @@ def without_causes(fleet: InProcessFleet) -> list[Any]:
 
 
 @pytest.mark.compiled
+@pytest.mark.unmeasured
 def test_the_fleet_on_a_cluster_decides_as_on_one_redis_and_as_in_memory(
     cluster: RedisCluster, redis_server: RedisServer
 ) -> None:

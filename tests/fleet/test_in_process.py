@@ -23,7 +23,7 @@ from undertow.contracts.messages.market import Gap
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
 from undertow.domain.order import OrderRole, OrderStatus, Side
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
 ROOT = Path(__file__).parents[2]
 RECORDED_FRAMES = 2_529

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import unmeasured
 from undertow.learning.dataset import build_dataset, events_by_symbol
 from undertow.learning.plan import TrainingPlan
 from undertow.learning.train import train
@@ -20,7 +21,8 @@ def small_dataset(edge_bps: float, seconds: float = 1100.0):
 
 @pytest.fixture(scope="session")
 def dataset():
-    return small_dataset(45.0)
+    with unmeasured():
+        return small_dataset(45.0)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,7 @@ def test_a_planted_edge_is_found_on_time_that_training_has_not_seen(trained):
     assert metrics["net_bps_mean"] > 3 * metrics["net_bps_mean_error"] > 0
 
 
+@pytest.mark.unmeasured
 def test_where_no_edge_is_planted_there_are_almost_no_signals():
     none = train(small_dataset(0.0), SMALL, demonstration=True, data={})
     assert none.card.metrics["signal_share"] <= 0.02

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from services.ingestor.watch.liquidations import LiquidationWatch
 from tests.services.ingestor.watch import feeds, okx
-from tests.support import recorded
+from tests.support import recorded, unmeasured
 from undertow.contracts.messages.market import FeedFault, Ticker, Trade, Trades
 from undertow.domain.order import Side
 from undertow.exchange.bybit.frames import LiquidationData
@@ -59,7 +59,8 @@ def unheard(watch, from_s=0):
 
 @pytest.fixture(scope="module", params=[7, pytest.param(8, marks=pytest.mark.long)])
 def facts(request):
-    return market(MINUTES, seed=request.param)
+    with unmeasured():
+        return market(MINUTES, seed=request.param)
 
 
 FAULTS = {
@@ -168,6 +169,7 @@ def test_nothing_is_raised_in_an_hour_of_generated_market(manner):
     assert feeds.watched(market(60, seed=11, manner=manner), SYMBOLS) == {}
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("tape", [okx.moved_by_them, okx.unmoved_by_them])
 @pytest.mark.parametrize(
     ("from_hour", "hours"), [(22.5, 0.5), pytest.param(0.0, 24.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
