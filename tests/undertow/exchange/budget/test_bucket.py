@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ MOST = [Allowance(1, 1.0), Allowance(3.5, 1.0), Allowance(7, 1.0), Allowance(35,
 
 
 def busiest(times, window_s):
-    return max((sum(at <= other < at + window_s for other in times) for at in times), default=0)
+    """Give the most of the ascending `times` within one window."""
+    return max((bisect_left(times, at + window_s) - bisect_left(times, at) for at in times), default=0)
 
 
 @given(st.sampled_from(MOST), st.lists(st.floats(0.0, 0.7), max_size=120))
