@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -27,7 +28,8 @@ def undertow(*arguments: str, **environment: str) -> tuple[int, str]:
 
 @pytest.fixture
 def undertow_here(monkeypatch, capfd):
-    """`undertow` in this process, which saves the start of another."""
+    """`undertow` in this process, which saves the start of another; for what is refused before anything is started."""
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def call(*arguments: str, **environment: str) -> tuple[int, str]:
         for name in [name for name in os.environ if name.startswith(("UNDERTOW_", "BYBIT_"))]:
@@ -39,7 +41,8 @@ def undertow_here(monkeypatch, capfd):
             commands.main()
         return left.value.code, capfd.readouterr().err
 
-    return call
+    yield call
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == heard, "a fleet was started here"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,6 @@ def undertow_here(monkeypatch, capfd):
         (["run", "--for", "soon"], {}, 4, "--for"),
         (["run", "--shards", "5"], {}, 4, "--shards 5"),
         (["run", "--shards", "0"], {}, 4, "--shards 0"),
-        (["run"], {"UNDERTOW_BUS__URL": "redis+cluster://127.0.0.1:{free}"}, 4, "Redis does not answer"),
         (["run", "--fro", "3"], {}, 4, "--fro"),
         (["frobnicate"], {}, 4, "frobnicate"),
         (["pause"], {}, 4, "--why"),
@@ -71,6 +73,13 @@ def test_a_wrong_use_is_one_line_and_its_code(undertow_here, arguments, environm
     left, line = undertow_here(*arguments, **environment)
     assert (left, len(line.splitlines())) == (code, 1), line
     assert words in line
+
+
+def test_a_redis_that_does_not_answer_is_one_line(tmp_path):
+    url = f"redis+cluster://127.0.0.1:{free_port()}"
+    code, line = undertow("run", UNDERTOW_BUS__URL=url, UNDERTOW_VAR=str(tmp_path))
+    assert (code, len(line.splitlines())) == (4, 1), line
+    assert "Redis does not answer" in line
 
 
 def test_a_damaged_model_is_one_line_when_models_are_listed(tmp_path):
