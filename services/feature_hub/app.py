@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from services.feature_hub.core import HubCore, SymbolFeed
 from services.feature_hub.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError
 from undertow.bus.ports import Bus, Topic, entry_order
-from undertow.contracts.metrics import FEATURE_HOLES, FEATURE_ROWS_IGNORED, FEATURE_VECTORS
-from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
+from undertow.contracts.metrics import FEATURE_FACTS_LATE, FEATURE_HOLES, FEATURE_ROWS_IGNORED, FEATURE_VECTORS
+from undertow.contracts.streams import FEATURES, MACRO, MARKET, REFERENCE
 from undertow.features.warm import warm
 from undertow.runtime.memory import settle
 from undertow.runtime.retry import backoff
@@ -44,24 +46,25 @@ class FeatureHub:
 
     async def run(self) -> None:
         """Compile, fill the windows from history, then follow the streams."""
-        watch: asyncio.Task[None] | None = None
         try:
             await asyncio.to_thread(warm)
             self._reason = "filling the windows from history"
+            await self._when_there(self._read_outside)
             for symbol in self._settings.own_symbols:
-                await self._warm_up_when_there(symbol)
+                await self._when_there(partial(self._warm_up, symbol))
             settle()
             self._reason = None
-            watch = asyncio.create_task(self._watch_bus(), name="bus")
-            await self._follow()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch_bus(), name="bus")
+                tasks.create_task(self._follow_outside(), name="outside")
+                tasks.create_task(self._follow(), name="market")
         finally:
-            if watch is not None:
-                watch.cancel()
             await self._bus.close()
 
     def _expose(self, feed: SymbolFeed) -> None:
         metrics = self._runtime.metrics
         metrics.gauge(FEATURE_HOLES, symbol=feed.symbol).set_function(lambda: float(feed.holes))
+        metrics.gauge(FEATURE_FACTS_LATE, symbol=feed.symbol).set_function(lambda: float(feed.late))
         metrics.gauge(FEATURE_ROWS_IGNORED, symbol=feed.symbol).set_function(lambda: float(feed.state.ignored_rows))
 
     async def _follow(self) -> None:
@@ -75,10 +78,25 @@ class FeatureHub:
                     self._vectors[topic.symbol].inc()
             reader.ack(batch)
 
-    async def _warm_up_when_there(self, symbol: str) -> None:
+    async def _follow_outside(self) -> None:
+        reader = self._bus.reader(self._outside_group, self._settings.instance, [Topic(MACRO)])
+        async for batch in reader.batches():
+            self._core.on_outside(batch)
+            reader.ack(batch)
+
+    @property
+    def _outside_group(self) -> str:
+        """A group of its own for each shard: every one of them needs every fact."""
+        index, count = self._settings.shard.split("/")
+        return GROUP if count == "1" else f"{GROUP}.{index}-of-{count}"
+
+    async def _read_outside(self) -> None:
+        self._core.on_outside(await self._bus.tail(Topic(MACRO), MACRO.maxlen))
+
+    async def _when_there(self, work: Callable[[], Awaitable[None]]) -> None:
         for wait in backoff(longest_s=LOOK_SECONDS):
             try:
-                await self._warm_up(symbol)
+                await work()
             except BusAwayError:
                 self._reason = AWAY
                 await asyncio.sleep(wait)

@@ -3,6 +3,9 @@
 A message counts once: an entry that is not after the last one fed is dropped, and so is a number of the producer that
 was fed before. A number that is missing, or another producer, is a gap: the windows would have a hole, so they begin
 anew at the next snapshot.
+
+Facts of other streams wait until the market is where they stand (`undertow.features.arrival`); those of the outside
+world come by themselves. They trigger nothing and hold up nothing.
 """
 
 from __future__ import annotations
@@ -13,24 +16,44 @@ from dataclasses import dataclass, field
 from undertow.bus.ports import Delivery, Topic, entry_order
 from undertow.contracts.messages.decision import Features
 from undertow.contracts.messages.market import Book
-from undertow.contracts.streams import FEATURES, MARKET
+from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
+from undertow.features.arrival import Waiting
 from undertow.features.events import RESET, EventBuffer
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
 from undertow.features.layout import I_LAST_TRIGGER
 from undertow.features.message import features_message
 
 Publication = tuple[Topic, Features, tuple[int, ...]]
+Inputs = tuple[Delivery, Delivery | None, Delivery | None]
+"""A market fact, and the last reference fact and the last outside fact before it."""
 
 VECTORS_PER_CALL = 8
+MOST_WAITING = 10_000
+"""Facts kept for a symbol whose market says nothing; beyond it the oldest goes on without waiting."""
 
 
 @dataclass
 class Position:
-    """How far one key has been fed."""
+    """How far one key has been fed.
+
+    Attributes:
+        skipped: whether something was missing before the last delivery.
+    """
 
     entry: tuple[int, int] = (0, 0)
     producer: str = ""
     sequence: int = 0
+    skipped: bool = False
+
+    def advance(self, delivery: Delivery) -> bool:
+        """Move on to a delivery; False when it was fed before."""
+        entry = entry_order(delivery.entry_id)
+        same = delivery.producer == self.producer
+        if entry <= self.entry or (same and delivery.sequence <= self.sequence):
+            return False
+        self.skipped = bool(self.producer) and not (same and delivery.sequence == self.sequence + 1)
+        self.entry, self.producer, self.sequence = entry, delivery.producer, delivery.sequence
+        return True
 
 
 @dataclass
@@ -39,9 +62,12 @@ class SymbolFeed:
 
     Attributes:
         holes: times that messages were missing.
+        late: facts of other streams that came when the market had passed the time at which they were known.
         market: how far the market stream has been fed.
         slow: how far the reference stream has been fed.
         reference: the last reference fact fed.
+        outside: the last outside fact fed that had a row.
+        waiting: facts of other streams whose time the market has not reached.
         published: entry of the market fact whose vector was published last; no vector is published twice.
     """
 
@@ -52,21 +78,15 @@ class SymbolFeed:
     market: Position = field(default_factory=Position)
     slow: Position = field(default_factory=Position)
     holes: int = 0
+    late: int = 0
     reference: Delivery | None = None
+    outside: Delivery | None = None
+    waiting: Waiting[Delivery] = field(default_factory=Waiting)
     published: tuple[int, int] = (0, 0)
 
     def feed(self, deliveries: Sequence[Delivery]) -> list[Publication]:
         """Convert all, call the kernel once, and give what is to be published."""
-        ends: dict[int, tuple[Delivery, Delivery | None]] = {}
-        for delivery in deliveries:
-            is_market = delivery.topic.stream is MARKET
-            if not self._is_next(delivery, self.market if is_market else self.slow, is_market=is_market):
-                continue
-            rows = self.buffer.append_fact(delivery.message)
-            if not is_market:
-                self.reference = delivery
-            elif rows:
-                ends[len(self.buffer) - 1] = (delivery, self.reference)
+        ends = self._convert(deliveries)
         if not len(self.buffer):
             return []
         vectors = sweep(self.state, self.rule, self.buffer.columns(), capacity=VECTORS_PER_CALL)
@@ -74,25 +94,51 @@ class SymbolFeed:
         topic = Topic(FEATURES, symbol=self.symbol)
         publications: list[Publication] = []
         for index, row in enumerate(vectors.rows.tolist()):
-            delivery, reference = ends[row]
+            delivery, *others = ends[row]
             entry = entry_order(delivery.entry_id)
             if entry > self.published:
                 self.published = entry
-                cause = (delivery.ref,) if reference is None else (delivery.ref, reference.ref)
+                cause = (delivery.ref, *(other.ref for other in others if other is not None))
                 message = features_message(self.symbol, vectors, index, delivery.message.ts_recv, cause)
                 publications.append((topic, message, delivery.hops))
         return publications
 
-    def _is_next(self, delivery: Delivery, at: Position, *, is_market: bool) -> bool:
-        entry = entry_order(delivery.entry_id)
-        same = delivery.producer == at.producer
-        if entry <= at.entry or (same and delivery.sequence <= at.sequence):
-            return False
-        if is_market and at.producer and not (same and delivery.sequence == at.sequence + 1):
-            self.holes += 1
-            self.buffer.append(delivery.message.ts_event, RESET)
-        at.entry, at.producer, at.sequence = entry, delivery.producer, delivery.sequence
-        return True
+    def expect(self, delivery: Delivery) -> None:
+        """Take a fact of another stream; it is fed when the market comes up to it."""
+        known_ns = delivery.message.ts_recv
+        self.late += known_ns <= self.state.clock_ns
+        self.waiting.add(known_ns, delivery)
+        if len(self.waiting) > MOST_WAITING:
+            self._append_other(self.waiting.pop())
+            sweep(self.state, self.rule, self.buffer.columns())  # without the end of a message there is no vector
+            self.buffer.clear()
+
+    def _convert(self, deliveries: Sequence[Delivery]) -> dict[int, Inputs]:
+        ends: dict[int, Inputs] = {}
+        for delivery in deliveries:
+            if delivery.topic.stream is not MARKET:
+                if self.slow.advance(delivery):
+                    self.expect(delivery)
+                continue
+            if not self.market.advance(delivery):
+                continue
+            message = delivery.message
+            if self.market.skipped:
+                self.holes += 1
+                self.buffer.append(message.ts_event, RESET)
+            if self.waiting:
+                for fact in self.waiting.due(message):
+                    self._append_other(fact)
+            if self.buffer.append_fact(message):
+                ends[len(self.buffer) - 1] = (delivery, self.reference, self.outside)
+        return ends
+
+    def _append_other(self, delivery: Delivery) -> None:
+        rows = self.buffer.append_fact(delivery.message)
+        if delivery.topic.stream is REFERENCE:
+            self.reference = delivery
+        elif rows:
+            self.outside = delivery
 
 
 class HubCore:
@@ -104,6 +150,7 @@ class HubCore:
 
     def __init__(self, rules: Mapping[str, TriggerRule]) -> None:
         self.feeds = {symbol: SymbolFeed(symbol, rule) for symbol, rule in rules.items()}
+        self._outside = Position()
 
     def on_batch(self, deliveries: Sequence[Delivery]) -> list[Publication]:
         """Feed a batch; vectors of one symbol ascend in time, symbols come in the order of their first delivery.
@@ -115,6 +162,16 @@ class HubCore:
         for delivery in deliveries:
             by_symbol.setdefault(delivery.topic.symbol, []).append(delivery)
         return [item for symbol, some in by_symbol.items() for item in self.feeds[symbol].feed(some)]
+
+    def on_outside(self, deliveries: Sequence[Delivery]) -> None:
+        """Take facts of the outside world: those of a symbol for it alone, those of none for all."""
+        for delivery in deliveries:
+            if not self._outside.advance(delivery):
+                continue
+            symbol = delivery.message.symbol
+            for feed in self.feeds.values():
+                if symbol in ("", feed.symbol):
+                    feed.expect(delivery)
 
     def warm_up(
         self,

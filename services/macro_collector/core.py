@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.macro_collector.read import observation
+from services.macro_collector.read import UnreadableError, observation
 from services.macro_collector.sources import Source
 from undertow.contracts.messages.macro import MacroValue
+from undertow.features.slots import SLOT_OF
 
 SECOND_NS = 1_000_000_000
 
@@ -24,9 +25,14 @@ class MacroCore:
         """Take an answer; give the value if it was not told yet, and is no older than what was.
 
         Raises:
-            UnreadableError: the answer is not what the source's declaration says.
+            UnreadableError: the answer is not what the source's declaration says, or cannot be true of its slot.
         """
         seen = observation(source, body)
+        slot = SLOT_OF.get(source.slot)
+        if slot is not None and not slot.lowest <= seen.value <= slot.highest:
+            raise UnreadableError(
+                f"{source.value} is {seen.value}, outside {slot.lowest} to {slot.highest} of the slot {slot.name!r}"
+            )
         before = self._last.get((source.name, symbol))
         if before is not None and seen.ts_event is not None:
             is_older = seen.ts_event < before.ts_event  # a cache on the way answered with yesterday's
@@ -40,6 +46,7 @@ class MacroCore:
             value=seen.value,
             unit=source.unit,
             stale_after_ns=round(source.stale_seconds * SECOND_NS),
+            slot=source.slot,
         )
 
     def on_told(self, value: MacroValue) -> None:

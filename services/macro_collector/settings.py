@@ -55,6 +55,16 @@ class MacroSettings(Section):
                 raise ValueError(f"two sources have the name {name!r}")
         return self
 
+    @model_validator(mode="after")
+    def _one_source_a_slot(self) -> MacroSettings:
+        feeds: dict[str, str] = {}
+        for source in self.asked:
+            if source.slot and feeds.setdefault(source.slot, source.name) != source.name:
+                raise ValueError(
+                    f"two sources feed the slot {source.slot!r}: {feeds[source.slot]!r} and {source.name!r}"
+                )
+        return self
+
     @property
     def asked(self) -> tuple[Source, ...]:
         """The sources that are asked, ready-made ones first."""

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from undertow.features.slots import SLOT_OF
 from undertow.runtime.settings import Section
 
 DAY_S: Final = 86_400.0
@@ -24,6 +25,7 @@ class Source(Section):
         time_unit: of `time`: seconds or milliseconds since 1970, or a date (and time) in ISO 8601, UTC unless it says otherwise.
         unit: of the value, in words.
         stale_seconds: age from which the value says nothing any more.
+        slot: which place in the feature vector it feeds; empty for none.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -35,6 +37,7 @@ class Source(Section):
     unit: str = Field(min_length=1, max_length=20)
     interval_seconds: float = Field(ge=1.0)
     stale_seconds: float = Field(gt=0.0)
+    slot: str = ""
 
     @model_validator(mode="after")
     def _lives_longer_than_its_interval(self) -> Source:
@@ -44,6 +47,25 @@ class Source(Section):
             )
         if self.format == "json" and not all(re.fullmatch(r"[^.\s]+", part) for part in self.value.split(".")):
             raise ValueError(f"value {self.value!r} is not a path such as data.0.value")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_slot(self) -> Source:
+        if not self.slot:
+            return self
+        slot = SLOT_OF.get(self.slot)
+        if slot is None:
+            raise ValueError(
+                f"slot {self.slot!r} is none of {', '.join(SLOT_OF)}; without one the value is stored and is no feature"
+            )
+        if self.unit != slot.unit:
+            raise ValueError(f"slot {slot.name!r} takes values in {slot.unit!r}, not {self.unit!r}")
+        if slot.by_symbol != ("{symbol}" in self.url):
+            raise ValueError(
+                f"slot {slot.name!r} has a value for each symbol: the url needs {{symbol}}"
+                if slot.by_symbol
+                else f"slot {slot.name!r} has one value for all symbols: the url has no {{symbol}}"
+            )
         return self
 
     def requests(self, symbols: Sequence[str]) -> list[tuple[str, str]]:
@@ -64,6 +86,7 @@ READY_MADE: Final = {
             unit="0..100",
             interval_seconds=3_600.0,
             stale_seconds=2 * DAY_S,
+            slot="fear_and_greed",
         ),
         Source(
             name="dollar_index",
@@ -75,6 +98,7 @@ READY_MADE: Final = {
             unit="index",
             interval_seconds=6 * 3_600.0,
             stale_seconds=14 * DAY_S,
+            slot="dollar_index",
         ),
         Source(
             name="us_10_year_rate",
@@ -86,6 +110,7 @@ READY_MADE: Final = {
             unit="per cent",
             interval_seconds=6 * 3_600.0,
             stale_seconds=7 * DAY_S,
+            slot="us_10_year_rate",
         ),
         Source(
             name="binance_funding",
@@ -96,6 +121,7 @@ READY_MADE: Final = {
             unit="fraction",
             interval_seconds=60.0,
             stale_seconds=600.0,
+            slot="neighbour_funding",
         ),
     )
 }

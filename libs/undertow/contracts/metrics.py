@@ -126,6 +126,11 @@ FEATURE_VECTORS: Final = Counter("undertow_feature_vectors_total", "Feature vect
 FEATURE_HOLES: Final = Gauge(
     "undertow_feature_holes", "Times that facts were missing and the windows began anew.", labels=("symbol",)
 )
+FEATURE_FACTS_LATE: Final = Gauge(
+    "undertow_feature_facts_late",
+    "Facts of other streams that came when the market had passed the time at which they were known.",
+    labels=("symbol",),
+)
 FEATURE_ROWS_IGNORED: Final = Gauge("undertow_feature_rows_ignored", "Rows ignored as garbage.", labels=("symbol",))
 
 # model_server

@@ -120,7 +120,7 @@ MACRO: Final = Stream(
     "macro",
     (MacroValue, NeighbourLiquidation),
     writers=("macro_collector",),
-    readers=("snapshotter",),
+    readers=("feature_hub", "snapshotter"),
     maxlen=50_000,
     about="facts from outside the venue",
 )

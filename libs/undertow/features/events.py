@@ -1,7 +1,8 @@
 """Facts as columns: the one form in which live, training and backtest feed the kernels.
 
 A message becomes some rows `(ts_ns, kind, price, size)`. A message of the market stream ends with an `END` row, at
-which triggers are evaluated; reference facts have none and never move the kernels' clock. Times are event times.
+which triggers are evaluated; facts of other streams have none and never move the kernels' clock. Times are event times,
+but those of the outside world's facts are the times at which we learned them.
 
 | message | rows |
 |---|---|
@@ -11,7 +12,9 @@ which triggers are evaluated; reference facts have none and never move the kerne
 | `Ticker` | `MARK`, `INDEX`, `OPEN_INTEREST`, `FUNDING_RATE`, `NEXT_FUNDING` where the venue has said them, `END` |
 | `Gap`, `Resync` | `RESET`, `END` |
 | `OpenInterest`, `Funding`, `LongShortRatio` | `OPEN_INTEREST`, `FUNDING_SETTLED`, `RATIO`; no `END` |
-| `Kline`, `InstrumentChanged`, `RiskTier`, `NextFunding`, `DayTicker` | none |
+| `MacroValue` | `OUTSIDE` + the number of its slot, with the time until which it counts in `size`; none without a slot |
+| `NeighbourLiquidation` of Binance | `NEIGHBOUR_LONG` or `NEIGHBOUR_SHORT` by the position's side |
+| `Kline`, `FeedSuspect`, `InstrumentChanged`, `RiskTier`, `NextFunding`, `DayTicker` | none |
 
 A value that is no number becomes NaN; the kernel ignores and counts such a row.
 """
@@ -26,9 +29,11 @@ import numpy as np
 import numpy.typing as npt
 
 from undertow.contracts.messages.base import Message
+from undertow.contracts.messages.macro import MacroValue, NeighbourLiquidation
 from undertow.contracts.messages.market import Book, Gap, Liquidations, Resync, Ticker, Trades
 from undertow.contracts.messages.reference import Funding, LongShortRatio, OpenInterest
 from undertow.domain.order import Side
+from undertow.features.slots import SLOTS
 
 RESET: Final = 0  # from here on nothing is known
 BOOK_CLEAR: Final = 1  # the rows that follow are the whole book
@@ -46,10 +51,16 @@ FUNDING_RATE: Final = 12  # the rate that will be settled next, a fraction
 FUNDING_SETTLED: Final = 13  # the rate last settled, a fraction
 NEXT_FUNDING: Final = 14  # when, UTC seconds
 RATIO: Final = 15  # share of accounts net long, a fraction
-KINDS: Final = 16
+OUTSIDE: Final = (
+    16  # first of the outside kinds, one for each of `SLOTS`: value in `price`, end of its life in `size`, UTC seconds
+)
+NEIGHBOUR_LONG: Final = OUTSIDE + len(SLOTS)  # another venue liquidated a long: price, size in base coin
+NEIGHBOUR_SHORT: Final = NEIGHBOUR_LONG + 1
+KINDS: Final = NEIGHBOUR_SHORT + 1
 
 NS_PER_SECOND: Final = 1_000_000_000
 _NAN: Final = float("nan")
+_OUTSIDE_KINDS: Final = {slot.name: OUTSIDE + number for number, slot in enumerate(SLOTS)}
 
 
 class Events(NamedTuple):
@@ -132,6 +143,11 @@ class EventBuffer:
                 self.append(message.ts_event, FUNDING_SETTLED, float(message.rate))
             case LongShortRatio():
                 self.append(message.ts_event, RATIO, float(message.buy_ratio))
+            case MacroValue():
+                self._append_outside(message)
+            case NeighbourLiquidation(venue="binance"):
+                kind = NEIGHBOUR_LONG if message.position_side is Side.BUY else NEIGHBOUR_SHORT
+                self.append(message.ts_recv, kind, float(message.price), float(message.size))
             case _:
                 pass
         return len(self._kind) - before
@@ -156,6 +172,12 @@ class EventBuffer:
             self._price.extend(array("d", prices))
             self._size.extend(array("d", sizes))
         self.append(ts, END)
+
+    def _append_outside(self, value: MacroValue) -> None:
+        kind = _OUTSIDE_KINDS.get(value.slot)
+        if kind is not None:
+            held_ns = min(value.ts_event, value.ts_recv)  # no value holds from after it was learned
+            self.append(value.ts_recv, kind, float(value.value), (held_ns + value.stale_after_ns) / NS_PER_SECOND)
 
     def _append_ticker(self, ticker: Ticker) -> None:
         ts = ticker.ts_event

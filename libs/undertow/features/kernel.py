@@ -9,6 +9,7 @@ Rules, each with a test:
 - Book rows before the first snapshot are ignored. A snapshot equal to the book changes nothing.
 - A message after which the book is crossed or one-sided leaves mid, flow and spread as they were; no vector until it
   is valid again.
+- A fact of the outside world counts from the row at which it stands and never moves the clock; which row that is, `arrival.py` says.
 - Windows begin with the first valid book after a `RESET`; what came before does not count.
 - A trigger is looked for at the `END` of a message that holds a liquidation: the liquidated notional of one side
   within 1 s (10 buckets) reaches the threshold, the book is valid, its history is warm, and the last vector is at
@@ -28,6 +29,7 @@ from undertow.features import layout as at
 from undertow.features.book import set_level
 from undertow.features.catalogue import N_FEATURES
 from undertow.features.events import Events
+from undertow.features.outside import take_outside
 from undertow.features.slow import put
 from undertow.features.vector import write_vector
 from undertow.runtime.jit import kernel
@@ -49,12 +51,14 @@ class FeatureState(NamedTuple):
         floats: float64 (FLOATS,).
         book: float64 (2, 2, CAPACITY): side, keys and sizes.
         ring: float64 (BUCKETS, CHANNELS).
+        neighbour: float64 (NEIGHBOUR_BUCKETS, NEIGHBOUR_CHANNELS).
     """
 
     ints: Ints
     floats: Floats
     book: Floats
     ring: Floats
+    neighbour: Floats
 
     @classmethod
     def empty(cls) -> FeatureState:
@@ -66,7 +70,7 @@ class FeatureState(NamedTuple):
             at.I_LAST_LIQUIDATION,
             at.I_LAST_TRIGGER,
             at.I_LAST_SAMPLE,
-            *range(at.I_SLOW, at.I_SLOW + at.SLOTS),
+            *range(at.I_SLOW, at.INTS),
         ):
             ints[index] = -1
         return cls(
@@ -74,11 +78,14 @@ class FeatureState(NamedTuple):
             np.zeros(at.FLOATS),
             np.zeros((2, 2, at.CAPACITY)),
             np.zeros((at.BUCKETS, at.CHANNELS)),
+            np.zeros((at.NEIGHBOUR_BUCKETS, at.NEIGHBOUR_CHANNELS)),
         )
 
     def copy(self) -> FeatureState:
         """Give an independent copy."""
-        return FeatureState(self.ints.copy(), self.floats.copy(), self.book.copy(), self.ring.copy())
+        return FeatureState(
+            self.ints.copy(), self.floats.copy(), self.book.copy(), self.ring.copy(), self.neighbour.copy()
+        )
 
     @property
     def clock_ns(self) -> int:
@@ -144,7 +151,7 @@ class Vectors(NamedTuple):
 
 @kernel
 def forget(ints: Ints) -> None:
-    """Make book and windows unknown; slow values stay."""
+    """Make book and windows unknown; slow values and the outside world stay."""
     ints[at.I_HISTORY] = -1
     ints[at.I_BIDS] = 0
     ints[at.I_ASKS] = 0
@@ -257,7 +264,7 @@ def take_slow(ints: Ints, floats: Floats, kind: int, ts: int, value: float) -> N
     slot = kind - row.MARK
     clock = ints[at.I_CLOCK]
     positive = value > 0.0 or kind > row.INDEX
-    if not (np.isfinite(value) and positive) or (clock >= 0 and ts > clock + at.JUMP_NS) or slot >= at.SLOTS:
+    if not (np.isfinite(value) and positive) or (clock >= 0 and ts > clock + at.JUMP_NS):
         ints[at.I_IGNORED] += 1
     else:
         put(ints, floats, slot, ts, value)
@@ -287,6 +294,7 @@ def advance(
     floats: Floats,
     book: Floats,
     ring: Floats,
+    neighbour: Floats,
     parameters: Floats,
     ts: Ints,
     kind: Bytes,
@@ -301,10 +309,11 @@ def advance(
     """Feed the rows [start, stop) and write a vector at each trigger.
 
     Args:
-        ints: `FeatureState.ints`; this and the next three are changed in place.
+        ints: `FeatureState.ints`; this and the next four are changed in place.
         floats: `FeatureState.floats`.
         book: `FeatureState.book`.
         ring: `FeatureState.ring`.
+        neighbour: `FeatureState.neighbour`.
         parameters: `TriggerRule.parameters()`.
         ts: columns of `Events`, with the next three.
         kind: see `ts`.
@@ -323,7 +332,10 @@ def advance(
     for r in range(start, stop):
         what = kind[r]
         if what >= row.MARK:
-            take_slow(ints, floats, what, ts[r], price[r])
+            if what < row.OUTSIDE:
+                take_slow(ints, floats, what, ts[r], price[r])
+            else:
+                take_outside(ints, floats, neighbour, what, ts[r], price[r], size[r])
             continue
         clock = ints[at.I_CLOCK]
         now = ts[r]
@@ -347,7 +359,7 @@ def advance(
                 ring[ints[at.I_BUCKET] & at.BUCKET_MASK, at.C_OPEN_INTEREST] = floats[at.F_SLOW + at.S_OPEN_INTEREST]
             reason = reason_to_write(ints, ring, parameters)
             if reason != 0:
-                write_vector(ints, floats, book, ring, out_vectors[written])
+                write_vector(ints, floats, book, ring, neighbour, out_vectors[written])
                 out_rows[written, OUT_ROW] = r
                 out_rows[written, OUT_CLOCK] = ints[at.I_CLOCK]
                 out_rows[written, OUT_REASON] = reason

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from undertow.features import slots
+
 BUCKET_NS: Final = 100_000_000
 BUCKETS: Final = 1024  # a power of two above LONGEST + 1
 BUCKET_MASK: Final = BUCKETS - 1
@@ -59,7 +61,13 @@ I_IGNORED: Final = 12  # rows ignored as garbage
 I_INVALID: Final = 13  # book messages after which the book was crossed or one-sided
 I_SLOW: Final = 14  # event times of the slow values, ns; -1 before the first
 SLOTS: Final = 7  # MARK .. RATIO, in the order of their kinds
-INTS: Final = I_SLOW + SLOTS
+OUTSIDE: Final = len(slots.SLOTS)
+OUTSIDE_SCALES: Final = tuple(slot.scale for slot in slots.SLOTS)
+OUTSIDE_DEFAULTS: Final = tuple(slot.default for slot in slots.SLOTS)
+OUTSIDE_LIMITS: Final = tuple(float(slot.limit_seconds) for slot in slots.SLOTS)
+I_OUTSIDE: Final = I_SLOW + SLOTS  # when the values of the outside slots became known, ns; -1 before the first
+I_NEIGHBOUR: Final = I_OUTSIDE + OUTSIDE  # when the neighbour's last liquidation became known, ns; -1 before the first
+INTS: Final = I_NEIGHBOUR + 1
 
 # float64 state
 F_BID: Final = 0  # best levels after the last valid book message
@@ -67,7 +75,9 @@ F_BID_SIZE: Final = 1
 F_ASK: Final = 2
 F_ASK_SIZE: Final = 3
 F_SLOW: Final = 4
-FLOATS: Final = F_SLOW + SLOTS
+F_OUTSIDE: Final = F_SLOW + SLOTS  # values of the outside slots
+F_UNTIL: Final = F_OUTSIDE + OUTSIDE  # until when each counts, UTC seconds
+FLOATS: Final = F_UNTIL + OUTSIDE
 
 S_MARK: Final = 0
 S_INDEX: Final = 1
@@ -76,6 +86,16 @@ S_FUNDING_RATE: Final = 3
 S_FUNDING_SETTLED: Final = 4
 S_NEXT_FUNDING: Final = 5
 S_RATIO: Final = 6
+
+# the neighbour's liquidations: buckets by the time at which they became known, each stamped with its absolute number
+NEIGHBOUR_BUCKETS: Final = 512  # a power of two above the longest window of the neighbour's
+NEIGHBOUR_MASK: Final = NEIGHBOUR_BUCKETS - 1
+NEIGHBOUR_WINDOWS: Final = (50, 300)  # buckets
+NEIGHBOUR_LIMIT_SECONDS: Final = 3_600.0
+N_STAMP: Final = 0
+N_LONG: Final = 1  # liquidated notional
+N_SHORT: Final = 2
+NEIGHBOUR_CHANNELS: Final = 3
 
 CAPACITY: Final = 512  # levels a side; beyond it the worst is forgotten
 JUMP_NS: Final = 3_600_000_000_000  # an event time further from the clock than this starts everything anew

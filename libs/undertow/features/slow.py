@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from undertow.features.events import KINDS, MARK, NS_PER_SECOND
+from undertow.features.events import MARK, NS_PER_SECOND, RATIO
 from undertow.features.layout import F_SLOW, I_SLOW
 from undertow.runtime.jit import kernel
 
@@ -47,8 +47,8 @@ def last(state: FeatureState, kind: int) -> SlowValue | None:
     Raises:
         ValueError: `kind` is not a slow kind.
     """
-    if not MARK <= kind < KINDS:
-        raise ValueError(f"kind {kind} is not slow: use one of {MARK}..{KINDS - 1} of undertow.features.events")
+    if not MARK <= kind <= RATIO:
+        raise ValueError(f"kind {kind} is not slow: use one of {MARK}..{RATIO} of undertow.features.events")
     ts_event = int(state.ints[I_SLOW + kind - MARK])
     return None if ts_event < 0 else SlowValue(float(state.floats[F_SLOW + kind - MARK]), ts_event)
 

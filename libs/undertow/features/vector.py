@@ -14,6 +14,7 @@ import numpy.typing as npt
 from undertow.features import layout as at
 from undertow.features.book import notional_within, size_of_best
 from undertow.features.events import NS_PER_SECOND
+from undertow.features.outside import age_of_slot, neighbour_sums
 from undertow.features.slow import age_seconds
 from undertow.runtime.jit import kernel
 
@@ -243,11 +244,39 @@ def write_interest(ints: Ints, floats: Floats, ring: Floats, out: Floats, i: int
 
 
 @kernel
-def write_vector(ints: Ints, floats: Floats, book: Floats, ring: Floats, out: Floats) -> int:
+def write_outside(ints: Ints, floats: Floats, neighbour: Floats, out: Floats, i: int) -> int:
+    """Write the group `outside_world`."""
+    clock = ints[at.I_CLOCK]
+    sums = neighbour_sums(neighbour, ints[at.I_BUCKET])
+    for w in range(len(at.NEIGHBOUR_WINDOWS)):
+        longs = sums[w, 0]
+        shorts = sums[w, 1]
+        out[i] = longs
+        out[i + 1] = shorts
+        out[i + 2] = ratio(longs - shorts, longs + shorts, 0.0)
+        i += 3
+    since = at.NEIGHBOUR_LIMIT_SECONDS
+    if ints[at.I_NEIGHBOUR] >= 0:
+        since = min(since, max(0, clock - ints[at.I_NEIGHBOUR]) / NS_PER_SECOND)
+    out[i] = since
+    i += 1
+    for slot in range(at.OUTSIDE):
+        limit = at.OUTSIDE_LIMITS[slot]
+        age = age_of_slot(ints, floats, slot, clock, limit)
+        known = age < limit
+        out[i] = floats[at.F_OUTSIDE + slot] * at.OUTSIDE_SCALES[slot] if known else at.OUTSIDE_DEFAULTS[slot]
+        out[i + 1] = age
+        i += 2
+    return i
+
+
+@kernel
+def write_vector(ints: Ints, floats: Floats, book: Floats, ring: Floats, neighbour: Floats, out: Floats) -> int:
     """Write the vector of this moment into `out`, shape (N_FEATURES,); needs a valid book. Gives the number written."""
     sums = window_sums(ring, ints[at.I_BUCKET])
     i = write_liquidity(ints, floats, book, ring, sums, out, 0)
     i = write_momentum(ints, floats, ring, sums, out, i)
     i = write_liquidation(ints, ring, sums, out, i)
     i = write_time(ints, floats, out, i)
-    return write_interest(ints, floats, ring, out, i)
+    i = write_interest(ints, floats, ring, out, i)
+    return write_outside(ints, floats, neighbour, out, i)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -9,13 +10,14 @@ from services.feature_hub.app import AWAY, GROUP, FeatureHub, build
 from services.feature_hub.core import HubCore
 from services.feature_hub.settings import FeatureSettings, Settings
 from tests.services.feature_hub.test_core import SLOW
+from tests.services.feature_hub.test_outside import from_outside
 from tests.support import eventually
-from tests.undertow.features.facts import SYMBOL, RandomMarket
+from tests.undertow.features.facts import SYMBOL, RandomMarket, outside_world, value
 from undertow.bus.errors import BusAwayError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Delivery, Topic
 from undertow.contracts.metrics import FEATURE_VECTORS
-from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
+from undertow.contracts.streams import FEATURES, MACRO, MARKET, REFERENCE
 from undertow.runtime.service import Runtime
 
 FEATURES_OF = Topic(FEATURES, symbol=SYMBOL)
@@ -24,14 +26,14 @@ MARKET_OF = Topic(MARKET, symbol=SYMBOL)
 
 @pytest.fixture
 def settings(monkeypatch):
-    for name, value in {
+    for name, text in {
         "BUS__URL": "redis://127.0.0.1:1/0",
         "SYMBOLS": SYMBOL,
         "FEATURES__THRESHOLD_USDT": "20000",
         "FEATURES__WARM_SECONDS": "2",
         "FEATURES__HISTORY_SECONDS": "62",
     }.items():
-        monkeypatch.setenv(f"UNDERTOW_{name}", value)
+        monkeypatch.setenv(f"UNDERTOW_{name}", text)
     return Settings()
 
 
@@ -66,7 +68,7 @@ async def done(store):
     return all(lag.group == GROUP and lag.lag == lag.pending == 0 for lag in lags)
 
 
-def expected(settings, messages):
+def expected(settings, messages, world=()):
     """What one core makes of the same facts in the same streams."""
     core = HubCore({SYMBOL: settings.features.rule(SYMBOL)})
     numbers = {MARKET: 0, REFERENCE: 0}
@@ -77,11 +79,12 @@ def expected(settings, messages):
         deliveries.append(
             Delivery(Topic(stream, symbol=SYMBOL), f"{entry}-0", "ingestor/1", numbers[stream], (), message)
         )
+    core.on_outside(from_outside(world))
     return [message for _, message, _ in core.on_batch(deliveries)]
 
 
 def market():
-    """Facts without reference facts, whose order among the others a reader of two streams does not keep."""
+    """Facts of the market alone."""
     return [m for m in RandomMarket(31, step_ms=50, checkpoint_every=40).messages(4000) if not isinstance(m, SLOW)]
 
 
@@ -116,6 +119,35 @@ async def test_a_restarted_hub_goes_on_as_if_it_had_never_stopped(settings):
         async with running(settings, MemoryBus(f"feature_hub/{boot}", store)):
             await eventually(lambda: done(store))
     assert [m.values for m in await vectors(store)] == [m.values for m in expected(settings, facts)]
+
+
+async def test_the_outside_world_is_followed_and_remembered_over_a_restart(settings):
+    store, facts, world = Store(), market(), outside_world(31, 200, 400)
+    collector = MemoryBus("macro_collector/1", store)
+    for boot, part in enumerate((facts[:2600], facts[2600:])):
+        ready = [fact for fact in world if fact.ts_recv <= part[-1].ts_event]
+        await collector.publish_many([(Topic(MACRO), fact, ()) for fact in ready])
+        world = world[len(ready) :]
+        await publish(store, part)
+        async with running(settings, MemoryBus(f"feature_hub/{boot}", store)):
+            await eventually(lambda: done(store))
+    wanted = expected(settings, facts, outside_world(31, 200, 400))
+    assert [m.values for m in await vectors(store)] == [m.values for m in wanted]
+
+
+async def test_each_shard_gets_all_of_the_outside_world(settings, monkeypatch):
+    monkeypatch.setenv("UNDERTOW_SYMBOLS", f"{SYMBOL},ETHUSDT")
+    store = Store()
+    await MemoryBus("macro_collector/1", store).publish(Topic(MACRO), value("dollar_index", "120", 5))
+    for shard, group in (("0/2", "feature_hub.0-of-2"), ("1/2", "feature_hub.1-of-2")):
+        monkeypatch.setenv("UNDERTOW_SHARD", shard)
+        async with running(Settings(), MemoryBus("feature_hub/1", store)):
+            await eventually(partial(all_read, store, group))
+
+
+async def all_read(store, group):
+    lags = await MemoryBus("test", store).lags([Topic(MACRO)])
+    return [lag.lag + lag.pending for lag in lags if lag.group == group] == [0]
 
 
 class DeafBus(MemoryBus):

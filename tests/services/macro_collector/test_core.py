@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from services.macro_collector.core import SECOND_NS, MacroCore
+from services.macro_collector.read import UnreadableError
 from tests.services.macro_collector.test_read import source
 
 DATED = source(time="t", stale_seconds=10)
 UNDATED = source(stale_seconds=10)
+INDEX = source(time="t", unit="index", slot="dollar_index")
 
 
 def at(t, v):
@@ -30,6 +34,18 @@ def test_a_value_is_told_once_and_again_when_it_changes():
     assert told(core, DATED, "", at(6, 2), 12 * SECOND_NS).ts_event == 6 * SECOND_NS
     assert told(core, DATED, "", at(4, 7), 13 * SECOND_NS) is None
     assert core.age_ns(DATED, "", 13 * SECOND_NS) == 7 * SECOND_NS
+
+
+def test_a_value_names_its_slot():
+    core = MacroCore()
+    assert core.on_answer(INDEX, "", at(5, 121.5), 9 * SECOND_NS).slot == "dollar_index"
+    assert core.on_answer(DATED, "", at(5, 1), 9 * SECOND_NS).slot == ""
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 1_000.01])
+def test_a_value_that_cannot_be_true_of_its_slot_is_refused(wrong):
+    with pytest.raises(UnreadableError, match=f"v is {wrong}, outside 1 to 1000 of the slot 'dollar_index'"):
+        MacroCore().on_answer(INDEX, "", at(5, wrong), 9 * SECOND_NS)
 
 
 def test_each_symbol_has_a_value_of_its_own():

@@ -5,11 +5,14 @@ import json
 import pytest
 
 from services.macro_collector.settings import Settings
+from services.macro_collector.sources import READY_MADE
 from tests.services.macro_collector.test_read import PLAIN
+from undertow.features.slots import SLOT_OF
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import load
 
 OWN = {**PLAIN, "value": "v"}
+DOLLAR = {**OWN, "slot": "dollar_index", "unit": "index"}
 
 
 @pytest.fixture
@@ -44,6 +47,15 @@ def test_a_source_is_asked_for_each_symbol_that_its_address_wants(told):
     assert source.requests(["A", "B"]) == [("", "https://example.com")]
 
 
+def test_one_s_own_source_may_feed_a_slot_instead_of_the_ready_made_one(told):
+    assert [source.slot for source in told("fear_and_greed", [DOLLAR]).asked] == ["fear_and_greed", "dollar_index"]
+
+
+def test_each_ready_made_number_feeds_a_slot_of_its_own():
+    assert {source.slot for source in READY_MADE.values()} == set(SLOT_OF)
+    assert len(READY_MADE) == len(SLOT_OF)
+
+
 @pytest.mark.parametrize(
     ("ready_made", "sources", "words"),
     [
@@ -64,6 +76,24 @@ def test_a_source_is_asked_for_each_symbol_that_its_address_wants(told):
         ("", [{**OWN, "interval_seconds": 9}], "source 'x': .*stale_seconds 1 is below interval_seconds 9"),
         ("", [{**OWN, "value": "a..b"}], "source 'x': .*'a..b' is not a path"),
         ("", [{**OWN, "colour": "red"}], "source 'x': colour: "),
+        (
+            "",
+            [{**OWN, "slot": "gold"}],
+            "source 'x': .*slot 'gold' is none of neighbour_funding, fear_and_greed, dollar",
+        ),
+        ("", [{**OWN, "slot": "dollar_index"}], "source 'x': .*slot 'dollar_index' takes values in 'index', not 'y'"),
+        (
+            "",
+            [{**OWN, "slot": "neighbour_funding", "unit": "fraction"}],
+            "source 'x': .*slot 'neighbour_funding' has a value for each symbol: the url needs {symbol}",
+        ),
+        (
+            "",
+            [{**DOLLAR, "url": "https://example.com/{symbol}"}],
+            "source 'x': .*slot 'dollar_index' has one value for all symbols: the url has no {symbol}",
+        ),
+        ("dollar_index", [DOLLAR], "two sources feed the slot 'dollar_index': 'dollar_index' and 'x'"),
+        ("", [DOLLAR, {**DOLLAR, "name": "z"}], "two sources feed the slot 'dollar_index': 'x' and 'z'"),
         ("", [{key: value for key, value in OWN.items() if key != "unit"}], "source 'x': unit: "),
     ],
 )

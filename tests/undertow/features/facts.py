@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from undertow.contracts.messages.base import Message
+from undertow.contracts.messages.macro import MacroValue, NeighbourLiquidation
 from undertow.contracts.messages.market import (
     Book,
     Gap,
@@ -87,8 +88,9 @@ def gap(seconds: float) -> Gap:
     return Gap(ts_event=at(seconds), ts_recv=at(seconds), symbol=SYMBOL, reason=GapReason.DISCONNECTED, detail="")
 
 
-def open_interest(seconds: float, value: str) -> OpenInterest:
-    return OpenInterest(ts_event=at(seconds), ts_recv=at(seconds), symbol=SYMBOL, open_interest=Decimal(value))
+def open_interest(seconds: float, value: str, *, known: float | None = None) -> OpenInterest:
+    recv = at(seconds if known is None else known)
+    return OpenInterest(ts_event=at(seconds), ts_recv=recv, symbol=SYMBOL, open_interest=Decimal(value))
 
 
 def settled(seconds: float, rate: str) -> Funding:
@@ -97,6 +99,36 @@ def settled(seconds: float, rate: str) -> Funding:
 
 def account_ratio(seconds: float, share: str) -> LongShortRatio:
     return LongShortRatio(ts_event=at(seconds), ts_recv=at(seconds), symbol=SYMBOL, buy_ratio=Decimal(share))
+
+
+def value(
+    slot: str, number: str, known: float, *, held: float | None = None, stale: float = 1e6, symbol: str = ""
+) -> MacroValue:
+    """A number of the outside world that held at `held` and was learned at `known`."""
+    return MacroValue(
+        ts_event=at(known if held is None else held),
+        ts_recv=at(known),
+        source="somebody",
+        symbol=symbol,
+        value=Decimal(number),
+        unit="units",
+        stale_after_ns=round(stale * SECOND),
+        slot=slot,
+    )
+
+
+def neighbour(known: float, side: Side, price: str, size: str, *, venue: str = "binance") -> NeighbourLiquidation:
+    """A liquidation elsewhere, 0.3 s before we learned it."""
+    return NeighbourLiquidation(
+        ts_event=at(known - 0.3),
+        ts_recv=at(known),
+        venue=venue,
+        symbol=SYMBOL,
+        position_side=side,
+        price=Decimal(price),
+        size=Decimal(size),
+        feed="feed",
+    )
 
 
 def flat_book(seconds: float = 0.0, levels: int = 25) -> Book:
@@ -168,12 +200,35 @@ class RandomMarket:
                 mark = f"{1000 + pick.random():.2f}"
                 found.append(ticker(seconds, mark=mark, index="1000.1", interest=str(50_000 + pick.randint(0, 99))))
             elif kind < 0.97:
-                found.append(open_interest(seconds - 300, "49000"))
+                found.append(open_interest(seconds - 300, "49000", known=seconds))
             elif kind < 0.98:
                 found.append(account_ratio(seconds, f"{pick.random():.4f}"))
             else:
                 found.append(settled(seconds, "0.0001"))
         return found
+
+
+def outside_world(seed: int, seconds: float, count: int) -> list[Message]:
+    """Seeded facts of the outside world by ascending time of their receipt: values of every slot, and bursts of the neighbour's."""
+    pick = random.Random(seed)
+    ranges = {
+        "neighbour_funding": (-0.01, 0.01),
+        "fear_and_greed": (0, 100),
+        "dollar_index": (90, 130),
+        "us_10_year_rate": (0, 6),
+    }
+    found: list[Message] = []
+    for known in sorted(round(pick.uniform(-1.0, seconds), 3) for _ in range(count)):
+        slot = pick.choice([*ranges, "", "", ""])
+        if slot:
+            symbol = SYMBOL if slot == "neighbour_funding" else ""
+            number = f"{pick.uniform(*ranges[slot]):.4f}"
+            held = known - pick.choice((0.0, 20.0))
+            found.append(value(slot, number, known, held=held, stale=pick.choice((5.0, 21.0, 1e6)), symbol=symbol))
+        else:
+            side = pick.choice((Side.BUY, Side.SELL))
+            found.append(neighbour(known, side, f"{pick.uniform(990, 1010):.1f}", f"{pick.uniform(1, 60):.3f}"))
+    return found
 
 
 def tape_messages(path: Path, symbol: str) -> list[Message]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ from tests.undertow.features.facts import SECOND, RandomMarket
 from undertow.features.catalogue import FEATURES, INDEX_OF, N_FEATURES, NAMES, SCHEMA_HASH, Group, document
 from undertow.features.events import events_of
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
-from undertow.features.layout import LONGEST
+from undertow.features.layout import LONGEST, NEIGHBOUR_BUCKETS, NEIGHBOUR_WINDOWS
+from undertow.features.slots import SLOTS
 from undertow.features.vector import write_vector
 
 
@@ -21,8 +23,17 @@ def test_there_are_at_least_thirty_features_of_every_group_with_a_name_of_their_
 
 
 def test_no_rolling_window_is_longer_than_the_ring():
-    ages = {"open_interest_age_s"}
-    assert all(feature.window * 10 <= LONGEST for feature in FEATURES if feature.name not in ages)
+    assert all(feature.window * 10 <= LONGEST for feature in FEATURES if not feature.name.endswith("_age_s"))
+    assert max(NEIGHBOUR_WINDOWS) < NEIGHBOUR_BUCKETS
+
+
+def test_every_slot_has_a_value_and_an_age_and_what_stands_for_nothing_can_be_true():
+    for slot in SLOTS:
+        known, age = FEATURES[INDEX_OF[slot.feature]], FEATURES[INDEX_OF[f"{slot.name}_age_s"]]
+        assert known.group is age.group is Group.OUTSIDE
+        assert age.window == float(age.default) == slot.limit_seconds
+        assert float(known.default) == slot.default
+        assert slot.lowest <= Decimal(slot.default) / Decimal(slot.scale) <= slot.highest
 
 
 def test_the_kernel_writes_as_many_values_as_the_catalogue_names():

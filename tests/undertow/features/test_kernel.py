@@ -133,6 +133,11 @@ GARBAGE = [
     (at(19) + 7200 * SECOND, row.OPEN_INTEREST, 5.0, 0.0),
     (at(19), row.KINDS, 1.0, 1.0),
     (at(19), 255, 1.0, 1.0),
+    (at(19), row.OUTSIDE, float("nan"), 1e12),
+    (at(19), row.OUTSIDE + 1, 50.0, float("inf")),
+    (at(19), row.NEIGHBOUR_LONG, -100.0, 1.0),
+    (at(19), row.NEIGHBOUR_SHORT, 100.0, -1.0),
+    (0, row.NEIGHBOUR_LONG, 100.0, 1.0),
     (0, row.TRADE_BUY, 100.0, 1.0),
     (-(2**63), row.BID, 100.0, 1.0),
 ]

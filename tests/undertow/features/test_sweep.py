@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import recorded
-from tests.undertow.features.facts import EXAMPLES, SECOND, RandomMarket, tape_messages
-from undertow.features.events import EventBuffer, Events, events_of
+from tests.undertow.features.facts import EXAMPLES, SECOND, RandomMarket, outside_world, tape_messages
+from undertow.features.arrival import in_known_order
+from undertow.features.catalogue import FEATURES, Group
+from undertow.features.events import KINDS, EventBuffer, Events, events_of
 from undertow.features.kernel import FeatureState, TriggerRule, sweep
 from undertow.features.layout import REASON_LONG, REASON_SHORT
 
@@ -26,7 +28,7 @@ def head(events: Events, count: int) -> Events:
 
 @pytest.fixture(scope="module")
 def market():
-    return RandomMarket(11, gaps=True).messages(6000)
+    return list(in_known_order(RandomMarket(11, gaps=True).messages(6000), outside_world(11, 120, 400)))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,8 @@ def offline(market):
     vectors = sweep(FeatureState.empty(), RULE, events_of(market))
     assert len(vectors.rows) > 150
     assert {REASON_LONG, REASON_SHORT} <= set(vectors.reasons.tolist())
+    outside = [n for n, feature in enumerate(FEATURES) if feature.group is Group.OUTSIDE]
+    assert (np.ptp(vectors.values[:, outside], axis=0) > 0).all()
     return vectors
 
 
@@ -60,7 +64,7 @@ def test_altering_what_comes_later_changes_nothing_before(market, offline, cut, 
     chance = np.random.default_rng(seed)
     altered = Events(*(column.copy() for column in events))
     count = len(events.kind) - cut
-    altered.kind[cut:] = chance.integers(0, 16, count)
+    altered.kind[cut:] = chance.integers(0, KINDS, count)
     altered.price[cut:] = chance.uniform(0, 2000, count)
     altered.size[cut:] = chance.uniform(0, 100, count)
     altered.ts_ns[cut:] += chance.integers(-SECOND, SECOND, count)
@@ -97,7 +101,7 @@ def test_no_sequence_of_rows_gives_a_vector_that_is_not_finite(seed, count):
     numbers = np.array([0.0, 1.0, 99.9, 100.0, 100.1, 1e9, -5.0, np.nan, np.inf])
     events = Events(
         times,
-        chance.integers(0, 18, count).astype(np.uint8),
+        chance.integers(0, KINDS + 2, count).astype(np.uint8),
         chance.choice(numbers, count),
         chance.choice(numbers, count),
     )
@@ -119,15 +123,17 @@ def test_the_recorded_tape_gives_the_same_vectors_twice(symbol):
 
 
 def test_without_the_jit_the_kernels_give_the_same_numbers():
-    market = RandomMarket(13).messages(700)
+    market = list(in_known_order(RandomMarket(13).messages(700), outside_world(13, 14, 60)))
     program = (
         "import sys; import numpy as np\n"
-        "from tests.undertow.features.facts import RandomMarket\n"
+        "from tests.undertow.features.facts import RandomMarket, outside_world\n"
+        "from undertow.features.arrival import in_known_order\n"
         "from undertow.features.events import events_of\n"
         "from undertow.features.kernel import FeatureState, TriggerRule, advance, sweep\n"
         "assert not hasattr(advance, 'signatures')\n"
         "rule = TriggerRule(threshold_usdt=20_000, warm_ns=2_000_000_000)\n"
-        "sys.stdout.buffer.write(sweep(FeatureState.empty(), rule, events_of(RandomMarket(13).messages(700))).values.tobytes())"
+        "market = in_known_order(RandomMarket(13).messages(700), outside_world(13, 14, 60))\n"
+        "sys.stdout.buffer.write(sweep(FeatureState.empty(), rule, events_of(market)).values.tobytes())"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

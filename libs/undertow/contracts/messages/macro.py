@@ -16,6 +16,7 @@ class MacroValue(Message, frozen=True, kw_only=True, tag="macro_value"):
         symbol: the contract it is about; empty when it is about none.
         unit: in the source's words.
         stale_after_ns: age from which it says nothing any more.
+        slot: the place in the feature vector that it feeds (`undertow.features.slots`); empty for none.
     """
 
     source: str
@@ -23,6 +24,7 @@ class MacroValue(Message, frozen=True, kw_only=True, tag="macro_value"):
     value: Decimal
     unit: str
     stale_after_ns: int
+    slot: str = ""
 
     def age_ns(self, now_ns: int) -> int:
         """Give its age; a value of the future is 0 old."""
