@@ -1,11 +1,7 @@
 """Deliveries in, feature vectors out: the kernels of each symbol, fed once per batch.
 
-A message counts once: an entry that is not after the last one fed is dropped, and so is a number of the producer that
-was fed before. A number that is missing, or another producer, is a gap: the windows would have a hole, so they begin
-anew at the next snapshot.
-
-Facts of other streams wait until the market is where they stand (`undertow.features.arrival`); those of the outside
-world come by themselves. They trigger nothing and hold up nothing.
+What counts, in which order, says `undertow.features.feed`. Facts of the outside world come by themselves; they trigger
+nothing and hold up nothing.
 """
 
 from __future__ import annotations
@@ -16,44 +12,15 @@ from dataclasses import dataclass, field
 from undertow.bus.ports import Delivery, Topic, entry_order
 from undertow.contracts.messages.decision import Features
 from undertow.contracts.messages.market import Book
-from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
-from undertow.features.arrival import Waiting
-from undertow.features.events import RESET, EventBuffer
-from undertow.features.kernel import FeatureState, TriggerRule, sweep
+from undertow.contracts.streams import FEATURES, MARKET
+from undertow.features.feed import Feed, Inputs, Position
+from undertow.features.kernel import FeatureState, TriggerRule, Vectors, sweep
 from undertow.features.layout import I_LAST_TRIGGER
 from undertow.features.message import features_message
 
 Publication = tuple[Topic, Features, tuple[int, ...]]
-Inputs = tuple[Delivery, Delivery | None, Delivery | None]
-"""A market fact, and the last reference fact and the last outside fact before it."""
 
 VECTORS_PER_CALL = 8
-MOST_WAITING = 10_000
-"""Facts kept for a symbol whose market says nothing; beyond it the oldest goes on without waiting."""
-
-
-@dataclass
-class Position:
-    """How far one key has been fed.
-
-    Attributes:
-        skipped: whether something was missing before the last delivery.
-    """
-
-    entry: tuple[int, int] = (0, 0)
-    producer: str = ""
-    sequence: int = 0
-    skipped: bool = False
-
-    def advance(self, delivery: Delivery) -> bool:
-        """Move on to a delivery; False when it was fed before."""
-        entry = entry_order(delivery.entry_id)
-        same = delivery.producer == self.producer
-        if entry <= self.entry or (same and delivery.sequence <= self.sequence):
-            return False
-        self.skipped = bool(self.producer) and not (same and delivery.sequence == self.sequence + 1)
-        self.entry, self.producer, self.sequence = entry, delivery.producer, delivery.sequence
-        return True
 
 
 @dataclass
@@ -61,36 +28,54 @@ class SymbolFeed:
     """One symbol's kernels and what they were fed.
 
     Attributes:
-        holes: times that messages were missing.
+        facts: what was fed, and what waits.
         late: facts of other streams that came when the market had passed the time at which they were known.
-        market: how far the market stream has been fed.
-        slow: how far the reference stream has been fed.
-        reference: the last reference fact fed.
-        outside: the last outside fact fed that had a row.
-        waiting: facts of other streams whose time the market has not reached.
         published: entry of the market fact whose vector was published last; no vector is published twice.
     """
 
     symbol: str
     rule: TriggerRule
     state: FeatureState = field(default_factory=FeatureState.empty)
-    buffer: EventBuffer = field(default_factory=EventBuffer)
-    market: Position = field(default_factory=Position)
-    slow: Position = field(default_factory=Position)
-    holes: int = 0
+    facts: Feed = field(default_factory=Feed)
     late: int = 0
-    reference: Delivery | None = None
-    outside: Delivery | None = None
-    waiting: Waiting[Delivery] = field(default_factory=Waiting)
     published: tuple[int, int] = (0, 0)
+
+    @property
+    def holes(self) -> int:
+        """Times that messages were missing."""
+        return self.facts.holes
 
     def feed(self, deliveries: Sequence[Delivery]) -> list[Publication]:
         """Convert all, call the kernel once, and give what is to be published."""
-        ends = self._convert(deliveries)
-        if not len(self.buffer):
+        ends: dict[int, Inputs] = {}
+        for delivery in deliveries:
+            if delivery.topic.stream is not MARKET:
+                if self.facts.take_reference(delivery):
+                    self._count_if_late(delivery)
+            elif (inputs := self.facts.take_market(delivery)) is not None:
+                ends[len(self.facts.buffer) - 1] = inputs
+        return self._publications(self._sweep(), ends)
+
+    def expect(self, delivery: Delivery) -> None:
+        """Take a fact of the outside world; it is fed when the market comes up to it."""
+        self._count_if_late(delivery)
+        self.facts.expect(delivery)
+        self._sweep()  # one that had to go on without waiting; there is no vector without the end of a message
+
+    def _count_if_late(self, delivery: Delivery) -> None:
+        self.late += delivery.message.ts_recv <= self.state.clock_ns
+
+    def _sweep(self) -> Vectors | None:
+        buffer = self.facts.buffer
+        if not len(buffer):
+            return None
+        vectors = sweep(self.state, self.rule, buffer.columns(), capacity=VECTORS_PER_CALL)
+        buffer.clear()
+        return vectors
+
+    def _publications(self, vectors: Vectors | None, ends: Mapping[int, Inputs]) -> list[Publication]:
+        if vectors is None:
             return []
-        vectors = sweep(self.state, self.rule, self.buffer.columns(), capacity=VECTORS_PER_CALL)
-        self.buffer.clear()
         topic = Topic(FEATURES, symbol=self.symbol)
         publications: list[Publication] = []
         for index, row in enumerate(vectors.rows.tolist()):
@@ -102,43 +87,6 @@ class SymbolFeed:
                 message = features_message(self.symbol, vectors, index, delivery.message.ts_recv, cause)
                 publications.append((topic, message, delivery.hops))
         return publications
-
-    def expect(self, delivery: Delivery) -> None:
-        """Take a fact of another stream; it is fed when the market comes up to it."""
-        known_ns = delivery.message.ts_recv
-        self.late += known_ns <= self.state.clock_ns
-        self.waiting.add(known_ns, delivery)
-        if len(self.waiting) > MOST_WAITING:
-            self._append_other(self.waiting.pop())
-            sweep(self.state, self.rule, self.buffer.columns())  # without the end of a message there is no vector
-            self.buffer.clear()
-
-    def _convert(self, deliveries: Sequence[Delivery]) -> dict[int, Inputs]:
-        ends: dict[int, Inputs] = {}
-        for delivery in deliveries:
-            if delivery.topic.stream is not MARKET:
-                if self.slow.advance(delivery):
-                    self.expect(delivery)
-                continue
-            if not self.market.advance(delivery):
-                continue
-            message = delivery.message
-            if self.market.skipped:
-                self.holes += 1
-                self.buffer.append(message.ts_event, RESET)
-            if self.waiting:
-                for fact in self.waiting.due(message):
-                    self._append_other(fact)
-            if self.buffer.append_fact(message):
-                ends[len(self.buffer) - 1] = (delivery, self.reference, self.outside)
-        return ends
-
-    def _append_other(self, delivery: Delivery) -> None:
-        rows = self.buffer.append_fact(delivery.message)
-        if delivery.topic.stream is REFERENCE:
-            self.reference = delivery
-        elif rows:
-            self.outside = delivery
 
 
 class HubCore:
@@ -202,7 +150,7 @@ class HubCore:
         for delivery in published:
             cause = entry_order(delivery.message.cause[0].rpartition("/")[2])
             feed.published = max(feed.published, cause)
-            if cause <= feed.market.entry and delivery.message.ts_event <= feed.state.clock_ns:
+            if cause <= feed.facts.market.entry and delivery.message.ts_event <= feed.state.clock_ns:
                 last_trigger = delivery.message.ts_event
         feed.state.ints[I_LAST_TRIGGER] = last_trigger
         return len(market) - begin

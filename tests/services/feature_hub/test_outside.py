@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.feature_hub import core as hub_core
 from services.feature_hub.core import HubCore
 from tests.services.feature_hub.test_core import RULE, SLOW, burst, delivered, values
 from tests.undertow.features.facts import (
@@ -126,14 +125,13 @@ def test_a_fact_of_a_symbol_is_for_it_alone_and_one_of_none_for_all():
     assert [feature(found, "fear_and_greed") for found in (bitcoin, ether)] == [23, 23]
 
 
-def test_a_market_that_says_nothing_does_not_gather_facts_without_end(monkeypatch):
-    monkeypatch.setattr(hub_core, "MOST_WAITING", 3)
+def test_a_market_that_says_nothing_does_not_gather_facts_without_end():
     core = HubCore({SYMBOL: TriggerRule()})
+    core.feeds[SYMBOL].facts.most_waiting = 3
     core.on_batch(delivered([flat_book(0)]))
     core.on_outside(from_outside([value("dollar_index", str(100 + n), 10 + n) for n in range(9)]))
-    feed = core.feeds[SYMBOL]
-    assert len(feed.waiting) == 3
-    assert len(feed.buffer) == 0
+    assert len(core.feeds[SYMBOL].facts.waiting) == 3
+    assert len(core.feeds[SYMBOL].facts.buffer) == 0
     (found,) = core.on_batch(delivered([flat_book(0), ticker(15), burst(16)]))
     assert feature(found, "dollar_index") == 106
 
