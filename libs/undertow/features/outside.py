@@ -47,8 +47,9 @@ def put_liquidation(ints: Ints, neighbour: Floats, channel: int, ts: int, notion
     bucket = ts // at.BUCKET_NS
     place = neighbour[bucket & at.NEIGHBOUR_MASK]
     if place[at.N_STAMP] != bucket:
-        place[:] = 0.0
         place[at.N_STAMP] = bucket
+        place[at.N_LONG] = 0.0
+        place[at.N_SHORT] = 0.0
     place[channel] += notional
     ints[at.I_NEIGHBOUR] = ts
 
