@@ -36,7 +36,8 @@ class MacroCore:
         before = self._last.get((source.name, symbol))
         if before is not None and seen.ts_event is not None:
             is_older = seen.ts_event < before.ts_event  # a cache on the way answered with yesterday's
-            if is_older or (seen.ts_event == before.ts_event and seen.value == before.value):
+            is_same = (seen.ts_event, seen.value, source.slot) == (before.ts_event, before.value, before.slot)
+            if is_older or is_same:
                 return None
         return MacroValue(
             ts_event=now_ns if seen.ts_event is None else seen.ts_event,

@@ -42,6 +42,12 @@ def test_a_value_names_its_slot():
     assert core.on_answer(DATED, "", at(5, 1), 9 * SECOND_NS).slot == ""
 
 
+def test_a_value_is_told_again_when_its_source_feeds_another_slot():
+    core = MacroCore()
+    core.on_told(core.on_answer(source(time="t", unit="index"), "", at(5, 121.5), 9 * SECOND_NS))
+    assert core.on_answer(INDEX, "", at(5, 121.5), 10 * SECOND_NS).slot == "dollar_index"
+
+
 @pytest.mark.parametrize("wrong", [0, -3, 1_000.01])
 def test_a_value_that_cannot_be_true_of_its_slot_is_refused(wrong):
     with pytest.raises(UnreadableError, match=f"v is {wrong}, outside 1 to 1000 of the slot 'dollar_index'"):
