@@ -15,6 +15,7 @@ from tests.undertow.features.facts import (
     RandomMarket,
     at,
     book,
+    candle,
     flat_book,
     liquidations,
     open_interest,
@@ -22,7 +23,6 @@ from tests.undertow.features.facts import (
     trades,
 )
 from undertow.bus.ports import Delivery, Topic
-from undertow.contracts.messages.market import Kline
 from undertow.contracts.messages.reference import Funding, LongShortRatio, OpenInterest
 from undertow.contracts.streams import FEATURES, MARKET, REFERENCE
 from undertow.domain.order import Side
@@ -85,21 +85,7 @@ def test_without_reference_facts_the_market_fact_is_the_only_cause():
 
 
 def test_a_fact_without_rows_does_not_take_the_place_of_the_cause():
-    candle = Kline(
-        ts_event=at(20),
-        ts_recv=at(20),
-        symbol=SYMBOL,
-        interval="1",
-        start_ns=at(0),
-        open="1",
-        high="1",
-        low="1",
-        close="1",
-        volume="1",
-        turnover="1",
-        confirmed=True,
-    )
-    ((_, message, _),) = HubCore({SYMBOL: TriggerRule()}).on_batch(delivered([flat_book(0), burst(20), candle]))
+    ((_, message, _),) = HubCore({SYMBOL: TriggerRule()}).on_batch(delivered([flat_book(0), burst(20), candle(20)]))
     assert message.cause == ("market:{BTCUSDT}/2-0",)
 
 

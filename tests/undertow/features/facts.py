@@ -15,6 +15,7 @@ from undertow.contracts.messages.market import (
     Book,
     Gap,
     GapReason,
+    Kline,
     Liquidation,
     Liquidations,
     Ticker,
@@ -81,6 +82,23 @@ def ticker(seconds: float, *, mark="", index="", interest="", funding="", next_f
         open_interest=interest,
         funding_rate=funding,
         next_funding_ns=next_funding_ns,
+    )
+
+
+def candle(seconds: float) -> Kline:
+    return Kline(
+        ts_event=at(seconds),
+        ts_recv=at(seconds),
+        symbol=SYMBOL,
+        interval="1",
+        start_ns=at(0),
+        open="1",
+        high="1",
+        low="1",
+        close="1",
+        volume="1",
+        turnover="1",
+        confirmed=True,
     )
 
 

@@ -3,26 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.undertow.features.facts import SYMBOL, at, flat_book, gap, ticker, value
-from undertow.contracts.messages.market import Kline
+from tests.undertow.features.facts import candle, flat_book, gap, ticker, value
 from undertow.features.arrival import Waiting, in_known_order
-
-
-def candle(seconds):
-    return Kline(
-        ts_event=at(seconds),
-        ts_recv=at(seconds),
-        symbol=SYMBOL,
-        interval="1",
-        start_ns=at(0),
-        open="1",
-        high="1",
-        low="1",
-        close="1",
-        volume="1",
-        turnover="1",
-        confirmed=True,
-    )
 
 
 def test_a_fact_stands_before_the_first_message_that_is_not_older_than_our_knowledge_of_it():

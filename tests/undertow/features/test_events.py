@@ -9,14 +9,17 @@ from tests.undertow.features.facts import (
     account_ratio,
     at,
     book,
+    candle,
     gap,
     liquidations,
+    neighbour,
     open_interest,
     settled,
     ticker,
     trades,
+    value,
 )
-from undertow.contracts.messages.market import Kline, Resync
+from undertow.contracts.messages.market import Resync
 from undertow.domain.order import Side
 from undertow.features import events as row
 from undertow.features.events import EventBuffer, events_of
@@ -80,25 +83,23 @@ def test_reference_facts_have_no_end_row():
     ]
 
 
+def test_outside_facts_carry_the_time_at_which_they_were_learned_and_values_the_end_of_their_life():
+    buffer = EventBuffer()
+    buffer.append_fact(value("fear_and_greed", "23", 10, held=4, stale=36))
+    buffer.append_fact(value("dollar_index", "121.5", 10, held=900, stale=36))
+    buffer.append_fact(neighbour(11, Side.SELL, "100.5", "2"))
+    columns = buffer.columns()
+    assert columns.ts_ns.tolist() == [at(10), at(10), at(11)]
+    assert columns.kind.tolist() == [row.OUTSIDE + 1, row.OUTSIDE + 2, row.NEIGHBOUR_SHORT]
+    assert columns.price.tolist() == [23, 121.5, 100.5]
+    assert columns.size.tolist() == [at(40) / 1e9, at(46) / 1e9, 2]
+
+
 def test_gap_and_resync_reset_and_a_candle_gives_nothing():
     resync = Resync(ts_event=at(0), ts_recv=at(0), symbol="BTCUSDT")
-    candle = Kline(
-        ts_event=at(0),
-        ts_recv=at(0),
-        symbol="BTCUSDT",
-        interval="1",
-        start_ns=at(0),
-        open="1",
-        high="1",
-        low="1",
-        close="1",
-        volume="1",
-        turnover="1",
-        confirmed=True,
-    )
     assert rows(gap(0)) == rows(resync) == [(row.RESET, 0, 0), (row.END, 0, 0)]
     buffer = EventBuffer()
-    assert buffer.append_fact(candle) == 0
+    assert buffer.append_fact(candle(0)) == 0
     assert len(buffer) == 0
 
 
