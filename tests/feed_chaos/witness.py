@@ -39,7 +39,7 @@ class Verdict:
     Attributes:
         gaps: `lost`, `disconnected` or `PERHAPS`, in order.
         applied: of the book: whether a snapshot, update id, sequence.
-        dropped: book frames that nobody can use, by why.
+        dropped: frames that nobody can use, by why.
     """
 
     gaps: list[str] = field(default_factory=list)
@@ -163,7 +163,9 @@ class Witness:
                         verdict.gaps.append(LOST)
                         verdict.dropped[LOST] += 1
                 case "publicTrade":
-                    verdict.trades += [each["i"] for each in data]
+                    new = [each["i"] for each in data if each["i"] not in verdict.trades]
+                    verdict.trades += new
+                    verdict.dropped["told before"] += not new
                 case "allLiquidation":
                     verdict.liquidations += [(each["p"], each["v"]) for each in data]
                 case "kline":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import Final
 
@@ -31,6 +32,8 @@ from undertow.exchange.bybit.parse import moment_ns
 
 LIQUIDATION_FEED: Final = "bybit.allLiquidation.2025-02"
 """Every liquidation, batched over 500 ms; the topic as it is since February 2025."""
+TRADES_REMEMBERED: Final = 2_048
+"""Of each symbol: twice what the venue sends in one message at most."""
 _NS_PER_MS: Final = 1_000_000
 _NOTHING: Final = Ticker(
     ts_event=0,
@@ -45,11 +48,37 @@ _NOTHING: Final = Ticker(
 )
 
 
+class _Told:
+    """The last trades of one symbol: one that is sent again is none."""
+
+    __slots__ = ("_ids", "_order")
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._order: deque[str] = deque()
+
+    def is_new(self, trade_id: str) -> bool:
+        if not trade_id:
+            return True  # old captures have none
+        if trade_id in self._ids:
+            return False
+        self._ids.add(trade_id)
+        self._order.append(trade_id)
+        if len(self._order) > TRADES_REMEMBERED:
+            self._ids.remove(self._order.popleft())
+        return True
+
+
 class FrameDecoder:
-    """Turns frames into facts; remembers each symbol's ticker, of which the venue sends only what changed."""
+    """Turns frames into facts.
+
+    It remembers each symbol's ticker, of which the venue sends only what changed, and the ids of its last trades, so that a frame which
+    comes twice trades once (§7.2).
+    """
 
     def __init__(self) -> None:
         self._tickers: dict[str, Ticker] = {}
+        self._told: dict[str, _Told] = {}
 
     def decode(self, raw: bytes, recv_ns: int) -> list[MarketFact]:
         """Decode and translate; an acknowledgement gives nothing.
@@ -66,7 +95,7 @@ class FrameDecoder:
             raise BadFrameError(f"{frame.topic}: {error}", raw) from None
 
     def forget(self) -> None:
-        """Forget the tickers: a new connection begins with snapshots."""
+        """Forget the tickers: a new connection begins with snapshots. Trades may come again on it."""
         self._tickers.clear()
 
     def facts(self, frame: Frame, recv_ns: int) -> list[MarketFact]:
@@ -80,7 +109,7 @@ class FrameDecoder:
         if isinstance(frame, TickerFrame):
             return [self._ticker(frame, recv_ns)]
         if isinstance(frame, TradeFrame):
-            return _trades(frame, recv_ns)
+            return self._trades(frame, recv_ns)
         if isinstance(frame, LiquidationFrame):
             return _liquidations(frame, recv_ns)
         return _klines(frame, recv_ns)
@@ -107,6 +136,18 @@ class FrameDecoder:
         self._tickers[data.symbol] = ticker
         return ticker
 
+    def _trades(self, frame: TradeFrame, recv_ns: int) -> list[MarketFact]:
+        symbol = frame.symbol
+        told = self._told.get(symbol)
+        if told is None:
+            told = self._told[symbol] = _Told()
+        each = [
+            Trade(t.ts_ms * _NS_PER_MS, t.side, _not_negative(t.price), _not_negative(t.size), t.trade_id)
+            for t in frame.data
+        ]
+        trades = tuple([trade for trade in each if told.is_new(trade.trade_id)])
+        return [Trades(ts_event=trades[-1].ts_event, ts_recv=recv_ns, symbol=symbol, trades=trades)] if trades else []
+
 
 def book_fact(frame: BookFrame, recv_ns: int) -> Book:
     """Translate a book frame; its event time is the matching engine's, where the venue tells it."""
@@ -121,16 +162,6 @@ def book_fact(frame: BookFrame, recv_ns: int) -> Book:
         update_id=data.update_id,
         sequence=data.sequence,
     )
-
-
-def _trades(frame: TradeFrame, recv_ns: int) -> list[MarketFact]:
-    if not frame.data:
-        return []
-    trades = tuple(
-        Trade(t.ts_ms * _NS_PER_MS, t.side, _not_negative(t.price), _not_negative(t.size), t.trade_id)
-        for t in frame.data
-    )
-    return [Trades(ts_event=trades[-1].ts_event, ts_recv=recv_ns, symbol=frame.symbol, trades=trades)]
 
 
 def _liquidations(frame: LiquidationFrame, recv_ns: int) -> list[MarketFact]:
