@@ -269,6 +269,7 @@ class Recording:
         return {
             "files": [str(self._options.out.parent / name) for name in self._sizes],
             "frames": frames,
+            "frames_garbled": self._recorder.garbled,
             "bytes": size,
             "bytes_per_frame": round(size / frames, 1) if frames else 0.0,
             "connections_lost": self._recorder.lost,
@@ -278,6 +279,8 @@ class Recording:
     def _line(self) -> str:
         figures = self._figures()
         state = f"no connection: {self._trouble}" if self._trouble else f"{figures['bytes_per_frame']:g} bytes a frame"
+        if figures["frames_garbled"]:
+            state += f" · {figures['frames_garbled']:,} frames left out that are no JSON"
         return (
             f"{figures['seconds']:,.0f} s · {figures['frames']:,} frames · {figures['bytes'] / 1e6:,.1f} MB on disk · "
             f"{figures['connections_lost']} times lost · {state}"

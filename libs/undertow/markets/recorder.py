@@ -49,11 +49,13 @@ class Recorder:
 
     Attributes:
         frames: recorded so far.
+        garbled: frames that are no JSON object, left out: nobody could play them.
         lost: connections lost so far.
     """
 
     def __init__(self, head: Head) -> None:
         self.frames = 0
+        self.garbled = 0
         self.lost = 0
         self._head = head
         self._parts: list[Part] = []
@@ -85,8 +87,14 @@ class Recorder:
     def on_frames(self, frames: Iterable[tuple[bytes, int]]) -> None:
         """Take market frames with the times of their receipt."""
         for raw, received_ns in frames:
-            part = self._parts[-1] if not self._awaited else self._part_of(raw)
-            part.lines.append(b"%d %s\n" % (self._stamp(received_ns), raw))
+            try:
+                frame = self._peek.decode(raw)
+            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+                self.garbled += 1
+                continue
+            part = self._part_of(frame) if self._awaited else self._parts[-1]
+            line = raw.replace(b"\n", b" ")  # between two tokens, for no JSON text has one within
+            part.lines.append(b"%d %s\n" % (self._stamp(received_ns), line))
             self.frames += 1
 
     def on_connected(self, now_ns: int) -> None:
@@ -122,8 +130,7 @@ class Recorder:
         self._parts = [part for part in self._parts if not part.is_done or part is self._parts[-1]]
         return given
 
-    def _part_of(self, raw: bytes) -> Part:
-        frame = self._peek.decode(raw)
+    def _part_of(self, frame: _Peek) -> Part:
         if frame.topic not in self._awaited:
             return self._parts[-1]
         if frame.type != "snapshot":

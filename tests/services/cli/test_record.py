@@ -243,7 +243,7 @@ async def test_a_recording_ends_when_its_time_is_over(tmp_path):
 
 async def test_a_full_disk_ends_the_recording_with_one_line_and_a_file_that_plays(tmp_path):
     out = tmp_path / "a.zst"
-    async with running(tape=tape_of(tmp_path / "t.rawlines", 5_000), symbols=SYMBOLS, rate=20.0) as client:
+    async with running(tape=tape_of(tmp_path / "t.rawlines", 5_000), symbols=SYMBOLS, rate=5.0) as client:
         url = f"http://127.0.0.1:{client.session._base_url.port}"
         words = f"record --out {out} --symbols BTCUSDT,ETHUSDT --sync-seconds 0.05"
         uncovered = {name: value for name, value in os.environ.items() if not name.startswith("COV")}  # it writes too

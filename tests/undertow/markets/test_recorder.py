@@ -45,6 +45,20 @@ class Files:
         return [note for _, raw in self.content[name] if (note := decode_note(raw))]
 
 
+def test_a_frame_that_is_no_json_is_left_out_and_counted_and_one_of_several_lines_is_one_line():
+    files = Files(recorder := Recorder(HEAD))
+    recorder.begin("a", [], 1)
+    recorder.on_frames([(frame(TOPICS[0], "snapshot"), 2)])
+    files.sync()
+    assert recorder.begin("b", [], 3) == STIRRED  # from here on it looks at each frame's topic
+    pretty = json.dumps({"topic": TOPICS[3], "type": "snapshot"}, indent=1).encode()
+    recorder.on_frames([(b'{"topic"', 4), (b"<html>", 5), (b"[" * 100_000, 6), (pretty, 7)])
+    recorder.end("enough", 8)
+    files.sync()
+    assert (recorder.frames, recorder.garbled) == (2, 3)
+    assert [json.loads(raw)["topic"] for at, raw in files.content["b"] if at == 7] == [TOPICS[3]]
+
+
 def test_a_recording_begins_with_head_and_contracts_and_ends_with_a_last_line():
     files = Files(recorder := Recorder(HEAD))
     assert recorder.begin("a", [ANSWER], 5) == []
