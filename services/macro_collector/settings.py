@@ -51,7 +51,8 @@ class MacroSettings(Section):
     def _distinct(self) -> MacroSettings:
         names = [*self.ready_made, *(source.name for source in self.sources)]
         for name in names:
-            if names.count(name) > 1 or (name in READY_MADE and name not in self.ready_made):
+            is_taken = name in READY_MADE or name == BINANCE_LIQUIDATIONS
+            if names.count(name) > 1 or (is_taken and name not in self.ready_made):
                 raise ValueError(f"two sources have the name {name!r}")
         return self
 

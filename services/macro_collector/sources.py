@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from undertow.features.slots import SLOT_OF
 from undertow.runtime.settings import Section
@@ -39,14 +40,27 @@ class Source(Section):
     stale_seconds: float = Field(gt=0.0)
     slot: str = ""
 
+    @field_validator("url")
+    @classmethod
+    def _names_a_host(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            is_one = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one:
+            raise ValueError(f"{value!r} is not http(s)://HOST[:PORT]/…")
+        return value
+
     @model_validator(mode="after")
-    def _lives_longer_than_its_interval(self) -> Source:
+    def _can_be_right(self) -> Source:
         if self.stale_seconds < self.interval_seconds:
             raise ValueError(
                 f"stale_seconds {self.stale_seconds:g} is below interval_seconds {self.interval_seconds:g}"
             )
-        if self.format == "json" and not all(re.fullmatch(r"[^.\s]+", part) for part in self.value.split(".")):
-            raise ValueError(f"value {self.value!r} is not a path such as data.0.value")
+        for name, path in (("value", self.value), ("time", self.time)):
+            if self.format == "json" and path and re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", path) is None:
+                raise ValueError(f"{name} {path!r} is not a path such as data.0.value")
         return self
 
     @model_validator(mode="after")
