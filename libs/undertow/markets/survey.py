@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from undertow.markets.notes import Back, End, Head, Lost, decode_note
+from undertow.markets.notes import Back, End, Head, Lost, Note, decode_note
 from undertow.markets.rawlines import TapeError, read_lines
 
 _SECOND_NS: Final = 1_000_000_000
@@ -24,6 +24,10 @@ class _Peek(msgspec.Struct):
 
 class _BookId(msgspec.Struct):
     update_id: int = msgspec.field(name="u", default=0)
+
+
+_PEEK: Final = msgspec.json.Decoder(_Peek)
+_BOOK: Final = msgspec.json.Decoder(_BookId)
 
 
 @dataclass(slots=True)
@@ -42,6 +46,14 @@ class Track:
     breaks: int = 0
     last_ns: int = 0
     last_update: int = 0
+
+    def follow(self, kind: str, book: _BookId | None) -> None:
+        """Look whether a frame of a book, if it is one, follows the one before."""
+        if book is None:
+            return
+        if kind == "delta" and book.update_id not in (1, self.last_update + 1):
+            self.breaks += 1
+        self.last_update = book.update_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +149,15 @@ def survey(paths: Sequence[Path]) -> Survey:
 
 
 def _read(path: Path, found: Survey) -> None:
-    decoder = msgspec.json.Decoder(_Peek)
     latest_ns, lost, is_ours, is_ended = 0, None, False, False
     for number, received_ns, raw in read_lines(path):
         try:
-            note = decode_note(raw)
-            frame = decoder.decode(raw)
+            note, frame, book = _opened(raw)
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise TapeError(path, number, f"is not a JSON object that can be read: {error}") from None
         if topic := frame.topic or frame.stream:
-            _count(found, topic, frame, received_ns, len(raw))
+            track = _count(found, topic, received_ns, len(raw))
+            track.follow(frame.type, book)
             if latest_ns and received_ns - latest_ns > found.silence_ns:
                 found.silence_ns, found.silence_at_ns = received_ns - latest_ns, latest_ns
             latest_ns = received_ns
@@ -168,7 +179,12 @@ def _read(path: Path, found: Survey) -> None:
     found.is_closed = found.is_closed and (is_ended or not is_ours)
 
 
-def _count(found: Survey, topic: str, frame: _Peek, received_ns: int, size: int) -> None:
+def _opened(raw: bytes) -> tuple[Note | None, _Peek, _BookId | None]:
+    frame = _PEEK.decode(raw)
+    return decode_note(raw), frame, _BOOK.decode(frame.data) if frame.topic.startswith("orderbook.") else None
+
+
+def _count(found: Survey, topic: str, received_ns: int, size: int) -> Track:
     track = found.tracks.get(topic)
     if track is None:
         track = found.tracks[topic] = Track(topic, last_ns=received_ns)
@@ -178,8 +194,4 @@ def _count(found: Survey, topic: str, frame: _Peek, received_ns: int, size: int)
     track.bytes += size
     track.silence_ns = max(track.silence_ns, received_ns - track.last_ns)
     track.last_ns = received_ns
-    if topic.startswith("orderbook."):
-        update_id = msgspec.json.decode(frame.data, type=_BookId).update_id
-        if frame.type == "delta" and update_id not in (1, track.last_update + 1):
-            track.breaks += 1
-        track.last_update = update_id
+    return track

@@ -87,5 +87,7 @@ def test_a_recording_of_binance_is_counted_by_its_streams():
 
 
 def test_what_is_no_json_is_named(tmp_path):
+    with pytest.raises(TapeError, match="line 2: is not a JSON object that can be read: Expected `object`"):
+        survey([lines(tmp_path / "b", (1, TRADE), (2, b'{"topic":"orderbook.200.BTCUSDT","data":null}'))])
     with pytest.raises(TapeError, match="line 2: is not a JSON object"):
         survey([lines(tmp_path / "a", (1, TRADE), (2, b"shopping"))])
