@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from undertow.features.slots import SLOT_OF
 from undertow.runtime.settings import Section
@@ -39,18 +38,6 @@ class Source(Section):
     interval_seconds: float = Field(ge=1.0)
     stale_seconds: float = Field(gt=0.0)
     slot: str = ""
-
-    @field_validator("url")
-    @classmethod
-    def _names_a_host(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            is_one = bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_one = False
-        if not is_one:
-            raise ValueError(f"{value!r} is not http(s)://HOST[:PORT]/…")
-        return value
 
     @model_validator(mode="after")
     def _can_be_right(self) -> Source:

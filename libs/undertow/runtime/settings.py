@@ -32,6 +32,7 @@ from pydantic_settings import (
 )
 
 from undertow.domain.state import Mode
+from undertow.runtime.addresses import check_places
 from undertow.runtime.errors import ConfigurationError
 
 PREFIX: Final = "UNDERTOW_"
@@ -44,7 +45,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 class Section(BaseModel):
-    """A nested group of settings; numbers are finite, and times (`…_seconds`, `…_ms`) are below three years."""
+    """A nested group of settings: numbers are finite, times (`…_seconds`, `…_ms`) below three years, addresses possible."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -55,6 +56,12 @@ class Section(BaseModel):
             if str(info.field_name).endswith(suffix) and isinstance(value, int | float) and value > most:
                 raise ValueError(f"{value:g} is more than {most:g}")
         return value
+
+    @field_validator("*")
+    @classmethod
+    def _is_an_address(cls, value: Any, info: ValidationInfo) -> Any:
+        name = str(info.field_name)
+        return check_places(value) if name in ("url", "proxy") or name.endswith("_url") else value
 
 
 class HttpSettings(Section):
@@ -85,7 +92,7 @@ class BusSettings(Section):
     """Where Redis is, and how much is kept there for readers that are away."""
 
     url: str = Field(
-        pattern=r"^(redis://(?:[^\s@]*@)?[^\s/,@]+(/\d+)?|unix://(?:[^\s@]*@)?/\S+"
+        pattern=r"^(redis://(?:[^\s@]*@)?[^\s/,@]+(/\d+)?|unix://(?:[^\s@]*@)?/[^\s?]+(\?db=\d+)?"
         r"|redis\+cluster://(?:[^\s@]*@)?[^\s/,@]+(,[^\s/,@]+)*)$",
         description="redis://[USER:PASSWORD@]HOST:PORT/DB, unix:///PATH.sock or "
         "redis+cluster://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]",
