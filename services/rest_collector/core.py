@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from services.rest_collector.changes import differ, instrument_news, last_tiers
 from services.rest_collector.kinds import Kind, Task, tasks_of
-from services.rest_collector.read import ENDPOINTS
+from services.rest_collector.read import ENDPOINTS, sound
 from services.rest_collector.schedule import Schedule
 from services.rest_collector.series import Series, Span
 from undertow.bus.ports import Topic
@@ -156,7 +156,7 @@ class CollectorCore:
         """
         endpoint, work = ENDPOINTS[task.kind], self._works[task]
         ours = parse.read(lambda r: self._ours(task, r), result, endpoint.path)
-        facts = parse.read(lambda r: endpoint.read(r, now_ns), ours, endpoint.path)
+        facts = parse.read(lambda r: sound(endpoint.read(r, now_ns)), ours, endpoint.path)
         work.pages += 1
         if work.pages > MOST_PAGES:
             raise BadAnswerError(0, f"{endpoint.path} has more than {MOST_PAGES} pages")

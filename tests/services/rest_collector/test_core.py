@@ -158,6 +158,23 @@ def test_a_page_of_other_contracts_alone_is_followed_by_the_next(core):
     assert len(news(core, Kind.INSTRUMENT, listed(other, cursor="more"), listed(INSTRUMENT))) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "symbol", "row"),
+    [
+        (Kind.INSTRUMENT, "", {**INSTRUMENT, "baseCoin": None}),
+        (Kind.INSTRUMENT, "", {**INSTRUMENT, "fundingInterval": 10**30}),
+        (Kind.TICKER, "", {**TICKER, "fundingIntervalHour": "9" * 30}),
+        (Kind.RISK_TIERS, SYMBOL, {**TIER, "id": 10**30}),
+        (Kind.STATUS, "", {"title": None, "state": "ongoing", "begin": "1", "end": "2"}),
+    ],
+)
+def test_what_no_reader_could_decode_is_a_bad_answer_and_never_published(core, kind, symbol, row):
+    task = Task(kind, symbol)
+    core.begin(task, NOW)
+    with pytest.raises(BadAnswerError):
+        core.on_answer(task, listed(row), NOW)
+
+
 def test_an_answer_about_another_contract_than_was_asked_for_is_a_bad_one():
     core = new_core(SYMBOL, OTHER)
     wrong = {Kind.OPEN_INTEREST: {**rows(10), "symbol": OTHER}, Kind.RISK_TIERS: listed({**TIER, "symbol": OTHER})}
