@@ -40,6 +40,7 @@ class Verdict:
         gaps: `lost`, `disconnected` or `PERHAPS`, in order.
         applied: of the book: whether a snapshot, update id, sequence.
         dropped: frames that nobody can use, by why.
+        liquidated: frames that told of liquidations.
     """
 
     gaps: list[str] = field(default_factory=list)
@@ -47,6 +48,7 @@ class Verdict:
     dropped: Counter[str] = field(default_factory=Counter)
     trades: list[str] = field(default_factory=list)
     liquidations: list[tuple[str, str]] = field(default_factory=list)
+    liquidated: set[bytes] = field(default_factory=set)
     others: Counter[str] = field(default_factory=Counter)
 
 
@@ -167,7 +169,11 @@ class Witness:
                     verdict.trades += new
                     verdict.dropped["told before"] += not new
                 case "allLiquidation":
-                    verdict.liquidations += [(each["p"], each["v"]) for each in data]
+                    if raw in verdict.liquidated:
+                        verdict.dropped["told before"] += 1
+                    else:
+                        verdict.liquidated.add(raw)
+                        verdict.liquidations += [(each["p"], each["v"]) for each in data]
                 case "kline":
                     verdict.others["kline"] += len(data)
                 case other:

@@ -34,6 +34,8 @@ LIQUIDATION_FEED: Final = "bybit.allLiquidation.2025-02"
 """Every liquidation, batched over 500 ms; the topic as it is since February 2025."""
 TRADES_REMEMBERED: Final = 2_048
 """Of each symbol: twice what the venue sends in one message at most."""
+LIQUIDATIONS_REMEMBERED: Final = 8
+"""Frames of each symbol: four seconds of them."""
 _NS_PER_MS: Final = 1_000_000
 _NOTHING: Final = Ticker(
     ts_event=0,
@@ -73,12 +75,13 @@ class FrameDecoder:
     """Turns frames into facts.
 
     It remembers each symbol's ticker, of which the venue sends only what changed, and the ids of its last trades, so that a frame which
-    comes twice trades once (§7.2).
+    comes twice trades once (§7.2). Liquidations have no ids, but no two of their frames have the same time.
     """
 
     def __init__(self) -> None:
         self._tickers: dict[str, Ticker] = {}
         self._told: dict[str, _Told] = {}
+        self._liquidated: dict[str, deque[LiquidationFrame]] = {}
 
     def decode(self, raw: bytes, recv_ns: int) -> list[MarketFact]:
         """Decode and translate; an acknowledgement gives nothing.
@@ -111,7 +114,7 @@ class FrameDecoder:
         if isinstance(frame, TradeFrame):
             return self._trades(frame, recv_ns)
         if isinstance(frame, LiquidationFrame):
-            return _liquidations(frame, recv_ns)
+            return self._liquidations(frame, recv_ns)
         return _klines(frame, recv_ns)
 
     def _ticker(self, frame: TickerFrame, recv_ns: int) -> Ticker:
@@ -148,6 +151,22 @@ class FrameDecoder:
         trades = tuple([trade for trade in each if told.is_new(trade.trade_id)])
         return [Trades(ts_event=trades[-1].ts_event, ts_recv=recv_ns, symbol=symbol, trades=trades)] if trades else []
 
+    def _liquidations(self, frame: LiquidationFrame, recv_ns: int) -> list[MarketFact]:
+        symbol = frame.symbol
+        each = tuple(
+            Liquidation(d.ts_ms * _NS_PER_MS, d.position_side, _not_negative(d.price), d.size)
+            for d in frame.data
+            if float(_not_negative(d.size))  # of size 0: nobody was liquidated
+        )
+        last = self._liquidated.get(symbol)
+        if last is None:
+            last = self._liquidated[symbol] = deque(maxlen=LIQUIDATIONS_REMEMBERED)
+        if not each or frame in last:
+            return []
+        last.append(frame)
+        latest = max(one.ts_event for one in each)
+        return [Liquidations(ts_event=latest, ts_recv=recv_ns, symbol=symbol, liquidations=each, feed=LIQUIDATION_FEED)]
+
 
 def book_fact(frame: BookFrame, recv_ns: int) -> Book:
     """Translate a book frame; its event time is the matching engine's, where the venue tells it."""
@@ -162,20 +181,6 @@ def book_fact(frame: BookFrame, recv_ns: int) -> Book:
         update_id=data.update_id,
         sequence=data.sequence,
     )
-
-
-def _liquidations(frame: LiquidationFrame, recv_ns: int) -> list[MarketFact]:
-    each = tuple(
-        Liquidation(d.ts_ms * _NS_PER_MS, d.position_side, _not_negative(d.price), d.size)
-        for d in frame.data
-        if float(_not_negative(d.size))  # of size 0: nobody was liquidated
-    )
-    if not each:
-        return []
-    latest = max(one.ts_event for one in each)
-    return [
-        Liquidations(ts_event=latest, ts_recv=recv_ns, symbol=frame.symbol, liquidations=each, feed=LIQUIDATION_FEED)
-    ]
 
 
 def _klines(frame: KlineFrame, recv_ns: int) -> list[MarketFact]:

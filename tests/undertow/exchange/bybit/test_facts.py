@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.undertow.exchange.bybit.frames import TRADE, raw
+from tests.undertow.exchange.bybit.frames import LIQUIDATION, TRADE, raw
 from undertow.exchange.bybit.facts import TRADES_REMEMBERED, FrameDecoder
 
 
@@ -31,6 +31,12 @@ def test_another_symbol_has_trades_of_its_own():
 
 def test_trades_without_an_id_are_all_told():
     assert told(FrameDecoder(), "", "", "") == ["", "", ""]
+
+
+def test_a_frame_of_liquidations_that_comes_twice_is_told_once_and_the_same_rows_in_another_frame_are_others():
+    decoder = FrameDecoder()
+    first, later = raw(LIQUIDATION), raw({**LIQUIDATION, "ts": LIQUIDATION["ts"] + 500})
+    assert [len(decoder.decode(each, 1)) for each in (first, first, later, first, later)] == [1, 0, 1, 0, 0]
 
 
 def test_so_many_trades_are_remembered_and_no_more():
