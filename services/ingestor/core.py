@@ -9,12 +9,13 @@ the middle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
+from services.ingestor.losses import Loss
 from services.ingestor.watch.liquidations import LiquidationWatch
 from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, MarketFact, Resync, Ticker, Trades
 from undertow.exchange.book import OrderBook
@@ -105,7 +106,10 @@ class IngestorCore:
         return [symbol for symbol, feed in self._feeds.items() if feed.seen and not feed.in_sync]
 
     def on_frame(self, raw: bytes, recv_ns: int) -> list[Effect]:
-        """Take one frame, received at `recv_ns` (market ns): it is published, or there is one `Drop` that says why not."""
+        """Take one frame, received at `recv_ns` (market ns): it is published, or there is one `Drop` that says why not.
+
+        The first effect tells which; there is none for what is no market frame.
+        """
         try:
             frame = decode_frame(raw)
         except BadFrameError as error:
@@ -138,14 +142,12 @@ class IngestorCore:
         """The venue is under maintenance: books that were good are told to be so no longer, before the connection is closed."""
         return self._lose_all(GapReason.MAINTENANCE, title, now_ns)
 
-    def on_unpublished(self, symbols: Iterable[str], now_ns: int) -> list[Effect]:
+    def on_unpublished(self, losses: Mapping[str, Loss], now_ns: int) -> list[Effect]:
         """Facts of these symbols were lost on the way to their readers, who hear of it and get our book, where it is whole."""
         effects: list[Effect] = []
-        for symbol in symbols:
+        for symbol, loss in losses.items():
             feed = self._feeds[symbol]
-            detail = "the bus was away for too long"
-            gap = Gap(ts_event=now_ns, ts_recv=now_ns, symbol=symbol, reason=GapReason.UNPUBLISHED, detail=detail)
-            effects.append(Publish(symbol, gap))
+            effects.append(Publish(symbol, loss.gap(symbol, now_ns)))
             if feed.in_sync and feed.latest is not None:
                 whole = _whole(feed, feed.latest)
                 resync = Resync(ts_event=whole.ts_event, ts_recv=whole.ts_recv, symbol=symbol)

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingestor.core import ASK_AGAIN_NS, Drop, IngestorCore, Publish, Resubscribe
+from services.ingestor.losses import Loss
 from tests.support import recorded
 from tests.undertow.exchange.bybit.frames import KLINE, LIQUIDATION, TICKER, TRADE, changed, raw
 from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, Liquidations, Resync
 
 SYMBOL = "ABCUSDT"
 MS = 1_000_000
+LOSS = Loss(2, 5, 9)
 
 
 def book(
@@ -193,8 +195,8 @@ def test_a_checkpoint_is_the_whole_book_at_the_time_of_the_latest_change():
 
 def test_readers_who_missed_facts_hear_of_it_and_get_the_whole_book_to_go_on_from(synced):
     synced.on_frame(book(11, at_ms=1200, bids=(("0.9", "2"),), asks=()), 5)
-    gap, resync, whole = (effect.fact for effect in synced.on_unpublished([SYMBOL], 77))
-    assert (gap.reason, gap.ts_event) == (GapReason.UNPUBLISHED, 77)
+    gap, resync, whole = (effect.fact for effect in synced.on_unpublished({SYMBOL: LOSS}, 77))
+    assert gap == LOSS.gap(SYMBOL, 77)
     assert resync == Resync(ts_event=1200 * MS, ts_recv=5, symbol=SYMBOL)
     assert whole == Book(
         ts_event=1200 * MS,
@@ -211,9 +213,9 @@ def test_readers_who_missed_facts_hear_of_it_and_get_the_whole_book_to_go_on_fro
 
 def test_readers_who_missed_facts_get_no_book_that_is_not_in_step(synced):
     synced.on_frame(book(12), 2)
-    assert kinds(synced.on_unpublished([SYMBOL], 3)) == [Gap]
+    assert kinds(synced.on_unpublished({SYMBOL: LOSS}, 3)) == [Gap]
     assert kinds(synced.on_frame(snapshot(20), 4)) == [Resync, Book]
-    assert kinds(IngestorCore([SYMBOL]).on_unpublished([SYMBOL], 1)) == [Gap]
+    assert kinds(IngestorCore([SYMBOL]).on_unpublished({SYMBOL: LOSS}, 1)) == [Gap]
 
 
 def test_a_foreign_symbol_or_depth_is_dropped(core):

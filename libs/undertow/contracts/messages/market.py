@@ -117,11 +117,20 @@ class GapReason(StrEnum):
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):
-    """From here on readers are blind, until the next `Resync`."""
+    """From here on readers are blind, until the next `Resync`.
+
+    Attributes:
+        lost_facts: how many facts of any kind nobody will ever read; 0 but for `unpublished`.
+        lost_from_ns: the earliest `ts_event` of them.
+        lost_until_ns: the latest.
+    """
 
     symbol: str
     reason: GapReason
     detail: str
+    lost_facts: int = 0
+    lost_from_ns: int = 0
+    lost_until_ns: int = 0
 
 
 class Resync(Message, frozen=True, kw_only=True, tag="resync"):
