@@ -40,6 +40,7 @@ from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.streams import MARKET
 from undertow.exchange.book import OrderBook
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit.frames import BookFrame, decode_frame
 from undertow.runtime.service import Runtime
 
@@ -181,7 +182,7 @@ async def follow(server: Any, bus_url: str, rate: int) -> None:
     runtime = Runtime("ingestor", settings)
     bus: Any = CountingBus(open_bus(bus_url, runtime.producer))
     redis = redis_py.Redis.from_url(bus_url)
-    ingestor = compose(settings, runtime, bus)
+    ingestor = compose(settings, runtime, bus, Circuit(runtime.clock))
     recorder = Recorder()
     (line,) = ingestor._lines  # noqa: SLF001 - a histogram has buckets alone
     line._handling = recorder  # type: ignore[assignment]  # noqa: SLF001

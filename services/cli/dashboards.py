@@ -129,14 +129,24 @@ PANELS: Final = (
             "{{service}}": f"max by (service) ({m.BUDGET_USED.name})",
             "{{service}} banned": f"max by (service) ({m.CIRCUIT_OPEN.name})",
         },
-        width=12,
+        width=8,
         about="used of the fleet's part of the venue's limit",
+    ),
+    Panel(
+        "Connections to the feed",
+        "none",
+        {
+            "{{instance}}": f"max by (instance) ({m.CONNECTS_IN_WINDOW.name})",
+            "limit": f"max({m.CONNECTS_LIMIT.name})",
+            "held back": f"sum(increase({m.CONNECTS_HELD_BACK.name}[5m]))",
+        },
+        about="begun in five minutes, of each ingestor; those held back waited for their turn",
     ),
     Panel(
         "Age of slow facts",
         "s",
         {"{{kind}}": f"max by (kind) ({m.REFERENCE_AGE.name})"},
-        width=12,
+        width=8,
         about="market time since the last good answer",
     ),
 )

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from services.cli.exits import CommandError, ExitCode
 from undertow.domain.state import Mode
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Disconnected, SubscriptionRefusedError
 from undertow.exchange.errors import VenueError
@@ -95,8 +96,9 @@ class Recording:
                 topics=named,
             )
         )
-        self._stream = BybitPublicStream(settings.venue.public_url, topics)
-        self._http = BybitHttp(settings.venue.rest_url, WallClock())
+        circuit = Circuit(WallClock())
+        self._stream = BybitPublicStream(settings.venue.public_url, topics, budget=circuit)
+        self._http = BybitHttp(settings.venue.rest_url, WallClock(), budget=circuit)
         self._at_ns: Callable[[int], int] = int
         self._files: dict[str, BlockFile] = {}
         self._sizes: dict[str, int] = {}

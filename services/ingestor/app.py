@@ -9,15 +9,17 @@ from typing import Final
 from services.ingestor.core import IngestorCore
 from services.ingestor.line import Line
 from services.ingestor.maintenance import Maintenance
-from services.ingestor.settings import Settings
+from services.ingestor.settings import FeedSettings, Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.reference import VenueStatus
 from undertow.contracts.metrics import FEED_MAINTENANCE
 from undertow.contracts.streams import VENUE
+from undertow.exchange.budget.connects import ConnectBudget
+from undertow.exchange.budget.ports import Budget, Priority
+from undertow.exchange.budget.shared import SharedBudget, expose_circuit
 from undertow.exchange.bybit.public_ws import BybitPublicStream, SubscriptionRefusedError
-from undertow.exchange.bybit.socket import ConnectBudget
 from undertow.runtime.clock import SECOND_NS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -33,19 +35,25 @@ class Ingestor:
     Args:
         lines: the connections.
         bus: where facts go, and the venue's status comes from.
+        budget: knows of bans; closed with the bus.
         runtime: of the service.
     """
 
-    def __init__(self, lines: Sequence[Line], bus: Bus, runtime: Runtime) -> None:
+    def __init__(self, lines: Sequence[Line], bus: Bus, budget: Budget, runtime: Runtime) -> None:
         self._lines = lines
         self._bus = bus
+        self._budget = budget
         self._runtime = runtime
         self._maintenance = Maintenance()
         self._paused = runtime.metrics.gauge(FEED_MAINTENANCE)
 
     def unready_reason(self) -> str | None:
-        """Ready when every line is."""
-        return next((reason for line in self._lines if (reason := line.unready_reason())), None)
+        """Ready when every line is; a ban does not touch a line that is up."""
+        reason = next((reason for line in self._lines if (reason := line.unready_reason())), None)
+        banned_for_s = self._budget.banned_for_s
+        if reason is None or not banned_for_s:
+            return reason
+        return f"{reason}; the venue has banned our address, no connection for {banned_for_s:.0f} s more"
 
     async def run(self) -> None:
         """Follow the public stream until cancelled.
@@ -63,6 +71,7 @@ class Ingestor:
                 f"{PREFIX}SYMBOLS", f"the venue refuses {refused.exceptions[0]}", "name contracts that it has"
             ) from None
         finally:
+            await self._budget.close()
             await self._bus.close()
 
     async def _heed_maintenance(self) -> None:
@@ -89,23 +98,37 @@ class Ingestor:
 
 def build(settings: Settings, runtime: Runtime) -> Ingestor:
     """Choose the real implementations."""
-    return compose(settings, runtime, open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch))
+    bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
+    proxy = settings.feed.proxy
+    budget = SharedBudget(settings.bus.url, settings.venue.rest_url, runtime.clock, Priority.FACTS, proxy=proxy)
+    return compose(settings, runtime, bus, budget)
 
 
-def compose(settings: Settings, runtime: Runtime, bus: Bus) -> Ingestor:
-    """Lay out the lines of this shard over a bus.
+def compose(settings: Settings, runtime: Runtime, bus: Bus, budget: Budget) -> Ingestor:
+    """Lay out the lines of this shard over a bus, within a budget.
 
     Raises:
         ConfigurationError: the shard has no symbols.
     """
-    budget = ConnectBudget(settings.feed.connects_per_five_minutes)
-    own, size = settings.own_symbols, settings.feed.symbols_per_connection
-    lines = [_line(settings, runtime, bus, budget, own[at : at + size]) for at in range(0, len(own), size)]
-    return Ingestor(lines, bus, runtime)
+    feed, own = settings.feed, settings.own_symbols
+    connects = ConnectBudget(feed.connects_per_five_minutes, runtime.clock, runtime.metrics)
+    expose_circuit(budget, runtime.metrics)
+    lines = []
+    for at in range(0, len(own), feed.symbols_per_connection):
+        core, requests = _watched(feed, own[at : at + feed.symbols_per_connection])
+        stream = BybitPublicStream(
+            settings.venue.public_url,
+            requests,
+            stale_s=feed.stale_seconds,
+            proxy=feed.proxy,
+            budget=budget,
+            connects=connects,
+        )
+        lines.append(Line(core, stream, bus, runtime))
+    return Ingestor(lines, bus, budget, runtime)
 
 
-def _line(settings: Settings, runtime: Runtime, bus: Bus, budget: ConnectBudget, symbols: Sequence[str]) -> Line:
-    feed = settings.feed
+def _watched(feed: FeedSettings, symbols: Sequence[str]) -> tuple[IngestorCore, list[list[str]]]:
     core = IngestorCore(
         symbols,
         depth=feed.depth,
@@ -117,7 +140,4 @@ def _line(settings: Settings, runtime: Runtime, bus: Bus, budget: ConnectBudget,
         [f"{kind}.{symbol}" for symbol in symbols for kind in ("publicTrade", "tickers", "kline.1")],
         [f"allLiquidation.{symbol}" for symbol in symbols],
     ]
-    stream = BybitPublicStream(
-        settings.venue.public_url, requests, stale_s=feed.stale_seconds, proxy=feed.proxy, budget=budget
-    )
-    return Line(core, stream, bus, runtime)
+    return core, requests

@@ -504,7 +504,7 @@ def build(settings: Settings, runtime: Runtime) -> OrderRouter:
         runtime,
         open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch),
         http,
-        BybitPrivateFeed(venue.private_url, key, http.venue_clock),
+        BybitPrivateFeed(venue.private_url, key, http.venue_clock, budget=budget),
         ways,
         HttpGuardian(settings.guardian.url),
         beside=beside,

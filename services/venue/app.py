@@ -17,8 +17,8 @@ from services.venue.fault_control import FaultControl
 from services.venue.faults.catalogue import PRIVATE, PUBLIC, TRADE
 from services.venue.faults.core import Faults
 from services.venue.faults.renumber import Renumbering
-from services.venue.front import AddressLimits, Front, Sockets
-from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, EndpointLimits
+from services.venue.front import Front, Sockets
+from services.venue.limits import CONNECTIONS, REQUESTS, TRADE_REQUESTS, AddressLimit, AddressLimits, EndpointLimits
 from services.venue.maintenance import notice
 from services.venue.market_choice import Choice, choose_market
 from services.venue.misbehaviour import begin, vocabulary
@@ -137,7 +137,7 @@ class Venue:
             desk.tally,
             self.tls_facts,
             faults,
-            addresses.requests if addresses else None,
+            addresses,
         )
         money_control = MoneyControl(core, ring, self.clock, private.publish)
         fault_control = FaultControl(faults, vocabulary(core, pages, public, ring), self.clock, upheaval)

@@ -13,7 +13,7 @@ from services.venue.core import VenueCore
 from services.venue.desk import Tally
 from services.venue.faults.core import Faults
 from services.venue.keys import KeyRing
-from services.venue.limits import AddressLimit
+from services.venue.limits import AddressLimit, AddressLimits
 from services.venue.replay import Replay
 from undertow.runtime.settings import PREFIX
 
@@ -29,7 +29,7 @@ class Control:
         tally: what clients asked for.
         tls: says where TLS is spoken; None where it is not.
         faults: what goes wrong.
-        requests: counts HTTP requests by address; None where nothing limits them.
+        addresses: count HTTP requests and handshakes; None where nothing limits them.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Control:
         tally: Tally,
         tls: Callable[[], dict[str, Any] | None],
         faults: Faults,
-        requests: AddressLimit | None,
+        addresses: AddressLimits | None,
     ) -> None:
         self._clock = clock
         self._replay = replay
@@ -50,7 +50,7 @@ class Control:
         self._tally = tally
         self._tls = tls
         self._faults = faults
-        self._requests = requests
+        self._addresses = addresses
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -72,7 +72,7 @@ class Control:
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Give counts and what the market is."""
-        replay, tally, http = self._replay, self._tally, self._requests
+        replay, tally, addresses = self._replay, self._tally, self._addresses
         return as_json(
             {
                 "market_label": replay.label,
@@ -84,7 +84,8 @@ class Control:
                 "frames_dropped": dict(replay.frames_dropped),
                 "requests": tally.requests,
                 "rate_limited": tally.rate_limited,
-                "http": http and {"admitted": http.admitted, "refused": http.refused, "busiest_window": http.busiest},
+                "http": addresses and _counts(addresses.requests),
+                "handshakes": addresses and _counts(addresses.connections),
                 "orders_accepted": self._core.orders_accepted,
                 "duplicate_link_ids_refused": self._core.duplicate_link_ids_refused,
                 "faults_struck": self._faults.hits,
@@ -108,6 +109,10 @@ class Control:
         if facts is None:
             return as_json({"error": f"TLS is off; set {PREFIX}PAPER__TLS_FOLDER"}, status=404)
         return as_json(facts)
+
+
+def _counts(limit: AddressLimit) -> dict[str, int]:
+    return {"admitted": limit.admitted, "refused": limit.refused, "busiest_window": limit.busiest}
 
 
 def as_json(value: Any, status: int = 200) -> web.Response:

@@ -17,7 +17,7 @@ from services.venue.desk import Desk, Reply
 from services.venue.faults.catalogue import CONNECT, PRIVATE, PUBLIC, REST, TRADE
 from services.venue.gate import authenticate_http, window_left_ms
 from services.venue.keys import KeyRing
-from services.venue.limits import AddressLimit
+from services.venue.limits import AddressLimits
 from services.venue.mischief import Mischief
 from services.venue.pages import MarketPages
 from services.venue.private_socket import PrivateHub
@@ -52,15 +52,6 @@ class Sockets:
         for hub in (self.public, self.spot, self.private, self.trade, self.status):
             for session in list(hub.sessions):
                 session.close(reason="the venue stops")
-
-
-@dataclass(frozen=True, slots=True)
-class AddressLimits:
-    """What an address may do over HTTP; `market_connections` of one category may be open at once."""
-
-    requests: AddressLimit
-    connections: AddressLimit
-    market_connections: int
 
 
 class Front:

@@ -184,3 +184,12 @@ class AddressLimit:
         seen.append(at_ns)
         self.busiest = max(self.busiest, len(seen))
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLimits:
+    """What an address may do over HTTP; `market_connections` of one category may be open at once."""
+
+    requests: AddressLimit
+    connections: AddressLimit
+    market_connections: int

@@ -25,6 +25,7 @@ from services.venue.clock import VenueClock
 from services.venue.live_check import LiveCheck
 from services.venue.market import Market
 from undertow.contracts.metrics import FRAMES_DROPPED
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit.public_ws import BybitPublicStream, Connected, Disconnected, SubscriptionRefusedError
 from undertow.markets.instruments import risk_tiers_for
 from undertow.markets.ports import MarketFrame
@@ -112,7 +113,7 @@ class UpstreamFeed:
         self._metrics = metrics
         requests = [[f"{kind}.{symbol}" for symbol in market.symbols] for kind in _KINDS]
         self._check = LiveCheck(market.instruments, itertools.chain(*requests), DEPTH)
-        self._stream = BybitPublicStream(market.url, requests)
+        self._stream = BybitPublicStream(market.url, requests, budget=Circuit(clock))
         self._frames: deque[bytes] = deque()
         self._arrived = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None

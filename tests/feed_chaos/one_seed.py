@@ -1,6 +1,7 @@
 """One seed: a market, a venue that misbehaves on its public side, the ingestor; then everything that must hold.
 
-The venue and the ingestor are the real ones, put together by their own `build`. Their world is either virtual (time, network and chance are
+The venue and the ingestor are the real ones, put together by their own means. What the fleet knows of a ban outlives the ingestor, as it
+does in Redis. Their world is either virtual (time, network and chance are
 functions of the seed) or this machine's loopback. One seed decides market and faults in both.
 """
 
@@ -15,7 +16,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
@@ -27,6 +27,7 @@ import services.ingestor.app as ingestor_app
 from services.ingestor.settings import Settings as IngestorSettings
 from services.rest_collector import read
 from services.venue.app import Venue
+from services.venue.faults.catalogue import CONNECT
 from services.venue.faults.chaos import chaos
 from services.venue.faults.fault import Frame, Request
 from services.venue.maintenance import notice
@@ -40,6 +41,7 @@ from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.market import Gap, GapReason, Kline, Liquidations, Ticker, Trades
 from undertow.contracts.streams import VENUE
+from undertow.exchange.budget.circuit import Circuit
 from undertow.markets.generated import GeneratedMarket
 from undertow.markets.ports import MarketFrame
 from undertow.runtime.errors import ConfigurationError
@@ -50,8 +52,12 @@ FRAMES_A_SECOND: Final = 5.0
 """Of each book: half of what is usual, as its faults are many times what is usual."""
 DEPTHS: Final = (200, 50, 1000)
 """The first is the market's own topic, the others are made of it."""
-LONGEST_RECOVERY_S: Final = 20.0
-"""From the end of the last fault to every book in step: a pause (5 s), a connection (5 s), its subscriptions (5 s), and some."""
+BAN_S: Final = 1.0
+"""The venue's ten minutes here, or a seed would see little else."""
+UNDER_WAY_S: Final = 0.2
+"""A handshake that was begun before its process could know of the ban arrives within it."""
+LONGEST_RECOVERY_S: Final = 20.0 + BAN_S
+"""From the end of the last fault to every book in step: a ban, a pause (5 s), a connection (5 s), its subscriptions (5 s), and some."""
 START_S: Final = 1.0
 """From the start of the venue to that of its market, at most."""
 SETTLING_S: Final = 0.5
@@ -60,7 +66,6 @@ LOOK_EVERY_S: Final = 0.13
 RESTART_S: Final = 1.0
 STATUS_EVERY_S: Final = 1.0
 HANG_UPS: Final = (GapReason.DISCONNECTED, GapReason.MAINTENANCE)
-STORE: ContextVar[Store] = ContextVar("STORE")
 
 
 @dataclass(frozen=True)
@@ -116,10 +121,12 @@ class World:
         self.outcome = Outcome(seed)
         self.witness, self.store = Witness(), Store()
         WITNESS.set(self.witness)
-        STORE.set(self.store)
         self._ended = asyncio.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        schedule = chaos(seed, intensity, round(faults_s * 1000), "feed")
+        schedule = [
+            {**fault, "ban_ms": round(BAN_S * 1000)} if fault["action"] == "ban" else fault
+            for fault in chaos(seed, intensity, round(faults_s * 1000), "feed")
+        ]
         self._faults_s = max([faults_s, *map(_ends_s, schedule)])
         paper = PaperSettings(seed=seed, faults=json.dumps(schedule))
         settings = VenueSettings(paper=paper, symbols=SYMBOLS, log={"level": "error"})
@@ -130,6 +137,8 @@ class World:
         self.hub = self.venue._sockets.public
         self.witness.watch(self.hub)
         self._tell_of_faults()
+        self._banned_s = -BAN_S
+        self._circuit = Circuit(self.venue.clock, steady=lambda: asyncio.get_running_loop().time())
         self.depth = DEPTHS[seed % len(DEPTHS)]
         self._settings = IngestorSettings(
             symbols=SYMBOLS,
@@ -177,7 +186,8 @@ class World:
         """Start the ingestor again when it dies of a refusal, as the launcher does."""
         while True:
             runtime = Runtime("ingestor", self._settings, self.venue.clock)
-            ingestor = ingestor_app.build(self._settings, runtime)
+            bus = MemoryBus("ingestor", self.store, wall_ns=wall_ns)
+            ingestor = ingestor_app.compose(self._settings, runtime, bus, self._circuit)
             self.lives.append((runtime, ingestor))
             first_line = len(self.witness.lines)
             try:
@@ -289,6 +299,18 @@ class World:
 
         for seam in ("on_frame", "on_request", "loses", "due"):
             setattr(faults, seam, partial(told, getattr(faults, seam)))
+        faults.on_request = partial(self._watch_the_door, faults.on_request)
+
+    def _watch_the_door(self, ask: Any, request: Request, now_ns: int) -> Any:
+        """The venue's own count of those who knock while they are banned."""
+        bans = self.hub.mischief.faults.hits
+        before, now_s = bans.get("ban", 0), asyncio.get_running_loop().time()
+        verdict = ask(request, now_ns)
+        if bans.get("ban", 0) > before:
+            self._banned_s = now_s
+        elif request.endpoint == CONNECT and UNDER_WAY_S < now_s - self._banned_s < BAN_S:
+            self._complain(f"knocked {now_s - self._banned_s:.3f} s after a 403")
+        return verdict
 
 
 def _words(about: Any) -> str:
@@ -335,10 +357,10 @@ def wall_ns() -> int:
 
 @contextlib.contextmanager
 def _seams() -> Iterator[pytest.MonkeyPatch]:
-    """Let the ingestor publish into the store of its context, past the witness, and nobody touch the garbage collector."""
+    """Let the ingestor listen past the witness of its context, bans be short, and nobody touch the garbage collector."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("undertow.exchange.bybit.socket.Connection", WitnessedConnection)
-        patch.setattr(ingestor_app, "open_bus", lambda *_, **__: MemoryBus("ingestor", STORE.get(), wall_ns=wall_ns))
+        patch.setattr("undertow.exchange.budget.circuit.BAN_S", BAN_S)
         patch.setattr("services.venue.app.settle", lambda: None)
         yield patch
 

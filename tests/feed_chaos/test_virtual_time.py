@@ -15,6 +15,7 @@ import pytest
 from services.ingestor.core import Drop, IngestorCore, Publish, Resubscribe
 from tests.feed_chaos.one_seed import LONGEST_RECOVERY_S, Outcome, play_virtually
 from undertow.contracts.messages.market import Gap, GapReason
+from undertow.exchange.budget.circuit import Circuit
 
 pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
@@ -32,7 +33,7 @@ KINDS = {
     "u=1": ("restart_books",),
     "refuse a subscription": ("refuse",),
     "maintenance": ("maintenance",),
-    "403": ("http",),
+    "403": ("ban",),
     "slow": ("answer_slowly",),
 }
 
@@ -124,6 +125,18 @@ class NeverAsksAgain(IngestorCore):
 
     def on_frame(self, raw, recv_ns):
         return [effect for effect in super().on_frame(raw, recv_ns) if not isinstance(effect, Resubscribe)]
+
+
+class Forgetful(Circuit):
+    """Does not look before it opens a socket."""
+
+    async def look(self):
+        return 0.0
+
+
+def test_who_knocks_during_a_ban_is_caught(monkeypatch) -> None:
+    monkeypatch.setattr("tests.feed_chaos.one_seed.Circuit", Forgetful)
+    assert any("after a 403" in problem for seed in range(AT_ONCE) for problem in play_virtually(seed).problems)
 
 
 @pytest.mark.parametrize(

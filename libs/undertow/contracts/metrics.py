@@ -73,13 +73,20 @@ LIQUIDATION_FEED_SUSPECT: Final = Gauge(
 FRAMES_DROPPED: Final = Counter("undertow_frames_dropped_total", "Frames not published, by reason.", labels=("reason",))
 REJECTS_KEPT: Final = Counter("undertow_rejects_kept_total", "Malformed frames kept on the stream of rejects.")
 FEED_CONNECTIONS: Final = Counter("undertow_feed_connections_total", "Connections to the venue's public stream made.")
+CONNECTS_IN_WINDOW: Final = Gauge(
+    "undertow_connects_in_window", "Connections to the public stream begun in the last five minutes of market time."
+)
+CONNECTS_LIMIT: Final = Gauge("undertow_connects_limit", "How many of them our own budget lets begin.")
+CONNECTS_HELD_BACK: Final = Counter(
+    "undertow_connects_held_back_total", "Connections that our own budget made wait for their turn."
+)
 FEED_MAINTENANCE: Final = Gauge("undertow_feed_maintenance", "1 while the feed pauses for the venue's maintenance.")
 FACTS_LOST: Final = Counter(
     "undertow_facts_lost_total", "Facts that the bus was away too long for, by symbol.", labels=("symbol",)
 )
 INGEST_SECONDS: Final = Histogram("undertow_ingest_seconds", "Wall time to decode, check and translate one frame.")
 
-# who asks the venue over HTTP: rest_collector, order_router, position_manager
+# who asks the venue over HTTP: rest_collector, order_router, position_manager; of a ban hears who opens sockets, too
 BUDGET_USED: Final = Gauge(
     "undertow_budget_used_ratio",
     "How much of the fleet's part of the address's limit is in use, as the service last saw it.",
@@ -88,7 +95,7 @@ BUDGET_ALONE: Final = Gauge(
     "undertow_budget_alone", "1 while the service keeps to a local share, because Redis is away."
 )
 CIRCUIT_OPEN: Final = Gauge(
-    "undertow_circuit_open", "1 while nothing is sent because the venue has banned our address."
+    "undertow_circuit_open", "1 while nothing is asked and no socket opened, because the venue has banned our address."
 )
 
 # rest_collector

@@ -9,7 +9,7 @@ VenueError
 ├── AlreadySoError          "not modified": success in other words
 ├── AccessError             key, signature, permission, address: fatal, needs a person
 ├── ClockSkewError          our timestamp is outside the window
-├── BannedError             HTTP 403: stop all HTTP for the venue's ten minutes
+├── BannedError             HTTP 403, to a request or a handshake: ask nothing and open no socket for the venue's ten minutes
 └── BadAnswerError          the answer is not what the protocol says
 """
 
@@ -62,7 +62,7 @@ class ClockSkewError(VenueError):
 
 
 class BannedError(VenueError):
-    """HTTP 403: stop all HTTP for ten minutes."""
+    """HTTP 403, to a request or a handshake: ask nothing and open no socket for ten minutes."""
 
 
 class BadAnswerError(VenueError):

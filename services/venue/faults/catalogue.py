@@ -116,8 +116,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "ban": Action(
         Seam.REQUEST,
-        "Answers this and every later request of the address with HTTP 403, for ten minutes.",
-        {REST: _EVERYWHERE},
+        "Answers this and every later request and handshake of the address with HTTP 403, for ten minutes; open sockets go on.",
+        {REST: _EVERYWHERE, **_CONNECT},
         {"ban_ms": Whole(1, _DAY_MS, default=BAN_MS)},
     ),
     "swallow": Action(Seam.REQUEST, "Never answers and does nothing: a time-out without acceptance.", _SILENT),

@@ -80,7 +80,7 @@ _FEED: Final[tuple[Steady, ...]] = (
     (0.002, {"action": "disconnect", "where": "public"}),
     (0.02, {"action": "lose_update"}),
     (0.2, {"action": "answer_slowly", "where": "public", "endpoint": "connect", "delay_ms": [50, 4_000]}),
-    (0.2, {"action": "http", "where": "public", "endpoint": "connect", "status": 403}),
+    (0.2, {"action": "ban", "where": "public", "endpoint": "connect"}),
     (0.05, {"action": "swallow", "where": "public", "endpoint": "connect"}),
     (0.02, {"action": "refuse", "where": "public", "endpoint": "subscribe", "code": 10016}),
 )

@@ -106,7 +106,7 @@ class Faults:
 
     def on_request(self, request: Request, now_ns: int) -> RequestFault | None:
         """Say what becomes of a request; None where nothing goes wrong."""
-        if request.where == REST and self._is_banned(request.address, now_ns):
+        if (request.where == REST or request.endpoint == CONNECT) and self._is_banned(request.address, now_ns):
             return RequestFault(Performed.NEVER, Plain(HTTPStatus.FORBIDDEN, TOO_FREQUENT))
         for fault in self._states:
             verdict = self._of_state(fault, request, now_ns)

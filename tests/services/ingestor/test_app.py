@@ -19,6 +19,7 @@ from undertow.contracts.messages.market import Book, FeedFault, FeedSuspect, Gap
 from undertow.contracts.messages.reference import VenueStatus
 from undertow.contracts.metrics import (
     BOOK_GAPS,
+    CIRCUIT_OPEN,
     FACTS_LOST,
     FEED_CONNECTIONS,
     FEED_MAINTENANCE,
@@ -29,8 +30,9 @@ from undertow.contracts.metrics import (
     REJECTS_KEPT,
 )
 from undertow.contracts.streams import MARKET, REJECTS, VENUE
+from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.bybit import socket
-from undertow.runtime.clock import wall_ns
+from undertow.runtime.clock import ManualClock, wall_ns
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 
@@ -49,7 +51,7 @@ class Bus(MemoryBus):
 
 
 @asynccontextmanager
-async def ingesting(monkeypatch, script, **told):
+async def ingesting(monkeypatch, script, budget=None, **told):
     monkeypatch.setattr(socket, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(app, "LOOK_EVERY_S", 0.01)
     async with served(script) as peer:
@@ -61,7 +63,7 @@ async def ingesting(monkeypatch, script, **told):
             monkeypatch.setenv(f"UNDERTOW_{name.upper()}", value_)
         settings, store = Settings(), Store()
         runtime = Runtime("ingestor", settings)
-        ingestor = compose(settings, runtime, Bus("ingestor/1", store))
+        ingestor = compose(settings, runtime, Bus("ingestor/1", store), budget or Circuit(runtime.clock))
         life = asyncio.create_task(ingestor.run())
         try:
             yield ingestor, runtime, peer, store, life
@@ -150,6 +152,9 @@ async def test_what_a_full_bus_refused_is_counted_and_readers_go_on_from_a_whole
             await peer.connections[0].send(book(u).decode())
         await eventually(lambda: has(store, [Resync, Book, Gap, Resync, Book, Book, Book]))
         facts = [d.message for d in await MemoryBus("test", store).since(Topic(MARKET, symbol=SYMBOL), "0-0")]
+        gap = facts[2]
+        assert (gap.reason, gap.lost_facts) == (GapReason.UNPUBLISHED, 2)
+        assert (gap.lost_from_ns, gap.lost_until_ns) == (facts[1].ts_event, facts[1].ts_event)
         assert [fact.update_id for fact in facts if isinstance(fact, Book)] == [10, 12, 13, 14]
         assert facts[4].bids == (("1.0", "5"), ("0.12", "1"), ("0.11", "1"))
         assert value(runtime, BOOK_GAPS, symbol=SYMBOL) == 1
@@ -171,6 +176,23 @@ async def test_where_the_bus_is_full_for_one_symbol_the_others_miss_nothing(monk
         await peer.connections[0].send(book(13, symbol=DEF).decode())
         whole = [Resync, Book, Gap, Resync, Book, Book]
         await eventually(lambda: has(store, whole, DEF))
+
+
+async def test_during_a_ban_it_connects_nowhere_and_says_why_but_a_line_that_is_up_is_ready(monkeypatch):
+    circuit = Circuit(ManualClock(rate=2_000.0))  # whose ten minutes are 0.3 s
+    circuit.ban()
+    async with ingesting(monkeypatch, ready, circuit) as (ingestor, runtime, peer, *_):
+        assert "the venue has banned our address" in ingestor.unready_reason()
+        of_ours = {"service": "ingestor", "mode": "paper"}
+        assert runtime.metrics.registry.get_sample_value(CIRCUIT_OPEN.name, of_ours) == 1
+        while circuit.banned_for_s:
+            assert peer.connections == []
+            await asyncio.sleep(0.01)  # the pace at which it is looked at
+        await eventually(lambda: ingestor.unready_reason() is None)
+        circuit.ban()
+        assert ingestor.unready_reason() is None
+        await eventually(lambda: not circuit.banned_for_s)
+        assert len(peer.connections) == 1
 
 
 async def test_a_refused_topic_ends_the_service_and_is_named(monkeypatch):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
-from undertow.exchange.budget.limits import BAN_S
+from undertow.exchange.budget.limits import BAN_S, FORBIDDEN
 from undertow.exchange.errors import BannedError
 from undertow.runtime.clock import Clock
-
-_FORBIDDEN: Final = 403
 
 
 class Circuit:
@@ -41,7 +38,7 @@ class Circuit:
         """
         left_s = self.banned_for_s
         if left_s:
-            raise BannedError(_FORBIDDEN, f"the venue has banned our address; nothing is sent for {left_s:.1f} s more")
+            raise BannedError(FORBIDDEN, f"the venue has banned our address; nothing is sent for {left_s:.1f} s more")
 
     def open_for(self, seconds: float) -> None:
         """Stay open for so many wall seconds, or for longer when that was known already."""
@@ -50,6 +47,10 @@ class Circuit:
     async def acquire(self, endpoint: str) -> None:  # noqa: ARG002 - all endpoints alike
         """See `Budget.acquire`."""
         self.refuse_while_open()
+
+    async def look(self) -> float:
+        """See `Budget.look`."""
+        return self.banned_for_s
 
     def learn(self, endpoint: str, *, limit: int, pause_s: float = 0.0) -> None:
         """See `Budget.learn`: nothing is kept."""

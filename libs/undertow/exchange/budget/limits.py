@@ -10,6 +10,8 @@ ADDRESS: Final = Allowance(most=600, window_s=5.0)
 """HTTP requests of one address over all of the venue's hosts."""
 ENDPOINT_WINDOW_S: Final = 1.0
 """Over which an account's requests to one endpoint are counted."""
+FORBIDDEN: Final = 403
+"""The HTTP status with which a banned address is answered."""
 BAN_S: Final = 600.0
 """How long an address stays banned after a 403."""
 SHARE: Final = 0.7

@@ -1,4 +1,4 @@
-"""What an HTTP client asks before it asks the venue: may I, and is the circuit closed?
+"""What a client asks before it asks the venue or opens a socket to it: may I, and is the circuit closed?
 
 Implementations: `circuit.Circuit` (remembers a ban, counts nothing), `local.LocalBudget` (one process by itself) and
 `shared.SharedBudget` (all processes of a fleet, by way of Redis).
@@ -35,6 +35,10 @@ class Budget(Protocol):
         Raises:
             BannedError: the venue has banned our address; nothing may be sent.
         """
+        ...
+
+    async def look(self) -> float:
+        """Give the wall seconds for which no socket may be opened, by what all who share the budget know by now."""
         ...
 
     def learn(self, endpoint: str, *, limit: int, pause_s: float = 0.0) -> None:

@@ -21,7 +21,7 @@ from undertow.exchange.budget.bucket import Allowance
 from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.budget.limits import ADDRESS, BAN_S, SHARE
 from undertow.exchange.budget.local import LocalBudget
-from undertow.exchange.budget.ports import Priority
+from undertow.exchange.budget.ports import Budget, Priority
 from undertow.exchange.budget.script import LUA, SHA, Ask, Reply
 from undertow.runtime.clock import Clock
 from undertow.runtime.metrics import Metrics
@@ -33,6 +33,8 @@ MOST_AT_ONCE: Final = 8
 """Requests granted to a process by one question."""
 ALONE_S: Final = 1.0
 """How long a process that got no answer goes on alone before it asks again."""
+LONG_PATIENCE_S: Final = 2.0
+"""How long Redis may take for the first answer of all, before which nothing is known of a ban, and before a socket is opened."""
 _PATIENCE_S: Final = {Priority.ORDERS: 0.1, Priority.TRUTH: 0.5, Priority.FACTS: 0.5}
 _NOT_LOADED: Final = "NOSCRIPT"
 
@@ -45,6 +47,7 @@ class SharedBudget:
         venue_url: whose limits they are; names the key.
         clock: whose rate makes market seconds of wall seconds.
         priority: how much of the address's budget is left to others.
+        proxy: through which this process reaches the venue, where the others do not: the venue sees, and bans, that address alone.
         steady: a clock that never jumps, s.
 
     Attributes:
@@ -61,9 +64,10 @@ class SharedBudget:
         clock: Clock,
         priority: Priority,
         *,
+        proxy: str = "",
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._key = f"budget:{{{urlsplit(venue_url).netloc}}}"
+        self._key = _key(venue_url, proxy)
         self._clock = clock
         self._priority = priority
         self._steady = steady
@@ -80,6 +84,7 @@ class SharedBudget:
         self._alone_until_s = 0.0
         self._level = (ADDRESS.part(SHARE).capacity, 0.0)
         self._telling: set[asyncio.Task[None]] = set()
+        self._has_heard = False
         self.is_alone = False
 
     @property
@@ -106,6 +111,11 @@ class SharedBudget:
                 await asyncio.sleep(wait_s)
         finally:
             self._waiting -= 1
+
+    async def look(self) -> float:
+        """See `Budget.look`; without an answer it is what this process remembers."""
+        await self._hear(self._question(0, ""), LONG_PATIENCE_S)
+        return self.banned_for_s
 
     def learn(self, endpoint: str, *, limit: int, pause_s: float = 0.0) -> None:
         """See `Budget.learn`; what is new is told to the others."""
@@ -143,28 +153,31 @@ class SharedBudget:
             return await self._ask_or_alone(endpoint, min(self._waiting, MOST_AT_ONCE))
 
     async def _ask_or_alone(self, endpoint: str, want: int) -> float:
-        if self._steady() >= self._alone_until_s:
-            asked_s = self._steady()
-            try:
-                reply = await self._ask(self._question(want, endpoint))
-            except (BusAwayError, BusRefusedError, TimeoutError):
-                self.is_alone = True
-                self._alone_until_s = self._steady() + ALONE_S
-                self._link.distrust()
-                self._circuit.refuse_while_open()
-            else:
-                self.is_alone = False
-                return self._granted(endpoint, want, reply, asked_s)
-        return self._local.take(endpoint)
+        asked_s = self._steady()
+        reply = await self._hear(self._question(want, endpoint), _PATIENCE_S[self._priority])
+        self._circuit.refuse_while_open()
+        return self._local.take(endpoint) if reply is None else self._granted(endpoint, want, reply, asked_s)
+
+    async def _hear(self, question: Ask, patience_s: float) -> Reply | None:
+        if self._steady() < self._alone_until_s:
+            return None
+        try:
+            reply = await self._ask(question, patience_s if self._has_heard else LONG_PATIENCE_S)
+        except (BusAwayError, BusRefusedError, TimeoutError):
+            self.is_alone = True
+            self._alone_until_s = self._steady() + ALONE_S
+            self._link.distrust()
+            return None
+        self.is_alone, self._has_heard = False, True
+        self._level = (reply.level, self._steady())
+        if reply.banned_for_s:
+            self._circuit.open_for(reply.banned_for_s)
+        return reply
 
     def _granted(self, endpoint: str, want: int, reply: Reply, asked_s: float) -> float:
-        self._level = (reply.level, self._steady())
         if reply.limit and not self._limits.get(endpoint):
             self._limits[endpoint] = reply.limit
             self._local.learn(endpoint, limit=reply.limit)
-        if reply.banned_for_s:
-            self._circuit.open_for(reply.banned_for_s)
-        self._circuit.refuse_while_open()
         if reply.rests_for_s:
             self._local.learn(endpoint, limit=0, pause_s=reply.rests_for_s)
             return reply.rests_for_s
@@ -202,7 +215,7 @@ class SharedBudget:
         until_s = self._steady() + patience_s
         for wait_s in backoff(0.05, 1.0):
             try:
-                await self._ask(question())
+                await self._ask(question(), _PATIENCE_S[self._priority])
             except (BusAwayError, BusRefusedError, TimeoutError):
                 if self._steady() >= until_s:
                     return
@@ -210,8 +223,8 @@ class SharedBudget:
             else:
                 return
 
-    async def _ask(self, question: Ask) -> Reply:
-        async with asyncio.timeout(_PATIENCE_S[self._priority]):
+    async def _ask(self, question: Ask, patience_s: float) -> Reply:
+        async with asyncio.timeout(patience_s):
             return await asked(self._link, lambda connection: self._call(connection, question))
 
     async def _call(self, connection: Connection, question: Ask) -> Reply:
@@ -225,8 +238,20 @@ class SharedBudget:
         return Reply.read(raw)
 
 
+def _key(venue_url: str, proxy: str) -> str:
+    host, way_out = urlsplit(venue_url).netloc, urlsplit(proxy)
+    return (
+        f"budget:{{{host} by {way_out.hostname}:{way_out.port}}}" if proxy else f"budget:{{{host}}}"
+    )  # names no password
+
+
 def expose(budget: SharedBudget, metrics: Metrics) -> None:
-    """Show a budget in a service's metrics."""
+    """Show the budget of who asks by HTTP in a service's metrics."""
     metrics.gauge(BUDGET_USED).set_function(lambda: budget.used)
     metrics.gauge(BUDGET_ALONE).set_function(lambda: float(budget.is_alone))
+    expose_circuit(budget, metrics)
+
+
+def expose_circuit(budget: Budget, metrics: Metrics) -> None:
+    """Show what a service knows of a ban."""
     metrics.gauge(CIRCUIT_OPEN).set_function(lambda: float(budget.banned_for_s > 0.0))

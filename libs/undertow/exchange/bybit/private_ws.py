@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from websockets.exceptions import WebSocketException
 
+from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit import parse
 from undertow.exchange.bybit.sign import auth_request
 from undertow.exchange.bybit.socket import Reconnects, answer_to, authenticate, json_object, open_socket
@@ -40,12 +41,14 @@ class BybitPrivateFeed:
         url: of the private socket.
         key: who listens.
         clock: the venue's clock, for the signature.
+        budget: heeded, and told, when the venue bans our address; None knows of no ban.
     """
 
-    def __init__(self, url: str, key: Credentials, clock: VenueClock) -> None:
+    def __init__(self, url: str, key: Credentials, clock: VenueClock, *, budget: Budget | None = None) -> None:
         self._url = url
         self._key = key
         self._clock = clock
+        self._budget = budget
 
     async def events(self) -> AsyncIterator[PrivateEvent]:
         """Yield events for ever.
@@ -53,9 +56,10 @@ class BybitPrivateFeed:
         Raises:
             AccessError: the key is refused; trying again would not help.
         """
-        reconnects = Reconnects()
+        reconnects = Reconnects(self._budget)
         while True:
             was_up = False
+            await reconnects.may_connect()
             try:
                 async with aclosing(self._connection()) as events:
                     async for event in events:
@@ -73,7 +77,7 @@ class BybitPrivateFeed:
             await reconnects.pause()
 
     async def _connection(self) -> AsyncGenerator[PrivateEvent]:
-        async with open_socket(self._url) as connection:
+        async with open_socket(self._url, budget=self._budget) as connection:
             await authenticate(connection, auth_request(self._key, self._clock.now_ms(), "req_id"))
             await connection.send(
                 msgspec.json.encode({"req_id": "topics", "op": "subscribe", "args": _TOPICS}).decode()

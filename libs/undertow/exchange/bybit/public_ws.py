@@ -12,8 +12,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
+from undertow.exchange.budget.connects import ConnectBudget
+from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit.frames import BadFrameError, Control, decode_frame
-from undertow.exchange.bybit.socket import ANSWER_TIMEOUT_S, ConnectBudget, Reconnects, open_socket
+from undertow.exchange.bybit.socket import ANSWER_TIMEOUT_S, Reconnects, open_socket
+from undertow.exchange.errors import BannedError
 from undertow.runtime.clock import wall_ns
 
 _TOPICS_A_REQUEST: Final = 50
@@ -56,7 +59,8 @@ class BybitPublicStream:
         stale_s: after this long without a market frame the connection is given up; counted from the very first frame, for a market may
             not have begun yet.
         proxy: HTTP or SOCKS address; empty takes the environment's.
-        budget: of new connections, shared by those that share an address.
+        budget: heeded, and told, when the venue bans our address; None knows of no ban.
+        connects: of new connections, shared by those that share an address.
     """
 
     def __init__(
@@ -66,11 +70,13 @@ class BybitPublicStream:
         *,
         stale_s: float = 30.0,
         proxy: str = "",
-        budget: ConnectBudget | None = None,
+        budget: Budget | None = None,
+        connects: ConnectBudget | None = None,
     ) -> None:
         self._url = url
         self._proxy = proxy
         self._budget = budget
+        self._connects = connects
         self._requests = requests
         self._stale_s = stale_s
         self._connection: ClientConnection | None = None
@@ -89,14 +95,14 @@ class BybitPublicStream:
         Raises:
             SubscriptionRefusedError: names the topics and the venue's words.
         """
-        reconnects = Reconnects(self._budget)
+        reconnects = Reconnects(self._budget, self._connects)
         while True:
             await self._wanted.wait()
             await reconnects.may_connect()
             if not self._wanted.is_set():
                 continue
             try:
-                async with open_socket(self._url, self._proxy) as connection:
+                async with open_socket(self._url, self._proxy, budget=self._budget) as connection:
                     self._connection = connection
                     if not self._wanted.is_set():
                         continue
@@ -106,7 +112,7 @@ class BybitPublicStream:
                                 reconnects.connected()
                             yield event
                 reason = "the venue closed the connection"
-            except (OSError, TimeoutError, WebSocketException) as error:
+            except (OSError, TimeoutError, WebSocketException, BannedError) as error:
                 reason = f"{type(error).__name__}: {error}"
             finally:
                 self._connection = None
@@ -171,7 +177,8 @@ class BybitPublicStream:
             async with asyncio.timeout_at(until_s):
                 await self._arrived.wait()
         except TimeoutError:
-            raise TimeoutError(reason) from None
+            if not self._frames:  # else one came at the last moment, and is not lost
+                raise TimeoutError(reason) from None
         self._arrived.clear()
 
     async def _read(self, connection: ClientConnection) -> None:

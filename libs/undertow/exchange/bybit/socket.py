@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -12,10 +11,13 @@ from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from undertow.exchange.budget.connects import ConnectBudget
+from undertow.exchange.budget.limits import FORBIDDEN
+from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit import parse
-from undertow.exchange.errors import AccessError, BadAnswerError, VenueBusyError
+from undertow.exchange.errors import AccessError, BadAnswerError, BannedError, VenueBusyError
 from undertow.runtime.retry import backoff
 
 PING_EVERY_S: Final = 20.0
@@ -23,7 +25,6 @@ CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
 SILENT_PINGS: Final = 2
 STABLE_S: Final = 5.0
-WINDOW_S: Final = 300.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 _ALREADY_AUTHENTICATED: Final = 20001
@@ -31,43 +32,29 @@ LARGEST_FRAME: Final = 2**24
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class ConnectBudget:
-    """How often an address may connect: the venue counts over five minutes, and bans who asks more often (§6).
-
-    Args:
-        most: connections begun within any `WINDOW_S`.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._begun: deque[float] = deque(maxlen=most)
-
-    async def take(self) -> None:
-        """Return as soon as one more connection may be begun, which it counts as."""
-        loop = asyncio.get_running_loop()
-        if len(self._begun) == self._begun.maxlen:
-            free_s = self._begun[0] + WINDOW_S
-            self._begun.append(max(free_s, loop.time()))
-            await asyncio.sleep(free_s - loop.time())
-        else:
-            self._begun.append(loop.time())
-
-
 class Reconnects:
-    """Pauses between connections: they grow, with jitter, until one connection has held for some seconds.
+    """When to connect: within the budgets, and after pauses that grow, with jitter, until one connection has held for some seconds.
 
     Args:
-        budget: what all connections of the process share; None where connections are few.
+        budget: knows of a ban, during which nobody connects; None for who heeds none.
+        connects: what all connections of the process share; None where connections are few.
     """
 
-    def __init__(self, budget: ConnectBudget | None = None) -> None:
+    def __init__(self, budget: Budget | None, connects: ConnectBudget | None = None) -> None:
         self._pauses = backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._budget = budget
+        self._connects = connects
         self._up_s: float | None = None
 
     async def may_connect(self) -> None:
-        """Wait until the budget allows one more connection."""
-        if self._budget is not None:
-            await self._budget.take()
+        """Wait until one more connection may be begun; who has waited for the end of a ban waits for a turn once more."""
+        while True:
+            if self._connects is not None:
+                await self._connects.take()
+            banned_for_s = 0.0 if self._budget is None else await self._budget.look()
+            if not banned_for_s:
+                return
+            await asyncio.sleep(banned_for_s)
 
     def connected(self) -> None:
         """The connection is up."""
@@ -93,27 +80,38 @@ class Connection(ClientConnection):
 
 
 @contextlib.asynccontextmanager
-async def open_socket(url: str, proxy: str = "") -> AsyncIterator[ClientConnection]:
+async def open_socket(url: str, proxy: str = "", *, budget: Budget | None = None) -> AsyncIterator[ClientConnection]:
     """Connect and ping every 20 s (§6: WebSocket-level pings are not the heartbeat).
 
     A connection on which nothing at all is heard over two pings is cut, so that its reader notices. Without `proxy` the environment's
     holds (SOCKS_PROXY, HTTPS_PROXY, for `ws://` HTTP_PROXY, then ALL_PROXY; not for the hosts of NO_PROXY); loopback is connected to
-    directly unless a proxy is given.
+    directly unless a proxy is given. A handshake that the venue answers with 403 is told to `budget` as a ban: that it means for sockets
+    what it means for HTTP (§2.5) is our inference.
 
     Raises:
+        BannedError: the venue answers with 403.
         OSError: the venue cannot be reached.
     """
-    connection = await connect(
-        url,
-        create_connection=Connection,
-        compression=None,
-        open_timeout=CONNECT_TIMEOUT_S,
-        close_timeout=1.0,
-        ping_interval=None,
-        max_size=LARGEST_FRAME,
-        max_queue=None,
-        proxy=proxy or _proxy_of_environment(url),
-    )
+    try:
+        connection = await connect(
+            url,
+            create_connection=Connection,
+            compression=None,
+            open_timeout=CONNECT_TIMEOUT_S,
+            close_timeout=1.0,
+            ping_interval=None,
+            max_size=LARGEST_FRAME,
+            max_queue=None,
+            proxy=proxy or _proxy_of_environment(url),
+        )
+    except InvalidStatus as refusal:
+        if refusal.response.status_code != FORBIDDEN:
+            raise
+        if budget is not None:
+            budget.ban()
+        raise BannedError(
+            FORBIDDEN, "the venue bans our address: too many requests or sockets, or a blocked region"
+        ) from None
     assert isinstance(connection, Connection)  # noqa: S101 - as asked for; tells mypy
     pinging = asyncio.create_task(_ping(connection), name="ping")
     try:

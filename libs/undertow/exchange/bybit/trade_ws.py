@@ -37,7 +37,8 @@ class BybitTradeSocket:
         key: who trades.
         clock: the venue's clock, for time stamps and signatures.
         on_written: told (order id, wall ns) when an order's bytes were handed to the socket.
-        budget: told what the venue says of the account's limits, which orders over HTTP share (§2.5); never asked.
+        budget: told what the venue says of the account's limits, which orders over HTTP share (§2.5); no order asks it. Heeded, and told,
+            when the venue bans our address. None knows of neither.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class BybitTradeSocket:
         Raises:
             AccessError: the key is refused.
         """
-        reconnects = Reconnects()
+        reconnects = Reconnects(self._budget)
         while True:
+            await reconnects.may_connect()
             try:
-                async with open_socket(self._url) as connection:
+                async with open_socket(self._url, budget=self._budget) as connection:
                     await authenticate(connection, auth_request(self._key, self._clock.now_ms(), "reqId"))
                     reconnects.connected()
                     self._connection = connection

@@ -201,6 +201,17 @@ def test_a_ban_holds_for_its_ten_minutes_for_its_address_only() -> None:
     assert not made.watches_requests
 
 
+def test_a_ban_met_at_a_handshake_holds_for_requests_too_and_leaves_open_sockets_alone() -> None:
+    made = faults({"action": "ban", "where": "public", "endpoint": "connect", "count": 1})
+    knock = Request("trade", "connect", address=CREATE.address)
+    assert made.on_request(knock, NOW_NS) is None
+    banned = made.on_request(dataclasses.replace(knock, where="public"), NOW_NS)
+    assert banned == RequestFault(Performed.NEVER, Plain(403, "403 Forbidden: access too frequent"))
+    assert made.on_request(knock, NOW_NS + 1) == banned
+    assert made.on_request(CREATE, NOW_NS + 1) == banned
+    assert made.on_request(Request("trade", "order.create", address=CREATE.address), NOW_NS + 1) is None
+
+
 def test_removing_a_ban_lifts_it() -> None:
     made = faults({"action": "ban"})
     assert made.on_request(CREATE, NOW_NS) is not None

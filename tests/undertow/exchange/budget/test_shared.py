@@ -23,8 +23,8 @@ STANDING = ManualClock(rate=0.001)  # a market so slow that no bucket fills whil
 async def fleet(redis_server):
     async with contextlib.AsyncExitStack() as stack:
 
-        async def member(priority=Priority.FACTS, clock=STANDING, url=redis_server.url, venue=VENUE):
-            budget = SharedBudget(url, venue, clock, priority)
+        async def member(priority=Priority.FACTS, clock=STANDING, url=redis_server.url, venue=VENUE, **how):
+            budget = SharedBudget(url, venue, clock, priority, **how)
             stack.push_async_callback(budget.close)
             return budget
 
@@ -124,6 +124,38 @@ async def test_a_ban_of_one_stops_all_and_whoever_starts_later(fleet):
     await eventually(lambda: not max(each.banned_for_s for each in (banned, other, late)))
     for each in (banned, other, late):
         await each.acquire("market/time")
+
+
+async def test_who_opens_a_socket_hears_of_a_ban_of_another_and_takes_nothing_from_the_budget(fleet):
+    clock = ManualClock(rate=1_000.0)
+    banned, other = await fleet(clock=clock), await fleet(Priority.ORDERS, STANDING)
+    assert await other.look() == 0
+    banned.ban()
+    await eventually(lambda: not banned._telling)
+    assert 0.0 < await other.look() <= 0.6
+    await eventually(lambda: not other.banned_for_s)
+    assert await other.look() == 0
+    assert await granted(other) == 105
+
+
+async def test_without_redis_who_opens_a_socket_heeds_what_it_remembers(fleet, redis_server):
+    budget = await fleet(Priority.TRUTH)
+    assert await budget.look() == 0
+    redis_server.kill()
+    assert await budget.look() == 0
+    assert budget.is_alone
+    budget.ban()
+    assert await budget.look() > 500
+
+
+async def test_an_address_of_its_own_is_banned_by_itself(fleet):
+    member, late = await fleet(), await fleet()
+    by_proxy, beside = await fleet(proxy="socks5h://me:word@ways.test:1080"), await fleet(proxy="http://ways.test:1080")
+    by_proxy.ban()
+    await eventually(lambda: not by_proxy._telling)
+    assert await beside.look() > 500  # the same way out, whoever asks for it and how
+    assert (await member.look(), await late.look()) == (0, 0)
+    assert "word" not in by_proxy._key
 
 
 async def test_what_was_granted_before_a_ban_is_not_used_after_its_time(fleet):

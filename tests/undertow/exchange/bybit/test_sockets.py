@@ -13,6 +13,7 @@ from tests.undertow.exchange.bybit import proxies
 from tests.undertow.exchange.bybit.frames import BOOK, DELTA, raw
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
 from undertow.exchange.budget.circuit import Circuit
+from undertow.exchange.budget.connects import ConnectBudget
 from undertow.exchange.bybit import socket
 from undertow.exchange.bybit.private_ws import BybitPrivateFeed
 from undertow.exchange.bybit.public_ws import (
@@ -36,6 +37,7 @@ from undertow.exchange.errors import (
 from undertow.exchange.models import VenueExecution, VenueOrder, Wallet
 from undertow.exchange.ports import FeedDown, FeedUp
 from undertow.runtime.clock import ManualClock
+from undertow.runtime.metrics import Metrics
 from undertow.runtime.settings import Credentials
 
 KEY = Credentials(api_key="KEY", api_secret=SecretStr("secret"))
@@ -73,9 +75,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def served(script):
+async def served(script, **how):
     peer = Peer(script)
-    async with serve(peer.handle, "127.0.0.1", 0, close_timeout=0.1) as server:
+    async with serve(peer.handle, "127.0.0.1", 0, close_timeout=0.1, **how) as server:
         peer.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield peer
 
@@ -261,19 +263,6 @@ async def test_a_held_stream_hangs_up_and_connects_again_when_it_is_released():
             stream.release()
             assert await waiting == [Connected()]
         assert len(peer.connections) == 2
-
-
-async def test_connections_stay_within_their_budget(monkeypatch):
-    monkeypatch.setattr(socket, "WINDOW_S", 0.3)
-    budget, loop = socket.ConnectBudget(3), asyncio.get_running_loop()
-    taken_s = []
-
-    async def knock():
-        await budget.take()
-        taken_s.append(loop.time())
-
-    await asyncio.gather(*(knock() for _ in range(9)))
-    assert all(later - sooner >= 0.29 for sooner, later in zip(taken_s, taken_s[3:], strict=False))
 
 
 async def test_a_topic_is_subscribed_again_and_a_refusal_of_that_makes_a_new_connection():
@@ -583,3 +572,122 @@ async def test_a_refused_key_ends_the_trade_socket(clock):
     async with served(script) as peer:
         with pytest.raises(AccessError):
             await BybitTradeSocket(peer.url, KEY, clock).run()
+
+
+# a ban
+
+TEN_MINUTES_S = 0.4
+
+
+class Door:
+    """Answers handshakes with a status, or lets them in."""
+
+    def __init__(self, status):
+        self.status = status
+        self.knocks = 0
+
+    def __call__(self, connection, _request):
+        self.knocks += 1
+        return connection.respond(self.status, "no\n") if self.status else None
+
+
+def public(url, _clock, budget):
+    return anext(BybitPublicStream(url, TOPICS, budget=budget).events())
+
+
+def private(url, clock, budget):
+    return anext(aiter(BybitPrivateFeed(url, KEY, clock, budget=budget).events()))
+
+
+def trade(url, clock, budget):
+    return BybitTradeSocket(url, KEY, clock, budget=budget).run()
+
+
+@pytest.fixture
+def circuit():
+    return Circuit(ManualClock(rate=600.0 / TEN_MINUTES_S))
+
+
+@pytest.mark.parametrize("begin", [public, private, trade])
+async def test_during_a_ban_no_socket_knocks_and_after_it_each_does(clock, circuit, begin):
+    circuit.ban()
+    door = Door(None)
+    async with served(accept, process_request=door) as peer:
+        life = asyncio.ensure_future(begin(peer.url, clock, circuit))
+        await asyncio.sleep(TEN_MINUTES_S / 2)  # of which the silence is asserted
+        assert (door.knocks, circuit.banned_for_s > 0) == (0, True)
+        await eventually(lambda: door.knocks)
+        assert circuit.banned_for_s == 0
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
+
+
+@pytest.mark.parametrize("begin", [public, private, trade])
+async def test_a_handshake_that_is_answered_with_403_opens_the_circuit_and_is_not_repeated(clock, circuit, begin):
+    door = Door(403)
+    async with served(accept, process_request=door) as peer:
+        life = asyncio.ensure_future(begin(peer.url, clock, circuit))
+        await eventually(lambda: circuit.banned_for_s)
+        if begin is public:
+            assert await life == Disconnected(
+                "BannedError: 403: the venue bans our address: too many requests or sockets, or a blocked region"
+            )
+        await asyncio.sleep(TEN_MINUTES_S / 2)  # of which the silence is asserted; pauses are far shorter
+        assert (door.knocks, circuit.banned_for_s > 0) == (1, True)
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
+
+
+async def test_another_refusal_of_a_handshake_is_no_ban(circuit):
+    door = Door(503)
+    async with (
+        served(accept, process_request=door) as peer,
+        aclosing(BybitPublicStream(peer.url, TOPICS, budget=circuit).events()) as events,
+    ):
+        assert len(await taken(events, 3)) == 3
+    assert (door.knocks, circuit.banned_for_s) == (3, 0)
+
+
+async def test_who_was_banned_while_it_waited_for_its_turn_waits_on(clock, circuit):
+    connects = ConnectBudget(1, ManualClock(rate=300.0 / 0.05), Metrics("ingestor", "paper"))
+    await connects.take()
+    door = Door(None)
+    async with (
+        served(accept, process_request=door) as peer,
+        aclosing(BybitPublicStream(peer.url, TOPICS, budget=circuit, connects=connects).events()) as events,
+    ):
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)  # it has begun to wait
+        circuit.ban()
+        await asyncio.sleep(0.1)  # in which its turn comes, and the ban holds
+        assert door.knocks == 0
+        assert await asyncio.wait_for(first, 5) == Connected()
+        assert circuit.banned_for_s == 0
+
+
+async def test_who_heeds_no_ban_goes_on_knocking(clock):
+    door = Door(403)
+    async with served(accept, process_request=door) as peer:
+        life = asyncio.ensure_future(trade(peer.url, clock, None))
+        await eventually(lambda: door.knocks >= 3)
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
+
+
+async def test_a_frame_that_comes_with_the_end_of_patience_is_not_lost():
+    async def script(connection, message):
+        await ack(connection, message)
+
+    async with served(script) as peer:
+        stream = BybitPublicStream(peer.url, TOPICS, stale_s=0.05)
+        async with aclosing(stream.events()) as events:
+            assert await taken(events, 1) == [Connected()]
+            await peer.connections[0].send(raw(BOOK).decode())
+            assert isinstance((await taken(events, 1))[0], Frames)
+            waiting = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)  # it waits
+            stream._frames.append((b"last", 1))  # as the reader does in the very turn in which time is up
+            assert await waiting == Frames([(b"last", 1)])
