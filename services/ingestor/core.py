@@ -198,7 +198,8 @@ class IngestorCore:
         latest = feed.latest
         if not feed.in_sync or latest is None:
             return [Drop(feed.symbol, "delta_before_snapshot", f"u {fact.update_id}"), *_asked(feed, fact.ts_recv)]
-        if fact.update_id != latest.update_id + 1 or fact.sequence < latest.sequence:
+        is_newer = fact.sequence > latest.sequence or fact.sequence == latest.sequence == 0  # 0: not told
+        if fact.update_id != latest.update_id + 1 or not is_newer:
             return _on_misfit(feed, fact, latest)
         book = feed.book
         book.apply(fact.bids, fact.asks)

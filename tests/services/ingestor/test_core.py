@@ -104,7 +104,7 @@ def test_a_restart_whose_snapshot_is_lost_is_a_gap_though_its_numbers_are_low(sy
     assert kinds(synced.on_frame(book(3, seq=106), 4)) == [Book]
 
 
-@pytest.mark.parametrize(("u", "seq"), [(11, 99), (11, 100), (2, 99)])
+@pytest.mark.parametrize(("u", "seq"), [(11, 99), (11, 100), (2, 99), (2, 100)])
 def test_what_was_shown_before_a_restart_is_old_whatever_its_number(synced, u, seq):
     synced.on_frame(snapshot(1, seq=100), 2)
     assert synced.on_frame(book(u, seq=seq), 3) == [Drop(SYMBOL, "old_update", f"u {u} after 1")]
