@@ -182,6 +182,7 @@ class _Peek(msgspec.Struct):
 
 _PEEK: Final = msgspec.json.Decoder(_Peek)
 _CONTROL: Final = msgspec.json.Decoder(Control)
+_NOTHING: Final = Control()
 _DECODERS: Final[dict[bytes, msgspec.json.Decoder[Any]]] = {
     b"orderbook": msgspec.json.Decoder(BookFrame),
     b"publicTrade": msgspec.json.Decoder(TradeFrame),
@@ -197,18 +198,26 @@ def decode_frame(raw: bytes) -> MarketFrame | Control:
     """Decode one frame.
 
     Raises:
-        BadFrameError: not JSON, an unknown topic, or fields of the wrong type.
+        BadFrameError: not JSON, an unknown topic, neither a topic nor an answer, or fields of the wrong type.
     """
     try:
         if raw.startswith(_TOPIC_FIRST):
             kind = raw[_AFTER_PREFIX : raw.index(b".", _AFTER_PREFIX)]
         else:
-            kind = _PEEK.decode(raw).topic.partition(".")[0].encode()
-            if not kind:
-                return _CONTROL.decode(raw)
+            topic = _PEEK.decode(raw).topic
+            if not topic:
+                return _control(raw)
+            kind = topic.partition(".")[0].encode()
         frame: MarketFrame = _DECODERS[kind].decode(raw)
     except KeyError as error:
         raise BadFrameError(f"unknown topic {error}", raw) from None
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise BadFrameError(str(error), raw) from None
     return frame
+
+
+def _control(raw: bytes) -> Control:
+    control: Control = _CONTROL.decode(raw)
+    if control == _NOTHING:
+        raise BadFrameError("neither a topic nor an answer", raw)
+    return control

@@ -171,6 +171,10 @@ MALFORMED = [
     {**LIQUIDATION, "topic": "liquidation.ABCUSDT"},
     {"topic": "orderbook"},
     {"topic": None},
+    {},
+    {"topic": ""},
+    {"op": "pong", "topic": ".ABCUSDT"},
+    {"type": "delta", "ts": 1, "data": BOOK["data"]},
     {"success": "yes", "op": "subscribe"},
 ]
 
