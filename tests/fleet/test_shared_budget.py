@@ -277,7 +277,7 @@ def environment(port, redis_url, **more):
 
 
 @contextlib.contextmanager
-def processes(port, redis_url, rate):
+def processes(port, redis_url, home, rate):
     started = []
 
     def start(module, **more):
@@ -288,6 +288,9 @@ def processes(port, redis_url, rate):
         start("venue", UNDERTOW_HTTP__PORT=str(port), UNDERTOW_PAPER__RATE=str(rate))
         for _ in range(3):
             start("rest_collector")
+        start("ingestor")
+        for module in ("order_router", "position_manager"):
+            start(module, UNDERTOW_STATE_DIR=str(home / module), UNDERTOW_GUARDIAN__URL="http://127.0.0.1:1")
         yield started
     finally:
         for process in started:
@@ -297,35 +300,42 @@ def processes(port, redis_url, rate):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
-async def test_three_collector_processes_stay_within_the_limits_for_a_minute_and_silent_for_the_whole_ban(redis_server):
+@pytest.mark.timeout(600)
+async def test_the_processes_of_a_fleet_stay_within_the_limits_for_a_minute_and_silent_for_the_whole_ban(
+    redis_server, tmp_path
+):
     (port,) = free_ports(1)
-    with processes(port, redis_server.url, rate=10.0) as started:
+    with processes(port, redis_server.url, tmp_path, rate=10.0) as started:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
 
-            async def counts():
+            async def counts(what="http"):
                 with contextlib.suppress(aiohttp.ClientError, json.JSONDecodeError):
                     async with session.get("/control/stats") as answer:
-                        return (await answer.json())["http"]
+                        return (await answer.json())[what]
                 return None
 
-            async def admitted(count):
-                seen = await counts()
+            async def admitted(count, what="http"):
+                seen = await counts(what)
                 return seen and seen["admitted"] >= count
 
-            await eventually(lambda: admitted(2_000), 60.0)
-            async with session.post("/control/faults", json=SLOW) as answer:
-                assert answer.status == 200
-            await eventually(lambda: admitted(8_000), 120.0)
+            async def misbehave(*faults):
+                async with session.post("/control/faults", json=faults) as answer:
+                    assert answer.status == 200
+
+            await eventually(lambda: admitted(1_000), 120.0)
+            await eventually(lambda: admitted(SOCKETS, "handshakes"), 60.0)
+            await misbehave(*SLOW)
+            await eventually(lambda: admitted(6_200), 180.0)
             seen = await counts()
             assert seen["refused"] == 0
             assert seen["busiest_window"] <= OURS
 
-            async with session.post("/control/faults", json={"action": "ban", "count": 1}) as answer:
-                assert answer.status == 200
+            await misbehave({"action": "ban", "count": 1})
             await asyncio.sleep(1.0)  # what was on its way arrives
-            before = await counts()
+            before, knocks = await counts(), await counts("handshakes")
+            await misbehave({"action": "close_sockets"})
             await asyncio.sleep(600.0 / 10.0 - 2.0)  # nearly the whole ban, of which the silence is asserted
-            assert await counts() == before
+            assert (await counts(), await counts("handshakes")) == (before, knocks)
             await eventually(lambda: admitted(before["admitted"] + 500), 30.0)
+            await eventually(lambda: admitted(knocks["admitted"] + SOCKETS, "handshakes"), 30.0)
             assert not [process for process in started if process.poll() is not None]
