@@ -34,7 +34,7 @@ MOST_AT_ONCE: Final = 8
 ALONE_S: Final = 1.0
 """How long a process that got no answer goes on alone before it asks again."""
 LONG_PATIENCE_S: Final = 2.0
-"""How long Redis may take for the first answer of all, before which nothing is known of a ban, and before a socket is opened."""
+"""How long Redis may take to answer the first question of all, before which nothing is known of a ban, and before a socket is opened."""
 _PATIENCE_S: Final = {Priority.ORDERS: 0.1, Priority.TRUTH: 0.5, Priority.FACTS: 0.5}
 _NOT_LOADED: Final = "NOSCRIPT"
 
@@ -84,7 +84,7 @@ class SharedBudget:
         self._alone_until_s = 0.0
         self._level = (ADDRESS.part(SHARE).capacity, 0.0)
         self._telling: set[asyncio.Task[None]] = set()
-        self._has_heard = False
+        self._has_asked = False
         self.is_alone = False
 
     @property
@@ -161,14 +161,17 @@ class SharedBudget:
     async def _hear(self, question: Ask, patience_s: float) -> Reply | None:
         if self._steady() < self._alone_until_s:
             return None
+        if not self._has_asked:
+            patience_s = LONG_PATIENCE_S
+        self._has_asked = True
         try:
-            reply = await self._ask(question, patience_s if self._has_heard else LONG_PATIENCE_S)
+            reply = await self._ask(question, patience_s)
         except (BusAwayError, BusRefusedError, TimeoutError):
             self.is_alone = True
             self._alone_until_s = self._steady() + ALONE_S
             self._link.distrust()
             return None
-        self.is_alone, self._has_heard = False, True
+        self.is_alone = False
         self._level = (reply.level, self._steady())
         if reply.banned_for_s:
             self._circuit.open_for(reply.banned_for_s)
@@ -239,10 +242,10 @@ class SharedBudget:
 
 
 def _key(venue_url: str, proxy: str) -> str:
-    host, way_out = urlsplit(venue_url).netloc, urlsplit(proxy)
-    return (
-        f"budget:{{{host} by {way_out.hostname}:{way_out.port}}}" if proxy else f"budget:{{{host}}}"
-    )  # names no password
+    address, way_out = urlsplit(venue_url).netloc, urlsplit(proxy)
+    if proxy:  # its host and port, for the rest may hold a password
+        address += f" by {way_out.hostname}:{way_out.port}"
+    return f"budget:{{{address}}}"
 
 
 def expose(budget: SharedBudget, metrics: Metrics) -> None:
