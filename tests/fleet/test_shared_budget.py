@@ -250,11 +250,11 @@ async def test_three_greedy_collectors_stay_within_the_venues_limits_and_stop_wh
 async def test_after_a_403_no_process_asks_or_connects_for_the_venues_ten_minutes(
     redis_server, tmp_path, monkeypatch, banned_at
 ):
-    tape, rate = dripping(tmp_path / "drip.rawlines", 1), 300.0
+    tape, rate = dripping(tmp_path / "drip.rawlines", 1), 200.0
     async with a_fleet(redis_server, tape, monkeypatch, rate=rate, every=10.0, banned_at=banned_at) as fleet:
         at_ban, requests, knocks = await fleet.arrived(), await fleet.counts(), await fleet.handshakes()
         await eventually(lambda: min(fleet.failures("banned")))  # each collector heard of it before its first request
-        assert await hushed_until(fleet, fleet.banned_at + 600.0 / rate, at_ban) > 5
+        assert await hushed_until(fleet, fleet.banned_at + 600.0 / rate, at_ban) > 3
         assert set(fleet.answers.values()) == {0}
         assert set(fleet.refusals) == {403}
         await eventually(lambda: fleet.admitted(requests["admitted"] + 60))  # and then they go on
