@@ -97,7 +97,9 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated market and of injected cascades.")] = None,
     rate: Annotated[float | None, typer.Option(help="Speed of market time against wall time.")] = None,
-    shards: Annotated[int, typer.Option(help="How many ingestors, collectors and feature hubs share the symbols.")] = 1,
+    shards: Annotated[
+        int, typer.Option(help="How many ingestors, collectors, feature hubs and snapshotters share the symbols.")
+    ] = 1,
     *,
     as_json: AsJson = False,
 ) -> None:

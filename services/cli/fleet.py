@@ -43,7 +43,7 @@ STOP_ORDER: Final = (
 )
 """Facts first, then decisions, then those that keep the books, then those that keep them safe."""
 
-SHARDED: Final = ("ingestor", "rest_collector", "feature_hub")
+SHARDED: Final = ("ingestor", "rest_collector", "feature_hub", "snapshotter")
 """Services of which several may share the symbols. The others are one by design: the model server has one audit chain and one budget for
 exploring, order router and position manager one account."""
 

@@ -65,7 +65,7 @@ class RestCollector:
             self._intervals_ns,
             collect.reach_ns,
             runtime.clock.now_ns(),
-            asks_for_venue=settings.asks_for_venue,
+            asks_for_venue=settings.is_first_shard,
         )
         self._is_remembering = True
         for kind in Kind:

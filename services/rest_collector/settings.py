@@ -46,8 +46,3 @@ class Settings(ServiceSettings):
     bus: BusSettings
     venue: VenueSettings
     collect: CollectSettings = CollectSettings()
-
-    @property
-    def asks_for_venue(self) -> bool:
-        """Whether this shard asks for what concerns the venue as a whole: the first does."""
-        return int(self.shard.partition("/")[0]) == 0

@@ -4,12 +4,15 @@ A row is known by its stream key, its producer and the producer's number, whatev
 again under another id, and ids may even go back. Per key and producer the numbers seen are remembered as ranges, one while nothing is
 missing; what the memory says is stored together with the rows. A jump in the numbers is a loss and is told with the flush that reveals
 it; numbers that come late are stored all the same.
+
+Each symbol is stored by a writer of its own, and so is what has no symbol: rows, memory and lock follow the symbol to whichever process
+stores it next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -17,12 +20,15 @@ import msgspec
 from undertow.bus.codec import Seen
 from undertow.bus.ports import Delivery
 from undertow.contracts.messages.base import Message
-from undertow.storage.layout import Place, place_of
+from undertow.storage.layout import NO_SYMBOL, Place, place_of
 
 MOST_RANGES: Final = 64
 """Ranges remembered per key and producer; beyond it the oldest hole is closed, because no row may be stored twice."""
 MOST_PRODUCERS: Final = 16
 """Producers remembered per key; a key has one writer at a time, so these are its last starts."""
+
+FAMILY: Final = "snapshotter-"
+"""How the names of our writers begin."""
 
 Memory = dict[str, dict[str, list[tuple[int, int]]]]
 """Stream key → producer → ranges of its numbers that are stored."""
@@ -98,49 +104,42 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """All that waits, to be stored as one commit.
+    """What waits for one writer, to be stored as one commit.
 
     Attributes:
-        memory: what is known once the batches are stored.
+        writer: its name.
+        memory: what is known of the writer's keys once the batches are stored.
     """
 
+    writer: str
     batches: tuple[Batch, ...]
     memory: Memory
     lost: tuple[Lost, ...]
 
 
-@dataclass(slots=True)
 class SnapshotCore:
     """Gathers deliveries until a flush is due.
 
-    Attributes:
+    Args:
         flush_ns: longest time that a row waits, market ns.
         flush_rows: most rows that wait.
-        stored: what the store knows at the start.
+        stored: what the store knows at the start, by writer.
     """
 
-    flush_ns: int
-    flush_rows: int
-    stored: Memory
-    _seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
-    _waiting: dict[tuple[Place, type[Message]], list[StoredRow]] = field(default_factory=dict)
-    _lost: list[Lost] = field(default_factory=list)
-    _count: int = 0
-    _oldest_ns: int | None = None
-
-    def __post_init__(self) -> None:
-        for key, producers in self.stored.items():
-            self._seen[key] = {producer: Seen(ranges) for producer, ranges in producers.items()}
+    def __init__(self, flush_ns: int, flush_rows: int, stored: Mapping[str, Memory]) -> None:
+        self._flush_ns = flush_ns
+        self._flush_rows = flush_rows
+        self._drawers = {writer: _Drawer(memory) for writer, memory in stored.items()}
+        self._count = 0
+        self._oldest_ns: int | None = None
 
     def add(self, deliveries: Iterable[Delivery], now_ns: int) -> int:
         """Take what was read; give how many of them are known already and so were left out."""
         known = 0
         for each in deliveries:
-            if not self._is_new(each):
+            if not self._drawers[writer_of(each.topic.symbol)].add(each):
                 known += 1
                 continue
-            message: Message = each.message
-            self._waiting.setdefault((place_of(message), type(message)), []).append(StoredRow(each))
             self._count += 1
             if self._oldest_ns is None:
                 self._oldest_ns = now_ns
@@ -150,17 +149,39 @@ class SnapshotCore:
         """Answer whether what waits should be written now."""
         if self._oldest_ns is None:
             return False
-        return self._count >= self.flush_rows or now_ns - self._oldest_ns >= self.flush_ns
+        return self._count >= self._flush_rows or now_ns - self._oldest_ns >= self._flush_ns
 
-    def take(self) -> Flush:
-        """Give all that waits, and begin anew."""
-        batches = tuple(Batch(place, kind, tuple(rows)) for (place, kind), rows in self._waiting.items())
+    def take(self) -> list[Flush]:
+        """Give all that waits, writer by writer, and begin anew."""
+        self._count, self._oldest_ns = 0, None
+        return [drawer.take(writer) for writer, drawer in self._drawers.items() if drawer.waiting]
+
+
+class _Drawer:
+    """What is known and what waits of one writer."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.waiting: dict[tuple[Place, type[Message]], list[StoredRow]] = {}
+        self._lost: list[Lost] = []
+        self._seen = {
+            key: {producer: Seen(ranges) for producer, ranges in producers.items()} for key, producers in memory.items()
+        }
+
+    def add(self, delivery: Delivery) -> bool:
+        if not self._is_new(delivery):
+            return False
+        message: Message = delivery.message
+        self.waiting.setdefault((place_of(message), type(message)), []).append(StoredRow(delivery))
+        return True
+
+    def take(self, writer: str) -> Flush:
+        batches = tuple(Batch(place, kind, tuple(rows)) for (place, kind), rows in self.waiting.items())
         memory = {
             key: {producer: seen.ranges for producer, seen in producers.items()}
             for key, producers in self._seen.items()
         }
-        flush = Flush(batches, memory, tuple(self._lost))
-        self._waiting, self._lost, self._count, self._oldest_ns = {}, [], 0, None
+        flush = Flush(writer, batches, memory, tuple(self._lost))
+        self.waiting, self._lost = {}, []
         return flush
 
     def _is_new(self, delivery: Delivery) -> bool:
@@ -180,6 +201,11 @@ class SnapshotCore:
             self._lost.append(Lost(delivery.topic.stream.name, key, producer, expected, number - 1))
             seen.settle(MOST_RANGES)
         return True
+
+
+def writer_of(symbol: str) -> str:
+    """Name the writer of the streams of a symbol, or ("") of those that have none."""
+    return FAMILY + (symbol or NO_SYMBOL)
 
 
 def encoded(memory: Memory) -> bytes:

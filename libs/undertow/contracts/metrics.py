@@ -184,6 +184,9 @@ SNAPSHOT_ROWS_LOST: Final = Counter(
     "Rows missing for ever: a jump in the numbers of a stream's producer.",
     labels=("stream",),
 )
+SNAPSHOT_FLUSHES_REFUSED: Final = Counter(
+    "undertow_snapshot_flushes_refused_total", "Times the store refused what was to be written; it is tried again."
+)
 SNAPSHOT_COMPACTIONS: Final = Counter("undertow_snapshot_compactions_total", "Partitions whose files were made one.")
 SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wall time of a flush to Parquet.")
 

@@ -24,6 +24,7 @@ from undertow.history.bybit_books import read_bybit_books
 from undertow.history.bybit_trades import read_bybit_trades
 from undertow.history.recordings import read_recording
 from undertow.history.tardis import read_tardis
+from undertow.storage.errors import StoreTakenError
 from undertow.storage.layout import HOUR_NS, NO_SYMBOL, Place, place_at, topic_of
 from undertow.storage.schema import Record, table_of
 from undertow.storage.store import Part, Store
@@ -94,6 +95,7 @@ class Importer:
         Raises:
             ArchiveError: it is damaged, or not of this source; nothing of it is stored.
             OSError: the disk refuses; nothing of it is stored.
+            StorageError: the store refuses, or another import has begun; nothing of it is stored.
         """
         mark = digest(path)
         if mark in self._state.archives:
@@ -103,6 +105,8 @@ class Importer:
             with opened(path) as archive:
                 shelves = _Shelves(archive, producer=f"import:{source}:{mark}", told=told)
                 self._writer.commit(shelves.parts(READERS[source](archive)), msgspec.json.encode(state))
+        except StoreTakenError:  # another import has begun, and clears away what we have left
+            raise
         except BaseException:  # interrupted too: what was begun is cleared away
             self._writer.close()
             self._writer = self._store.writer(WRITER)  # removes what the commit that was given up has left

@@ -271,6 +271,11 @@ class ServiceSettings(BaseSettings):
             )
         return own
 
+    @property
+    def is_first_shard(self) -> bool:
+        """Whether what has no symbol is this shard's: it is the first one's."""
+        return int(self.shard.partition("/")[0]) == 0
+
     @model_validator(mode="before")
     @classmethod
     def _open_sections(cls, data: dict[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-import pyarrow.fs as pafs
-
 from undertow.runtime.errors import ConfigurationError
 from undertow.storage.errors import StoreRefusedError
-from undertow.storage.files import Files, LocalFiles, ObjectFiles, short
+from undertow.storage.files import Files, LocalFiles
 from undertow.storage.settings import ROOT_VARIABLE, StoreSettings
 from undertow.storage.store import Store
 
 S3_OPTIONS: Final = ("endpoint_override", "region", "scheme")
-REMEDY: Final = f"correct {ROOT_VARIABLE}, or the keys beside it"
+REMEDY: Final = f"correct {ROOT_VARIABLE}"
 
 
 def open_store(settings: StoreSettings) -> Store:
@@ -27,7 +25,7 @@ def open_store(settings: StoreSettings) -> Store:
     try:
         return Store(open_files(settings.root, settings.access_key, settings.secret_key.get_secret_value()))
     except StoreRefusedError as error:
-        raise ConfigurationError(ROOT_VARIABLE, str(error), REMEDY) from None
+        raise ConfigurationError(ROOT_VARIABLE, error.rule, error.remedy) from None
 
 
 def open_files(address: str, access_key: str = "", secret_key: str = "") -> Files:
@@ -45,23 +43,19 @@ def open_files(address: str, access_key: str = "", secret_key: str = "") -> File
         return LocalFiles(Path(address))
     parts = urlsplit(address)
     if parts.scheme != "s3" or not parts.hostname:
-        raise StoreRefusedError(f"{address} is neither a directory nor s3://BUCKET/PREFIX")
+        raise StoreRefusedError(f"{address} is neither a directory nor s3://BUCKET/PREFIX", REMEDY)
     if parts.username or parts.password:
-        raise StoreRefusedError("keys do not belong into the address; set them as ACCESS_KEY and SECRET_KEY beside it")
+        raise StoreRefusedError(
+            "keys do not belong into the address", "set them as ACCESS_KEY and SECRET_KEY beside it"
+        )
     options = dict(parse_qsl(parts.query))
     for name in options:
         if name not in S3_OPTIONS:
-            raise StoreRefusedError(f"{address}: there is no option {name}, only {', '.join(S3_OPTIONS)}")
+            raise StoreRefusedError(f"{address}: there is no option {name}, only {', '.join(S3_OPTIONS)}", REMEDY)
     if bool(access_key) != bool(secret_key):
-        raise StoreRefusedError(f"{address}: one of access key and secret key is missing")
-    keys = {"access_key": access_key, "secret_key": secret_key} if access_key else {}
-    bucket, prefix = parts.netloc, parts.path.strip("/")
-    s3 = pafs.S3FileSystem(**options, **keys, connect_timeout=10, request_timeout=30)
-    base = f"{bucket}/{prefix}" if prefix else bucket
-    try:
-        known = s3.get_file_info(bucket).type == pafs.FileType.Directory
-    except OSError as error:
-        raise StoreRefusedError(f"s3://{base} does not let us in ({short(error)})") from None
-    if not known:
-        raise StoreRefusedError(f"s3://{base}: there is no bucket {bucket}")
-    return ObjectFiles(s3, base, f"s3://{base}")
+        raise StoreRefusedError(f"{address}: one of access key and secret key is missing", "set both, or none")
+    from undertow.storage.bucket import BucketFiles  # noqa: PLC0415 - botocore loads only for a bucket
+
+    files = BucketFiles(parts.netloc, parts.path.strip("/"), access_key, secret_key, options)
+    files.look()
+    return files

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import pyarrow.fs as pafs
 
@@ -16,6 +16,15 @@ from undertow.storage.errors import StoreRefusedError
 
 UNFINISHED: Final = ".part"
 LOCK: Final = ".lock"
+PLACE: Final = "name a place of your own"
+ALONE: Final = "stop it, or give each process symbols of its own"
+
+
+class Marked(NamedTuple):
+    """A small file and the mark of this version of it."""
+
+    content: bytes
+    mark: str
 
 
 class Files(Protocol):
@@ -43,10 +52,29 @@ class Files(Protocol):
         ...
 
     def claim(self, name: str) -> Callable[[], None]:
-        """Hold a name for this process, where the place can tell processes apart; give what lets it go.
+        """Hold a name for this process, where the place can tell that a process has ended; give what lets it go.
 
         Raises:
             StoreRefusedError: another process of this machine holds it, or the place cannot be written.
+        """
+        ...
+
+    def marked(self, path: str) -> Marked | None:
+        """Read a small file that several processes may want to replace; None when it is not there."""
+        ...
+
+    def swap(self, path: str, content: bytes, mark: str | None) -> str:
+        """Write a small file in the place of the version that we know; give the mark of the new one.
+
+        Args:
+            path: of the file.
+            content: no other process ever writes the same.
+            mark: of the version that is replaced, None for a file that is not there.
+
+        Raises:
+            StoreTakenError: another process has written it since.
+            OSError: the disk refuses.
+            StoreRefusedError: the store refuses.
         """
         ...
 
@@ -98,7 +126,7 @@ class LocalFiles:
                     half.unlink(missing_ok=True)
             tempfile.TemporaryFile(dir=self._root).close()
         except OSError as error:
-            raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})") from None
+            raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})", PLACE) from None
 
     def claim(self, name: str) -> Callable[[], None]:
         """See `Files.claim`; the kernel lets it go when the process ends, however it ends."""
@@ -106,13 +134,28 @@ class LocalFiles:
             self._root.mkdir(parents=True, exist_ok=True)
             lock = os.open(self._root / f"{name}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})") from None
+            raise StoreRefusedError(f"{self._root} cannot be written ({error.strerror})", PLACE) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise StoreRefusedError(f"{self._root}: another process writes there as {name}") from None
+            raise StoreRefusedError(f"{self._root}: another process writes there as {name}", ALONE) from None
         return partial(os.close, lock)
+
+    def marked(self, path: str) -> Marked | None:
+        """See `Files.marked`; who has the claim needs no mark."""
+        content = self.read(path)
+        return None if content is None else Marked(content, "")
+
+    def swap(self, path: str, content: bytes, mark: str | None) -> str:
+        """See `Files.swap`; the claim keeps everybody else away.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        del mark
+        self.write(path, lambda file: file.write(content))
+        return ""
 
     def write(self, path: str, fill: Callable[[Any], None]) -> None:
         """See `Files.write`.
@@ -160,86 +203,9 @@ class LocalFiles:
             _sync_folder(each.parent)
 
 
-class ObjectFiles:
-    """Any file system of pyarrow in which a file appears when its writer closes it, as object stores do; nothing is renamed.
-
-    Args:
-        filesystem: of pyarrow.
-        base: path of the root in it.
-        address: for people.
-    """
-
-    def __init__(self, filesystem: pafs.FileSystem, base: str, address: str) -> None:
-        self._files = pafs.SubTreeFileSystem(base, filesystem)
-        self._has_folders = filesystem.type_name != "s3"
-        self._address = address
-
-    @property
-    def address(self) -> str:
-        """See `Files.address`."""
-        return self._address
-
-    @property
-    def filesystem(self) -> pafs.FileSystem:
-        """See `Files.filesystem`."""
-        return self._files
-
-    def prepare(self, unfinished: Iterable[str]) -> None:
-        """See `Files.prepare`; nothing unfinished can be seen here."""
-        del unfinished
-        try:
-            self.write("_probe", lambda file: file.write(b"undertow"))
-            self.remove(["_probe"])
-        except OSError as error:
-            raise StoreRefusedError(f"{self._address} cannot be written ({short(error)})") from None
-
-    def claim(self, name: str) -> Callable[[], None]:
-        """See `Files.claim`; a bucket cannot tell, so each process must have a name of its own."""
-        del name
-        return lambda: None
-
-    def write(self, path: str, fill: Callable[[Any], None]) -> None:
-        """See `Files.write`.
-
-        Raises:
-            OSError: the store refuses.
-        """
-        folder = path.rpartition("/")[0]
-        if folder and self._has_folders:
-            self._files.create_dir(folder, recursive=True)
-        with self._files.open_output_stream(path) as file:
-            fill(file)
-
-    def read(self, path: str) -> bytes | None:
-        """See `Files.read`."""
-        try:
-            with self._files.open_input_stream(path) as file:
-                return bytes(file.readall())
-        except FileNotFoundError:
-            return None
-
-    def paths(self, folder: str = "") -> list[str]:
-        """See `Files.paths`."""
-        selector = pafs.FileSelector(folder, recursive=True, allow_not_found=True)
-        return [info.path for info in self._files.get_file_info(selector) if info.type == pafs.FileType.File]
-
-    def remove(self, paths: Iterable[str]) -> None:
-        """See `Files.remove`."""
-        for path in paths:
-            try:
-                self._files.delete_file(path)
-            except FileNotFoundError:
-                continue
-
-
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def short(error: OSError) -> str:
-    """Give what a store said, in one line."""
-    return " ".join(str(error).split())[:200]

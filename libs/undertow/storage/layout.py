@@ -1,9 +1,10 @@
 """Where rows lie, and which files count: both are told by names alone. Pure.
 
 `topic=T/date=YYYY-MM-DD/hour=HH/symbol=S/FIRST-LAST.WRITER.parquet` holds the rows of the commits FIRST to LAST of a writer. A commit is a
-set of files that count together, from the moment at which the writer's progress file names its number. A file of several commits (a
-compaction) stands for every file of the same writer and partition whose commits lie within its own, so its one rename is the moment
-at which a reader changes from the old files to the new one.
+set of files that count together, from the moment at which the writer's progress file names its number. A number that the progress calls
+void counts never: it was perhaps begun by a process that another one has followed. A file of several commits (a compaction) stands for
+every file of the same writer and partition whose commits lie within its own, so its one rename is the moment at which a reader changes
+from the old files to the new one.
 """
 
 from __future__ import annotations
@@ -75,6 +76,30 @@ class PartFile:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What of a writer counts.
+
+    Attributes:
+        last: number of its last commit, 0 before the first.
+        void: numbers up to it that never were one.
+    """
+
+    last: int = 0
+    void: frozenset[int] = frozenset()
+
+    def has(self, file: PartFile) -> bool:
+        """Answer whether all commits of a file of this writer are done."""
+        return file.last <= self.last and not self.voids(file)
+
+    def voids(self, file: PartFile) -> bool:
+        """Answer whether a file of this writer belongs to a number that never becomes a commit."""
+        return file.first == file.last and file.last in self.void
+
+
+NOTHING: Final = Committed()
+
+
 def topic_of(kind: type[Message]) -> str:
     """Give the topic of a kind of message: its tag."""
     return str(kind.__struct_config__.tag)
@@ -105,23 +130,23 @@ def progress_path(writer: str) -> str:
     return f"{PROGRESS_FOLDER}/{writer}.json"
 
 
-def counting(files: Iterable[PartFile], committed: Mapping[str, int]) -> list[PartFile]:
+def counting(files: Iterable[PartFile], committed: Mapping[str, Committed]) -> list[PartFile]:
     """Give the files that a reader reads: committed ones for which no other stands.
 
     Args:
         files: all there are, listed after `committed` was read.
-        committed: the last commit of each writer.
+        committed: what counts of each writer.
     """
     partitions: dict[tuple[Place, str], list[PartFile]] = {}
     for file in files:
-        if file.last <= committed.get(file.writer, 0):
+        if committed.get(file.writer, NOTHING).has(file):
             partitions.setdefault((file.place, file.writer), []).append(file)
     return [file for group in partitions.values() for file in _outermost(group)]
 
 
-def replaced(files: Iterable[PartFile], committed: Mapping[str, int]) -> list[PartFile]:
+def replaced(files: Iterable[PartFile], committed: Mapping[str, Committed]) -> list[PartFile]:
     """Give the committed files for which another one stands."""
-    files = [file for file in files if file.last <= committed.get(file.writer, 0)]
+    files = [file for file in files if committed.get(file.writer, NOTHING).has(file)]
     kept = set(counting(files, committed))
     return [file for file in files if file not in kept]
 

@@ -10,12 +10,16 @@ store.dataset(Trades).to_table()
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from secrets import token_hex
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -23,11 +27,12 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from undertow.contracts.messages.base import Message
-from undertow.storage.errors import StoreDamagedError
-from undertow.storage.files import Files
+from undertow.storage.errors import StoreDamagedError, StoreRefusedError, StoreTakenError
+from undertow.storage.files import ALONE, Files
 from undertow.storage.layout import (
     PROGRESS_FOLDER,
     WRITER_PATTERN,
+    Committed,
     PartFile,
     Place,
     counting,
@@ -37,6 +42,11 @@ from undertow.storage.layout import (
 )
 from undertow.storage.schema import schema_of
 
+MOST_VOID: Final = 64
+"""Void numbers remembered, one an opening; a process would have to live on through as many successors to be forgotten."""
+TRIES: Final = 10
+"""How often in a row another process may open the same writer at the same moment."""
+
 
 class Progress(msgspec.Struct, frozen=True):
     """What a writer's progress file says.
@@ -44,10 +54,19 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         commit: number of its last commit; 0 before the first.
         state: whatever the writer must know when it starts again, replaced together with the number.
+        void: the latest numbers that never count.
+        holder: the process that has opened the writer last, and a word that is its alone.
     """
 
     commit: int = 0
     state: msgspec.Raw = msgspec.Raw(b"null")
+    void: tuple[int, ...] = ()
+    holder: str = ""
+
+    @property
+    def committed(self) -> Committed:
+        """What counts."""
+        return Committed(self.commit, frozenset(self.void))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +77,28 @@ class Part:
     table: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a commit has written."""
+
+    rows: int
+    files: tuple[PartFile, ...]
+
+
 class Writer:
-    """One writer of a store; two processes never share a name (a directory refuses the second).
+    """One writer of a store; of the processes that open the same one, the last alone writes. `Store.writers` makes it.
 
     Every commit is one span of work that counts wholly or not at all: its files first, each whole before it can be seen, then the
-    progress file. Files of a commit that the progress does not name are removed when the writer is opened.
+    progress file, in the place of the very one that this process wrote before. Whoever opens the writer replaces that file first, so a
+    process that lives on unknown to its successor fails at its next commit; the number of that commit is void from then on, so that
+    nothing it may still write counts. (A directory refuses the second process already when it opens.)
     """
 
-    def __init__(self, files: Files, name: str) -> None:
-        if re.fullmatch(WRITER_PATTERN, name) is None:
-            raise ValueError(f"{name!r} is not a writer's name: letters, digits, dots, _ and -")
+    def __init__(self, files: Files, name: str, followed: tuple[Progress, str], let_go: Callable[[], None]) -> None:
         self._files = files
         self._name = name
-        self._let_go = weakref.finalize(self, files.claim(name))
-        files.prepare([f".{name}.parquet", f"{name}.json"])
-        self._progress = read_progress(files, name)
-        found = (part_file(path) for path in files.paths())
-        files.remove(f.path for f in found if f is not None and f.writer == name and f.last > self._progress.commit)
+        self._progress, self._mark = followed
+        self._let_go = weakref.finalize(self, let_go)
 
     @property
     def name(self) -> str:
@@ -90,8 +114,8 @@ class Writer:
         """Let go of the name; nothing may be committed after."""
         self._let_go()
 
-    def commit(self, parts: Iterable[Part], state: bytes) -> int:
-        """Write parts so that all of them count or none; give the number of rows.
+    def commit(self, parts: Iterable[Part], state: bytes) -> Done:
+        """Write parts so that all of them count or none; after an error the same may be tried again.
 
         Args:
             parts: taken one by one, so that they may be made while they are written; at most one for each place.
@@ -99,15 +123,24 @@ class Writer:
 
         Raises:
             OSError: the disk refuses; nothing of the commit counts.
+            StoreRefusedError: the store refuses; nothing of the commit counts.
+            StoreTakenError: another process has opened this writer since; nothing that is written here will count.
         """
-        number, rows = self._progress.commit + 1, 0
+        number, rows, written = self._progress.commit + 1, 0, []
         for part in parts:
-            write_rows(self._files, PartFile(part.place, self._name, number, number), part.table)
+            written.append(PartFile(part.place, self._name, number, number))
+            write_rows(self._files, written[-1], part.table)
             rows += part.table.num_rows
-        progress = Progress(number, msgspec.Raw(state))
-        self._files.write(progress_path(self._name), lambda file: file.write(msgspec.json.encode(progress)))
+        progress = msgspec.structs.replace(self._progress, commit=number, state=msgspec.Raw(state))
+        try:
+            self._mark = self._files.swap(progress_path(self._name), msgspec.json.encode(progress), self._mark)
+        except StoreTakenError:
+            holder = read_progress(self._files, self._name).holder
+            raise StoreTakenError(
+                f"{self._files.address}: {holder or 'another process'} writes as {self._name} now", ALONE
+            ) from None
         self._progress = progress
-        return rows
+        return Done(rows, tuple(written))
 
 
 class Store:
@@ -122,13 +155,46 @@ class Store:
         return self.files.address
 
     def writer(self, name: str) -> Writer:
-        """Open a writer; removes what its last process left unfinished.
+        """Open one writer; see `writers`."""
+        return self.writers((name,))[name]
+
+    def writers(self, names: Iterable[str]) -> dict[str, Writer]:
+        """Open writers, all or none; removes what their last processes left unfinished.
 
         Raises:
-            StoreRefusedError: the store cannot be written, or somebody holds the name.
-            StoreDamagedError: its progress file cannot be read.
+            StoreRefusedError: the store cannot be written, or somebody holds a name.
+            StoreDamagedError: a progress file cannot be read.
+            ValueError: a name is none.
         """
-        return Writer(self.files, name)
+        names = list(names)
+        for name in names:
+            if re.fullmatch(WRITER_PATTERN, name) is None:
+                raise ValueError(f"{name!r} is not a writer's name: letters, digits, dots, _ and -")
+        with ExitStack() as given_up:
+            claims = {}
+            for name in names:
+                claims[name] = self.files.claim(name)
+                given_up.callback(claims[name])
+            self.files.prepare([end for name in names for end in (f".{name}.parquet", f"{name}.json")])
+            followed = {name: _followed(self.files, name) for name in names}
+            given_up.pop_all()
+        opened = {name: Writer(self.files, name, followed[name], claims[name]) for name in names}
+        found = (part_file(path) for path in self.files.paths())
+        self.files.remove(
+            file.path
+            for file in found
+            if file is not None and file.writer in opened and opened[file.writer].progress.committed.voids(file)
+        )
+        return opened
+
+    def progress(self, family: str = "") -> dict[str, Progress]:
+        """Give the progress of each writer whose name begins so.
+
+        Raises:
+            StoreDamagedError: a progress file cannot be read.
+        """
+        names = [path.rpartition("/")[2].removesuffix(".json") for path in self.files.paths(PROGRESS_FOLDER)]
+        return {name: read_progress(self.files, name) for name in sorted(names) if name.startswith(family)}
 
     def part_files(self, topic: str | None = None, dates: Collection[date] | None = None) -> list[PartFile]:
         """Give the files that count now, of one topic or of all, of some dates or of all.
@@ -136,7 +202,9 @@ class Store:
         Raises:
             StoreDamagedError: a progress file cannot be read.
         """
-        committed = committed_of(self.files)  # before the list: what is committed later has files that we leave out
+        committed = {
+            name: each.committed for name, each in self.progress().items()
+        }  # before the list: what is committed later has files that we leave out
         paths = self.files.paths(f"topic={topic}" if topic else "")
         files = [file for path in paths if (file := part_file(path)) is not None]
         if dates is not None:
@@ -184,27 +252,31 @@ def read_progress(files: Files, writer: str) -> Progress:
     Raises:
         StoreDamagedError: it cannot be read.
     """
-    path = progress_path(writer)
-    raw = files.read(path)
-    if raw is None:
-        return Progress()
+    raw = files.read(progress_path(writer))
+    return Progress() if raw is None else _decoded(files, writer, raw)
+
+
+def _followed(files: Files, name: str) -> tuple[Progress, str]:
+    for _ in range(TRIES):
+        found = files.marked(progress_path(name))
+        last = Progress() if found is None else _decoded(files, name, found.content)
+        begun = last.commit + 1  # perhaps, by a process that may still live
+        holder = f"{socket.gethostname()}/{os.getpid()}/{token_hex(4)}"
+        progress = Progress(begun, last.state, (*last.void, begun)[-MOST_VOID:], holder)
+        with suppress(StoreTakenError):  # another process opens it at this moment: after it, then
+            mark = None if found is None else found.mark
+            return progress, files.swap(progress_path(name), msgspec.json.encode(progress), mark)
+    raise StoreRefusedError(f"{files.address}: other processes open {name} all the time", ALONE)
+
+
+def _decoded(files: Files, name: str, content: bytes) -> Progress:
     try:
-        return msgspec.json.decode(raw, type=Progress)
+        return msgspec.json.decode(content, type=Progress)
     except msgspec.DecodeError as error:
         raise StoreDamagedError(
-            f"{files.address}/{path} is damaged ({error}); restore it, or start with another directory: "
+            f"{files.address}/{progress_path(name)} is damaged ({error}); restore it, or start with another directory: "
             "without it nobody knows which files count"
         ) from None
-
-
-def committed_of(files: Files) -> dict[str, int]:
-    """Give the last commit of each writer.
-
-    Raises:
-        StoreDamagedError: a progress file cannot be read.
-    """
-    writers = [path.split("/")[-1].removesuffix(".json") for path in files.paths(PROGRESS_FOLDER)]
-    return {writer: read_progress(files, writer).commit for writer in writers}
 
 
 def _guarantee(place: Place) -> Any:

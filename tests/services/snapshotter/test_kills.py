@@ -16,6 +16,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pyarrow.parquet as pq
 import pytest
@@ -111,8 +112,8 @@ class Watcher(threading.Thread):
             self.rounds += 1
 
 
-class Victim:
-    """The snapshotter's process."""
+class Victims:
+    """The snapshotter's processes: one, or shards."""
 
     def __init__(self, folder: Path, url: str, log: Path) -> None:
         self.log = log
@@ -127,32 +128,36 @@ class Victim:
             "UNDERTOW_SNAPSHOT__MOST_FILES": "3",
             "UNDERTOW_SNAPSHOT__GRACE_SECONDS": "3",
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> None:
+    def start(self, shards: int) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.snapshotter"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
+            self.processes = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "services.snapshotter"],
+                    cwd=ROOT,
+                    env=self.environment | {"UNDERTOW_SHARD": f"{index}/{shards}"},
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                )
+                for index in range(shards)
+            ]
 
-    def end(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(20)
+    def end(self, number: signal.Signals) -> list[int]:
+        for process in self.processes:
+            process.send_signal(number)
+        codes = [process.wait(20) for process in self.processes]
+        self.processes = []
+        return codes
 
 
 async def moment(chance: random.Random, folder: Path) -> None:
     """Wait for a random time; then, two times in three, for the moment at which a file is being written or a commit is made."""
     await asyncio.sleep(chance.uniform(0.2, 2.5))
     what = chance.choice(("any", "writing", "committed"))
-    progress = folder / "_progress" / "snapshotter-0.json"
 
-    def committed() -> bytes:
-        return progress.read_bytes() if progress.exists() else b""
+    def committed() -> list[bytes]:
+        return [path.read_bytes() for path in sorted((folder / "_progress").glob("*.json"))]
 
     before, until = committed(), asyncio.get_running_loop().time() + 3
     while asyncio.get_running_loop().time() < until and what != "any":
@@ -163,15 +168,22 @@ async def moment(chance: random.Random, folder: Path) -> None:
         await asyncio.sleep(0.001)  # one look and the next
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+LONG: Final = (pytest.mark.long, pytest.mark.timeout(900))
+
+
+@pytest.mark.parametrize(
+    ("kills", "most_shards"),
+    [(1, 1), pytest.param(100, 1, marks=LONG), pytest.param(20, len(SYMBOLS), marks=LONG)],
+)
 async def test_killed_at_random_moments_it_stores_every_fact_once(
-    kills: int, redis_server: RedisServer, tmp_path: Path
+    kills: int, most_shards: int, redis_server: RedisServer, tmp_path: Path
 ):
+    """With several shards there is another number of them after each kill."""
     seed = int(os.environ.get("UNDERTOW_TEST_SEED", "1"))
     print(f"UNDERTOW_TEST_SEED={seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)
     folder = tmp_path / "store"
-    victim, watcher = Victim(folder, redis_server.url, tmp_path / "log"), Watcher(folder)
+    victims, watcher = Victims(folder, redis_server.url, tmp_path / "log"), Watcher(folder)
     bus = RedisBus(redis_server.url, "ingestor/boot")
     publishing = Publishing(bus)
     sending = asyncio.create_task(publishing.run())
@@ -179,7 +191,7 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
     ends = Counter[str]()
     try:
         for kill in range(kills):
-            victim.start()
+            victims.start(chance.randint(1, most_shards))
             if kill == 0:
                 await eventually(lambda: watcher.most, 30)  # so that there is something to lose
             await moment(chance, folder)
@@ -188,7 +200,7 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
             if how:
                 redis_first = chance.random() < 0.5
                 if not redis_first:
-                    victim.end(signal.SIGKILL)
+                    victims.end(signal.SIGKILL)
                 log = redis_server.folder / "appendonly.aof"
                 on_disk = log.stat().st_size
                 if how == POWER_CUT:
@@ -201,23 +213,22 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
                 redis_server.start()
                 if redis_first:
                     await asyncio.sleep(chance.uniform(0.0, 1.0))
-                    victim.end(signal.SIGKILL)
+                    victims.end(signal.SIGKILL)
             else:
-                victim.end(signal.SIGKILL)
+                victims.end(signal.SIGKILL)
         publishing.told_to_stop = True  # not cancelled: what it was sending is acknowledged and counted
         await sending
-        victim.start()
+        victims.start(most_shards)
         await eventually(lambda: not bus._publisher.unconfirmed, 30)  # now all is acknowledged
         wanted = len(publishing.facts)
         await eventually(lambda: watcher.most >= wanted or watcher.wrong, 60)
         assert watcher.wrong == []
-        assert victim.end(signal.SIGTERM) == 0
+        assert victims.end(signal.SIGTERM) == [0] * most_shards
     finally:
         sending.cancel()
         watcher.ended.set()
         watcher.join(30)
-        if victim.process is not None and victim.process.poll() is None:
-            victim.end(signal.SIGKILL)
+        victims.end(signal.SIGKILL)
         await bus.close()
     found = sorted(stored(Store(LocalFiles(folder))))
     print(  # noqa: T201 - the figures
@@ -227,5 +238,5 @@ async def test_killed_at_random_moments_it_stores_every_fact_once(
     assert watcher.wrong == []
     assert watcher.rounds > 3
     assert found == publishing.facts
-    assert "rows_lost" not in victim.log.read_text()
+    assert "rows_lost" not in victims.log.read_text()
     assert not list(folder.rglob("*.part"))

@@ -27,6 +27,7 @@ def test_a_day_without_rows_has_no_page(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long  # starts a process that loads everything a page needs
 def test_a_page_that_cannot_be_made_is_an_error_that_says_how_to_see_why(tmp_path):
     commit(store_at(tmp_path).writer("a"), trades(1))
     next(tmp_path.rglob("*.parquet")).write_bytes(b"PAR1")

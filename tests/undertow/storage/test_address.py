@@ -2,80 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
-from pyarrow.fs import S3FileSystem
-from pydantic import SecretStr
 
-from tests.undertow.storage.rows import commit, numbers, trades
+from tests.undertow.storage.rows import bucket_store, commit, numbers, trades
 from undertow.contracts.messages.market import Trades
 from undertow.runtime.errors import ConfigurationError
 from undertow.storage.address import open_store
 from undertow.storage.layout import HOUR_NS
 from undertow.storage.query import answer
 from undertow.storage.settings import StoreSettings
-from undertow.storage.store import Store
 from undertow.storage.tidy import Housekeeper, Rules
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    made = ThreadedMotoServer("127.0.0.1", 0)
-    made.start()
-    host, port = made.get_host_and_port()
-    S3FileSystem(
-        access_key="key",
-        secret_key="secret",
-        endpoint_override=f"{host}:{port}",
-        scheme="http",
-        allow_bucket_creation=True,
-    ).create_dir("bucket")
-    yield f"{host}:{port}"
-    made.stop()
-
-
-def opened(server: str, place: str) -> Store:
-    root = f"s3://{place}?endpoint_override={server}&scheme=http&region=us-east-1"
-    return open_store(StoreSettings(root=root, access_key="key", secret_key=SecretStr("secret")))
-
-
-def test_a_bucket_stores_compacts_and_answers_like_a_directory(server: str) -> None:
-    store = opened(server, "bucket/deep/prefix")
+def test_a_bucket_stores_compacts_and_answers_like_a_directory(s3_server: str) -> None:
+    store = bucket_store(s3_server, "bucket/deep/prefix")
     writer = store.writer("a")
-    commit(writer, trades(1), state=b'{"x":1}')
+    commit(writer, trades(1))
     commit(writer, trades(2))
-    commit(writer, trades(3, hour=1))
-    assert numbers(opened(server, "bucket/deep/prefix")) == [1, 2, 3]
-    keeper = Housekeeper(store.files, writer, Rules(most_files=9, grace_s=0.0, keep_days=0))
+    commit(writer, trades(3, hour=1), state=b'{"x":1}')
+    assert numbers(bucket_store(s3_server, "bucket/deep/prefix")) == [1, 2, 3]
+    keeper = Housekeeper(store.files, (writer,), Rules(most_files=9, grace_s=0.0, keep_days=0))
     assert keeper.tidy(2 * HOUR_NS, 0.0).written == 1
     assert len([path for path in store.files.paths("topic=trades") if "hour=00" in path]) == 1
     assert answer(store, "SELECT count(*) AS n, sum(price_number) AS total FROM trade").records[0]["n"] == 3
-    assert opened(server, "bucket/deep/prefix").writer("a").progress.commit == 3
+    assert bytes(bucket_store(s3_server, "bucket/deep/prefix").writer("a").progress.state) == b'{"x":1}'
 
 
-def test_a_commit_that_was_not_finished_in_a_bucket_is_removed_at_the_next_start(server: str) -> None:
-    store = opened(server, "bucket/unfinished")
-    commit(store.writer("a"), trades(1))
+def test_a_commit_that_was_not_finished_in_a_bucket_is_removed_at_the_next_start(s3_server: str) -> None:
+    store = bucket_store(s3_server, "bucket/unfinished")
+    commit(store.writer("a"), trades(1))  # 1 is void for ever, 2 is the commit
     path = next(path for path in store.files.paths() if path.endswith(".parquet"))
     content = store.files.read(path)
-    left = path.replace("000000000001-000000000001", "000000000002-000000000002")
+    left = path.replace("000000000002-000000000002", "000000000003-000000000003")
     store.files.write(left, lambda file: file.write(content))
     assert store.dataset(Trades).count_rows() == 1
     store.writer("a")
     assert left not in store.files.paths()
 
 
-def test_a_bucket_that_there_is_not_is_one_line(server: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"UNDERTOW_SNAPSHOT__ROOT: s3://nowhere.*nowhere"):
-        opened(server, "nowhere")
+def test_a_bucket_that_there_is_not_is_one_line(s3_server: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"UNDERTOW_SNAPSHOT__ROOT: s3://nowhere has no such bucket; create it"
+    ):
+        bucket_store(s3_server, "nowhere")
 
 
 def test_a_server_that_does_not_answer_is_one_line() -> None:
-    with pytest.raises(ConfigurationError, match=r"^[^\n]*does not let us in[^\n]*$"):
-        opened("127.0.0.1:9", "bucket")
+    with pytest.raises(ConfigurationError, match=r"^[^\n]*does not answer[^\n]*; correct the address[^\n]*$"):
+        bucket_store("127.0.0.1:9", "bucket")
 
 
 @pytest.mark.parametrize(

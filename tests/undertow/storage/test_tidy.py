@@ -3,8 +3,10 @@ import pytest
 
 from tests.undertow.storage.rows import commit, numbers, store_at, trades
 from undertow.contracts.messages.market import Trades
-from undertow.storage.layout import HOUR_NS
-from undertow.storage.tidy import Housekeeper, Rules
+from undertow.storage.layout import HOUR_NS, place_of
+from undertow.storage.schema import table_of
+from undertow.storage.store import Part
+from undertow.storage.tidy import Housekeeper, Rules, Tidied
 
 DAY_NS = 24 * HOUR_NS
 LATER = 2 * HOUR_NS
@@ -15,7 +17,12 @@ def parquet(store):
 
 
 def housekeeper(store, writer, *, most_files=100, grace_s=10.0, keep_days=0):
-    return Housekeeper(store.files, writer, Rules(most_files, grace_s, keep_days))
+    return Housekeeper(store.files, (writer,), Rules(most_files, grace_s, keep_days))
+
+
+def note(keeper, writer, row):
+    """Commit a row as the snapshotter does."""
+    keeper.note(writer.commit([Part(place_of(row.message), table_of(Trades, [row]))], b"null").files)
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ def test_an_hour_that_is_over_becomes_one_file_and_the_old_ones_go_after_the_gra
     assert numbers(store) == [1, 2, 3]
     assert keeper.tidy(LATER, 9.9).removed == 0
     assert keeper.tidy(LATER, 10.0).removed == 3
-    assert parquet(store) == ["topic=trades/date=1970-01-01/hour=00/symbol=BTCUSDT/000000000001-000000000003.a.parquet"]
+    assert parquet(store) == ["topic=trades/date=1970-01-01/hour=00/symbol=BTCUSDT/000000000002-000000000004.a.parquet"]
     assert numbers(store) == [1, 2, 3]
 
 
@@ -63,11 +70,54 @@ def test_late_rows_join_their_hour_in_the_next_round(store):
     commit(writer, trades(2))
     keeper = housekeeper(store, writer)
     keeper.tidy(LATER, 0.0)
-    commit(writer, trades(3))
+    note(keeper, writer, trades(3))
     assert keeper.tidy(LATER, 1.0).written == 1
     keeper.tidy(LATER, 20.0)
-    assert [path.rpartition("/")[2] for path in parquet(store)] == ["000000000001-000000000003.a.parquet"]
+    assert [path.rpartition("/")[2] for path in parquet(store)] == ["000000000002-000000000004.a.parquet"]
     assert numbers(store) == [1, 2, 3]
+
+
+def test_a_round_looks_only_where_something_was_written_and_at_all_of_it_once_a_day(store):
+    writer = store.writer("a")
+    keeper, listed = housekeeper(store, writer), []
+    paths = store.files.paths
+    store.files.paths = lambda folder="": listed.append(folder) or paths(folder)
+    for hour in range(20):
+        note(keeper, writer, trades(hour + 1, hour=hour))
+    keeper.tidy(20 * HOUR_NS, 0.0)
+    assert listed[0] == ""
+    listed.clear()
+    note(keeper, writer, trades(30, hour=20))
+    note(keeper, writer, trades(31, hour=20))
+    assert keeper.tidy(20 * HOUR_NS + 1, 60.0) == Tidied(0, 0, 0)
+    assert listed == ["topic=trades/date=1970-01-01/hour=20/symbol=BTCUSDT"]
+    listed.clear()
+    assert keeper.tidy(22 * HOUR_NS, 120.0).written == 1  # the hour is over, and nobody had to look for it
+    assert keeper.tidy(22 * HOUR_NS, 200.0).removed == 2
+    assert listed == []
+    keeper.tidy(25 * HOUR_NS, 300.0)
+    assert listed == [""]
+
+
+def test_several_writers_are_tidied_side_by_side_in_the_same_partition(store):
+    writers = store.writers(("a", "b"))
+    for number, name in ((1, "a"), (2, "b"), (3, "a"), (4, "b")):
+        commit(writers[name], trades(number))
+    keeper = Housekeeper(store.files, writers.values(), Rules(100, 0.0, 0))
+    assert keeper.tidy(LATER, 0.0) == Tidied(2, 4, 0)
+    assert sorted(numbers(store)) == [1, 2, 3, 4]
+
+
+def test_what_a_followed_process_still_writes_is_removed_at_the_next_look(store):
+    writer = store.writer("a")
+    commit(writer, trades(1))
+    commit(writer, trades(2))
+    void = parquet(store)[0].replace("000000000002-000000000002", "000000000001-000000000001")
+    store.files.write(void, lambda file: file.write(store.files.read(parquet(store)[0])))
+    assert numbers(store) == [1, 2]
+    housekeeper(store, writer).tidy(HOUR_NS // 2, 0.0)
+    assert void not in parquet(store)
+    assert numbers(store) == [1, 2]
 
 
 def test_files_of_another_writer_are_left_alone(store):
