@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+import pyarrow as pa
+
 from services.snapshotter.claims import claimed
 from services.snapshotter.core import Batch, Flush, SnapshotCore, encoded
 from services.snapshotter.reporter import Reporter
@@ -25,6 +27,7 @@ from undertow.contracts.metrics import (
 from undertow.contracts.streams import STREAMS, Stream
 from undertow.runtime.clock import steady_ns, wall_ns
 from undertow.runtime.errors import ConfigurationError
+from undertow.runtime.memory import give_back
 from undertow.runtime.retry import backoff
 from undertow.runtime.service import Runtime
 from undertow.storage.address import open_store
@@ -135,6 +138,8 @@ class Snapshotter:
                 now_ns = self._runtime.clock.now_ns()
                 done = await asyncio.to_thread(self._housekeeper.tidy, now_ns, steady_ns() / 1e9)
                 self._runtime.metrics.counter(SNAPSHOT_COMPACTIONS).inc(done.written)
+                if done.written:
+                    await asyncio.to_thread(give_back)
                 if self._reporter is not None:
                     await asyncio.to_thread(self._reporter.report, now_ns)
             except (OSError, StorageError) as error:  # the rows are safe; the next round tries again
@@ -159,6 +164,7 @@ class Snapshotter:
                 if not await self._committed(flush):
                     return
             if flushes:
+                await asyncio.to_thread(give_back)
                 self._runtime.metrics.histogram(SNAPSHOT_FLUSH_SECONDS).observe((wall_ns() - begin) / 1e9)
             self._failed = False
             reader.ack(acked)
@@ -205,6 +211,9 @@ class Snapshotter:
 
 def build(settings: Settings, runtime: Runtime) -> Snapshotter:
     """Choose the real implementations."""
+    pa.set_memory_pool(
+        pa.system_memory_pool()
+    )  # Arrow's own keep what is free to themselves, and `give_back` cannot reach it
     store = open_store(settings.snapshot)
     bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     return Snapshotter(settings, runtime, bus, store)

@@ -1,7 +1,8 @@
-"""Keeps the garbage collector out of the way of orders."""
+"""Keeps the garbage collector out of the way of orders, and gives back what large work has left behind."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from typing import Final
 
@@ -19,3 +20,14 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+def give_back() -> None:
+    """Give the system what the C heap holds free, where the C library can (glibc); some milliseconds, so nothing for the way of an order.
+
+    Work of many short-lived buffers in several threads leaves each thread's part of the heap full of holes, and without this the
+    process stays as large as its largest moment, and grows with each larger one.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

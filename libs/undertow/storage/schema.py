@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from enum import Enum
 from functools import cache
+from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -96,19 +96,20 @@ def schema_of(kind: type[Message]) -> pa.Schema:
 
 def table_of(kind: type[Message], rows: Sequence[Row]) -> pa.Table:
     """Make a table of rows whose messages are all of one kind."""
-    columns: list[list[Any]] = [
-        [row.stream_key for row in rows],
-        [row.entry_id for row in rows],
-        [row.producer for row in rows],
-        [row.sequence for row in rows],
-        [row.hops for row in rows],
-        *([_plain(getattr(row.message, name)) for row in rows] for name in kind.__struct_fields__),
+    messages = [row.message for row in rows]
+    hops = [row.hops for row in rows]
+    arrays = [
+        pa.array([row.stream_key for row in rows], pa.string()),
+        pa.array([row.entry_id for row in rows], pa.string()),
+        pa.array([row.producer for row in rows], pa.string()),
+        pa.array([row.sequence for row in rows], pa.int64()),
+        pa.ListArray.from_arrays(_offsets(hops), pa.array(list(chain.from_iterable(hops)), pa.int64())),
+        *(_array(inner, list(map(attrgetter(name), messages))) for name, inner in _fields(kind)),
     ]
-    schema = schema_of(kind)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema_of(kind))
 
 
+@cache
 def _fields(struct: type[msgspec.Struct]) -> list[tuple[str, msgspec.inspect.Type]]:
     info = msgspec.inspect.type_info(struct)
     if not isinstance(info, msgspec.inspect.StructType):
@@ -126,13 +127,21 @@ def _arrow(kind: msgspec.inspect.Type) -> pa.DataType:
     return _SCALARS[type(kind)]
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return value
+def _array(kind: msgspec.inspect.Type, values: list[Any]) -> pa.Array:
+    """Column by column, down into lists and structs: nothing is made for a row of its own."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        fields = [(name, inner, list(map(attrgetter(name), values))) for name, inner in _fields(kind.cls)]
+        columns = [_array(inner, column) for _, inner, column in fields]
+        return pa.StructArray.from_arrays(columns, fields=[pa.field(name, _arrow(inner)) for name, inner, _ in fields])
+    if isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.TupleType):
+        item = kind.item_type if isinstance(kind, msgspec.inspect.VarTupleType) else kind.item_types[0]
+        return pa.ListArray.from_arrays(_offsets(values), _array(item, list(chain.from_iterable(values))))
+    if isinstance(kind, msgspec.inspect.DecimalType):
+        values = list(map(str, values))
+    elif isinstance(kind, msgspec.inspect.EnumType):
+        values = [value.value for value in values]
+    return pa.array(values, _SCALARS[type(kind)])
+
+
+def _offsets(values: Sequence[Sequence[Any]]) -> pa.Array:
+    return pa.array(list(accumulate(map(len, values), initial=0)), pa.int32())
