@@ -6,7 +6,7 @@ looked for in all other days before it is told, because facts of the past (a fun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
+from undertow.storage.crossed import Crossing, Origin, crossings
 from undertow.storage.query import connected
 from undertow.storage.store import Store
 
@@ -67,7 +68,7 @@ class Quality:
         duplicates: rows beyond the first of the same key, producer and number.
         repeated_trades: trades of the venue that are there under the same id more than once.
         gaps: (symbol, reason) → times the ingestor lost a book.
-        crossed: (symbol, ts_event) of stored snapshots whose best bid is not below the best ask.
+        crossed: books whose best bid was not below the best ask after a stored update.
         suspicions: (symbol, fault) → times the liquidation feed was suspected.
     """
 
@@ -78,7 +79,7 @@ class Quality:
     duplicates: int = 0
     repeated_trades: int = 0
     gaps: dict[tuple[str, str], int] = field(default_factory=dict)
-    crossed: list[tuple[str, int]] = field(default_factory=list)
+    crossed: list[Crossing] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     suspicions: dict[tuple[str, str], int] = field(default_factory=dict)
     latencies: list[Latency] = field(default_factory=list)
@@ -122,7 +123,7 @@ def measure(store: Store, day: date) -> Quality:
             for symbol, hour, rows in _ask(database, f'SELECT symbol, hour, count(*) FROM "{topic}" GROUP BY ALL'):  # noqa: S608 - our own name
                 quality.counts[topic, symbol, hour] = rows
         ranges = _numbers(database, topics, quality)
-        _look_at_market(database, topics, quality)
+        _look_at_market(database, topics, ranges, quality)
     quality.holes = _holes(store, ranges)
     return quality
 
@@ -136,8 +137,8 @@ def _topics(database: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _numbers(
     database: duckdb.DuckDBPyConnection, topics: Sequence[str], quality: Quality
-) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    ranges: dict[tuple[str, str], list[tuple[int, int]]] = {}
+) -> dict[Origin, list[tuple[int, int]]]:
+    ranges: dict[Origin, list[tuple[int, int]]] = {}
     for hour in sorted({hour for _, _, hour in quality.counts}):
         every = " UNION ALL ".join(
             f'SELECT stream_key, producer, producer_sequence AS n FROM "{topic}" WHERE hour = {hour}'  # noqa: S608 - our own names
@@ -165,7 +166,7 @@ def _joined(ranges: list[tuple[int, int]], quality: Quality) -> list[tuple[int, 
     return joined
 
 
-def _holes(store: Store, ranges: dict[tuple[str, str], list[tuple[int, int]]]) -> list[Hole]:
+def _holes(store: Store, ranges: dict[Origin, list[tuple[int, int]]]) -> list[Hole]:
     suspected = [
         (key, producer, left[1] + 1, right[0] - 1)
         for (key, producer), each in sorted(ranges.items())
@@ -187,7 +188,12 @@ def _holes(store: Store, ranges: dict[tuple[str, str], list[tuple[int, int]]]) -
     return found
 
 
-def _look_at_market(database: duckdb.DuckDBPyConnection, topics: Sequence[str], quality: Quality) -> None:
+def _look_at_market(
+    database: duckdb.DuckDBPyConnection,
+    topics: Sequence[str],
+    ranges: Mapping[Origin, Sequence[tuple[int, int]]],
+    quality: Quality,
+) -> None:
     if "gap" in topics:
         rows = _ask(database, "SELECT symbol, reason, count(*) FROM gap GROUP BY ALL ORDER BY ALL")
         quality.gaps = {(symbol, reason): times for symbol, reason, times in rows}
@@ -197,11 +203,8 @@ def _look_at_market(database: duckdb.DuckDBPyConnection, topics: Sequence[str], 
         )
         quality.suspicions = {(symbol, fault): times for symbol, fault, times in rows}
     if "book" in topics:
-        quality.crossed = _ask(
-            database,
-            "SELECT symbol, ts_event FROM book WHERE snapshot AND len(bids) > 0 AND len(asks) > 0"
-            " AND bids[1][1]::DECIMAL(38, 18) >= asks[1][1]::DECIMAL(38, 18) ORDER BY ALL",
-        )
+        hours = sorted({hour for topic, _, hour in quality.counts if topic in ("book", "gap")})
+        quality.crossed = crossings(database, hours, ranges)
     if "trades" in topics:
         ((quality.repeated_trades,),) = _ask(
             database,

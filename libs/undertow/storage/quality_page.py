@@ -89,9 +89,9 @@ def _findings(quality: Quality) -> Iterable[str]:
     if quality.crossed:
         yield _table(
             "Crossed books",
-            "Stored snapshots (one every few seconds) whose best bid is not below the best ask.",
-            ("symbol", "at"),
-            [(symbol, _time(at_ns)) for symbol, at_ns in quality.crossed],
+            "The best bid was not below the best ask, and for how many stored updates.",
+            ("symbol", "from", "updates"),
+            [(each.symbol, _time(each.begin_ns), f"{each.updates:,}") for each in quality.crossed],
         )
     if quality.gaps:
         yield _table(

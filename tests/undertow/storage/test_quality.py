@@ -5,6 +5,7 @@ import pytest
 
 from tests.undertow.storage.rows import commit, store_at, trades
 from undertow.contracts.messages.market import Book, Gap, GapReason
+from undertow.storage.crossed import Crossing
 from undertow.storage.layout import HOUR_NS, place_of
 from undertow.storage.quality import days, measure
 from undertow.storage.quality_page import page
@@ -67,10 +68,47 @@ def test_silences_crossed_books_and_gaps_are_found(store):
     found = measure(store, DAY)
     (silence,) = found.silences
     assert (silence.topic, silence.symbol, round(silence.seconds)) == ("trades", "BTCUSDT", 7200)
-    assert found.crossed == [("BTCUSDT", HOUR_NS)]
+    assert found.crossed == [Crossing("BTCUSDT", HOUR_NS)]
     assert found.gaps == {("BTCUSDT", "crossed"): 1}
     (late,) = [each for each in found.latencies if each.topic == "book"]
     assert (late.p50, late.most, late.inside_p99) == (2.0, 2.0, 4.0)
+
+
+def change(at, number, bids=(), asks=()):
+    return Book(
+        ts_event=at, ts_recv=at, symbol="BTCUSDT", snapshot=False, bids=bids, asks=asks, update_id=number, sequence=number
+    )  # fmt: skip
+
+
+def test_a_change_that_crosses_the_book_is_found_with_how_long_it_stood_across_hours(store):
+    at = 2 * HOUR_NS
+    put(store, "b", book("99", "100", at - 3), 1)
+    put(store, "b", change(at - 2, 2, bids=(("100", "1"),)), 2)  # crossed, and no snapshot says so
+    put(store, "b", change(at - 1, 3, bids=(("98", "1"),)), 3)
+    put(store, "b", change(at, 4, asks=(("100", "2"),)), 4)
+    put(store, "b", change(at + 1, 5, bids=(("100", "0"),)), 5)
+    put(store, "b", change(at + 2, 6, bids=(("100.5", "1"),)), 6)
+    assert measure(store, DAY).crossed == [Crossing("BTCUSDT", at - 2, 3), Crossing("BTCUSDT", at + 2, 1)]
+
+
+@pytest.mark.parametrize("what", ["a gap", "a missing row"])
+def test_a_book_that_is_unknown_is_not_looked_at_before_its_next_snapshot(store, what):
+    put(store, "b", book("99", "100", 1), 1)
+    if what == "a gap":
+        put(store, "b", Gap(ts_event=2, ts_recv=2, symbol="BTCUSDT", reason=GapReason.UPDATE_ID, detail="x"), 2)
+    put(store, "b", change(3, 3, bids=(("100", "1"),)), 3)
+    assert measure(store, DAY).crossed == []
+    put(store, "b", book("99", "100", 4), 4)
+    put(store, "b", change(5, 5, bids=(("100", "1"),)), 5)
+    assert measure(store, DAY).crossed == [Crossing("BTCUSDT", 5)]
+
+
+def test_two_producers_of_a_symbol_have_a_book_each(store):
+    put(store, "b", book("99", "100", 1), 1)
+    other = Record(book("200", "201", 2), "archive:x", "import:y", 1, "", (1,))
+    store.writer("c").commit([Part(place_of(other.message), table_of(Book, [other]))], b"null")
+    put(store, "b", change(3, 2, bids=(("98", "1"),)), 2)
+    assert measure(store, DAY).crossed == []
 
 
 class Reader(HTMLParser):
