@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 YOUNG: Final = 10_000
@@ -28,6 +30,11 @@ def give_back() -> None:
     Work of many short-lived buffers in several threads leaves each thread's part of the heap full of holes, and without this the
     process stays as large as its largest moment, and grows with each larger one.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _trim()
     if trim is not None:
         trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # once: each look at a library makes classes of its own
