@@ -17,9 +17,26 @@ import msgspec
 
 from services.ingestor.losses import Loss
 from services.ingestor.watch.liquidations import LiquidationWatch
-from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, MarketFact, Resync, Ticker, Trades
-from undertow.exchange.book import OrderBook
-from undertow.exchange.bybit.facts import FrameDecoder, book_fact
+from undertow.contracts.messages.market import (
+    FeedSuspect,
+    Gap,
+    GapReason,
+    MarketFact,
+    PackedBook,
+    Resync,
+    Ticker,
+    Trades,
+)
+from undertow.exchange.bybit.facts import FrameDecoder
+from undertow.exchange.bybit.followed_book import (
+    FAULTY,
+    MISFIT,
+    TAKEN_CROSSED,
+    UNREAD,
+    FollowedBook,
+    begin_of,
+    packed_fact,
+)
 from undertow.exchange.bybit.frames import (
     BadFrameError,
     BookFrame,
@@ -28,6 +45,7 @@ from undertow.exchange.bybit.frames import (
     MarketFrame,
     decode_frame,
 )
+from undertow.exchange.levels import Levels
 
 ASK_AGAIN_NS: Final = 5_000_000_000
 MALFORMED: Final = "malformed"
@@ -69,9 +87,9 @@ Effect = Publish | Drop | Resubscribe
 class _Feed:
     symbol: str
     topic: str
-    book: OrderBook
-    latest: Book | None = None
-    in_sync: bool = False
+    book: FollowedBook
+    latest: PackedBook | None = None
+    in_sync: bool = False  # as its readers know
     seen: bool = False
     asked_ns: int | None = None
     checkpoint_ns: int = 0
@@ -93,11 +111,14 @@ class IngestorCore:
     checkpoint_ns: int = 10_000_000_000
     silence_ns: int = 7_200_000_000_000
     _feeds: dict[str, _Feed] = field(init=False)
+    _by_begin: dict[bytes, _Feed] = field(init=False)
     _decoder: FrameDecoder = field(init=False, default_factory=FrameDecoder)
     _watch: LiquidationWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self._feeds = {s: _Feed(s, f"orderbook.{self.depth}.{s}", OrderBook(self.depth)) for s in self.symbols}
+        topics, levels = {symbol: f"orderbook.{self.depth}.{symbol}" for symbol in self.symbols}, Levels()
+        self._feeds = {s: _Feed(s, topic, FollowedBook(s, topic, self.depth, levels)) for s, topic in topics.items()}
+        self._by_begin = {feed.book.begin: feed for feed in self._feeds.values()}
         self._watch = LiquidationWatch(self.symbols, self.silence_ns)
 
     @property
@@ -110,6 +131,9 @@ class IngestorCore:
 
         The first effect tells which; there is none for what is no market frame.
         """
+        book_feed = self._by_begin.get(begin_of(raw))
+        if book_feed is not None and (state := book_feed.book.follow(raw)) != UNREAD:
+            return self._on_book(book_feed, state, book_feed.book.fact(recv_ns), raw)
         try:
             frame = decode_frame(raw)
         except BadFrameError as error:
@@ -122,17 +146,20 @@ class IngestorCore:
         feed.seen = True
         if not isinstance(frame, BookFrame):
             return self._on_other(frame, raw, recv_ns)
-        return self._on_book(feed, frame, raw, recv_ns)
-
-    def _on_book(self, feed: _Feed, frame: BookFrame, raw: bytes, recv_ns: int) -> list[Effect]:
         if frame.topic != feed.topic:
             return [Drop(feed.symbol, "foreign_topic", frame.topic)]
-        fact = book_fact(frame, recv_ns)
-        try:
-            return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
-        except ValueError as error:
-            drop = Drop(feed.symbol, MALFORMED, f"{frame.topic}: {error}", raw)
+        return self._on_book(feed, feed.book.follow_frame(frame), packed_fact(frame, recv_ns), raw)
+
+    def _on_book(self, feed: _Feed, state: int, fact: PackedBook, raw: bytes) -> list[Effect]:
+        feed.seen = True
+        if state == MISFIT:
+            return self._on_misfit(feed, fact)
+        if state == FAULTY:
+            drop = Drop(feed.symbol, MALFORMED, f"{feed.topic}: {feed.book.fault}", raw)
             return _lost(feed, GapReason.UPDATE_ID, f"u {fact.update_id} cannot be read", fact, drop)
+        if state == TAKEN_CROSSED:
+            return _lost(feed, GapReason.CROSSED, f"bid {feed.book.best_bid} ask {feed.book.best_ask}", fact)
+        return _on_snapshot(feed, fact) if fact.snapshot else self._on_delta(feed, fact)
 
     def on_disconnected(self, reason: str, now_ns: int) -> list[Effect]:
         """The connection is gone: every book that was good is good no longer, and the next one begins with snapshots."""
@@ -166,6 +193,7 @@ class IngestorCore:
         effects: list[Effect] = []
         for feed in self._feeds.values():
             feed.asked_ns = None
+            feed.book.lose()
             if feed.in_sync:
                 feed.in_sync = False
                 gap = Gap(ts_event=now_ns, ts_recv=now_ns, symbol=feed.symbol, reason=reason, detail=detail)
@@ -194,29 +222,27 @@ class IngestorCore:
                 suspects += self._watch.on_ticker(fact)
         return suspects
 
-    def _on_delta(self, feed: _Feed, fact: Book) -> list[Effect]:
-        latest = feed.latest
-        if not feed.in_sync or latest is None:
-            return [Drop(feed.symbol, "delta_before_snapshot", f"u {fact.update_id}"), *_asked(feed, fact.ts_recv)]
-        is_newer = fact.sequence > latest.sequence or fact.sequence == latest.sequence == 0  # 0: not told
-        if fact.update_id != latest.update_id + 1 or not is_newer:
-            return _on_misfit(feed, fact, latest)
-        book = feed.book
-        book.apply(fact.bids, fact.asks)
-        if book.is_crossed:
-            return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
+    def _on_delta(self, feed: _Feed, fact: PackedBook) -> list[Effect]:
         feed.latest = fact
         if fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:
             return [Publish(feed.symbol, fact)]
         feed.checkpoint_ns = fact.ts_event
         return [Publish(feed.symbol, fact), Publish(feed.symbol, _whole(feed, fact))]
 
+    def _on_misfit(self, feed: _Feed, fact: PackedBook) -> list[Effect]:
+        latest = feed.latest
+        if not feed.in_sync or latest is None:
+            return [Drop(feed.symbol, "delta_before_snapshot", f"u {fact.update_id}"), *_asked(feed, fact.ts_recv)]
+        detail = f"u {fact.update_id} after {latest.update_id}"
+        is_told = fact.sequence > 0  # else update ids alone must do
+        is_old = fact.sequence <= latest.sequence if is_told else fact.update_id <= latest.update_id
+        if is_old:
+            return [Drop(feed.symbol, "old_update", detail)]
+        return _lost(feed, GapReason.UPDATE_ID, detail, fact)  # with a lower `u`: the snapshot with 1 has been lost
 
-def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
-    symbol, book = feed.symbol, feed.book
-    book.replace(fact.bids, fact.asks)
-    if book.is_crossed:
-        return _lost(feed, GapReason.CROSSED, f"bid {book.best_bid} ask {book.best_ask}", fact)
+
+def _on_snapshot(feed: _Feed, fact: PackedBook) -> list[Effect]:
+    symbol = feed.symbol
     effects: list[Effect] = []
     if not feed.in_sync or fact.update_id == 1:
         effects = [Publish(symbol, Resync(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=symbol))]
@@ -226,21 +252,13 @@ def _on_snapshot(feed: _Feed, fact: Book) -> list[Effect]:
     return effects
 
 
-def _on_misfit(feed: _Feed, fact: Book, latest: Book) -> list[Effect]:
-    detail = f"u {fact.update_id} after {latest.update_id}"
-    is_told = fact.sequence > 0  # else update ids alone must do
-    is_old = fact.sequence <= latest.sequence if is_told else fact.update_id <= latest.update_id
-    if is_old:
-        return [Drop(feed.symbol, "old_update", detail)]
-    return _lost(feed, GapReason.UPDATE_ID, detail, fact)  # with a lower `u`: the snapshot with 1 has been lost
-
-
-def _whole(feed: _Feed, latest: Book) -> Book:
-    bids, asks = feed.book.levels()
+def _whole(feed: _Feed, latest: PackedBook) -> PackedBook:
+    bids, asks = feed.book.packed()
     return msgspec.structs.replace(latest, snapshot=True, bids=bids, asks=asks)
 
 
-def _lost(feed: _Feed, reason: GapReason, detail: str, fact: Book, drop: Drop | None = None) -> list[Effect]:
+def _lost(feed: _Feed, reason: GapReason, detail: str, fact: PackedBook, drop: Drop | None = None) -> list[Effect]:
+    feed.book.lose()
     effects: list[Effect] = [drop or Drop(feed.symbol, reason.value, detail)]
     if feed.in_sync:  # else readers know already
         feed.in_sync = False

@@ -1,85 +1,38 @@
 """An order book as a feed handler keeps it: the venue's decimal text, ordered by price, cut to the subscribed depth.
 
-Plain Python with bisect: one call per message from Python is faster here than a compiled book (docs/adr/0003). Seven of ten changes of a
-recorded tape give a level that is there another size; they are found by the text of their price, which needs no number. Another spelling of
-the same price is the same level all the same.
+Compiled (docs/adr/0020): the levels of a frame are taken in one call, whether they come from the bytes of a frame or as texts. There is one
+rule for both, and another spelling of the same price is the same level.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from math import inf
 from typing import Final
 
+import msgspec
+import numpy as np
+
 from undertow.contracts.messages.market import Level
+from undertow.exchange.kernels.ladder import FULL, change, pack
+from undertow.exchange.kernels.levels import HEADER
+from undertow.exchange.kernels.memory import (
+    BUY,
+    CROSSED,
+    HALF,
+    HEAD,
+    SELL,
+    capacity_of,
+    keys_of,
+    new_book,
+    slots_of,
+    texts_of,
+)
+from undertow.exchange.levels import Levels
 
-_DELETED: Final = "0"
-
-
-class _Side:
-    """Levels of one side.
-
-    Attributes:
-        sizes: by the text of the price.
-        prices: ascending.
-        texts: of the prices, in their order.
-    """
-
-    __slots__ = ("prices", "sizes", "texts")
-
-    def __init__(self) -> None:
-        self.sizes: dict[str, str] = {}
-        self.prices: list[float] = []
-        self.texts: list[str] = []
-
-    def replace(self, levels: Sequence[Level]) -> None:
-        sizes = dict(levels)
-        ordered = sorted((float(price), price) for price in sizes)
-        prices = [number for number, _ in ordered]
-        amounts = [float(size) for size in sizes.values()]
-        if len(set(prices)) == len(levels) and _are_positive(prices) and _are_positive(amounts):
-            self.sizes, self.prices, self.texts = sizes, prices, [text for _, text in ordered]
-        else:
-            self.apply(levels)  # one by one: sizes of zero are left out, and what is no level is found
-
-    def apply(self, changes: Sequence[Level]) -> None:
-        sizes, prices = self.sizes, self.prices
-        for price, size in changes:
-            if price in sizes:
-                if size == _DELETED:
-                    index = bisect_left(prices, float(price))
-                    del sizes[price], prices[index], self.texts[index]
-                elif 0.0 < float(size) < inf:
-                    sizes[price] = size
-                else:
-                    self._change(price, size)
-            else:
-                self._change(price, size)
-
-    def drop(self, index: int) -> None:
-        del self.prices[index]
-        del self.sizes[self.texts.pop(index)]
-
-    def level(self, index: int) -> Level:
-        text = self.texts[index]
-        return text, self.sizes[text]
-
-    def _change(self, price: str, size: str) -> None:
-        number, amount, prices = float(price), float(size), self.prices
-        index = bisect_left(prices, number)
-        is_known = index < len(prices) and prices[index] == number  # perhaps in another spelling
-        if amount == 0.0:
-            if is_known:
-                self.drop(index)
-        elif 0.0 < number < inf and 0.0 < amount < inf:
-            if is_known:
-                self.drop(index)
-            prices.insert(index, number)
-            self.texts.insert(index, price)
-            self.sizes[price] = size
-        else:
-            raise ValueError(f"{(price, size)} is not a level")
+_SPARE: Final = 64
+"""Levels above its depth that a side has room for at first."""
+_MOST_PACKED: Final = 1 + 2 * HALF
+_FROM_BYTES: Final = msgspec.msgpack.Decoder(tuple[Level, ...]).decode
 
 
 class OrderBook:
@@ -87,14 +40,15 @@ class OrderBook:
 
     Args:
         depth: levels a side that the venue keeps for us; what falls out of it is dropped.
+        levels: scratch memory, which several books may share; its own if it is not given.
     """
 
-    __slots__ = ("_asks", "_bids", "_depth")
+    __slots__ = ("_depth", "_levels", "_memory")
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, levels: Levels | None = None) -> None:
         self._depth = depth
-        self._bids = _Side()
-        self._asks = _Side()
+        self._levels = levels or Levels()
+        self._memory = new_book(depth, depth + _SPARE)
 
     def replace(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Take a snapshot.
@@ -102,10 +56,8 @@ class OrderBook:
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        self._bids, self._asks = _Side(), _Side()
-        self._bids.replace(bids)
-        self._asks.replace(asks)
-        self._cut()
+        self._levels.read(bids, asks)
+        self.take(self._levels, clear=True)
 
     def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Take a delta: a size of zero deletes, deleting the unknown is harmless.
@@ -113,46 +65,57 @@ class OrderBook:
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        if bids:
-            self._bids.apply(bids)
-        if asks:
-            self._asks.apply(asks)
-        self._cut()
+        self._levels.read(bids, asks)
+        self.take(self._levels)
+
+    def take(self, levels: Levels, *, clear: bool = False) -> None:
+        """Take the levels of a frame: a snapshot if `clear`, or a delta.
+
+        Raises:
+            ValueError: the levels have a fault; the book is good for nothing until the next snapshot.
+        """
+        if levels.fault:
+            raise ValueError(levels.fault)
+        state = change(self._memory, levels.columns, levels.bids, levels.rows, int(clear))
+        if state == FULL:
+            self._grow(levels.rows)
+            change(self._memory, levels.columns, levels.bids, levels.rows, int(clear))
 
     @property
     def is_crossed(self) -> bool:
         """True when the best bid is not below the best ask."""
-        bids, asks = self._bids.prices, self._asks.prices
-        return bool(bids and asks) and bids[-1] >= asks[0]
+        return bool(self._memory[CROSSED])
 
     @property
     def best_bid(self) -> Level | None:
         """Price and size, or None on an empty side."""
-        side = self._bids
-        return side.level(-1) if side.prices else None
+        return next(iter(_FROM_BYTES(self._packed(BUY, 1))), None)
 
     @property
     def best_ask(self) -> Level | None:
         """Price and size, or None on an empty side."""
-        side = self._asks
-        return side.level(0) if side.prices else None
+        return next(iter(_FROM_BYTES(self._packed(SELL, 1))), None)
 
     def levels(self, best: int | None = None) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Give bids descending and asks ascending; all, or so many of the best."""
         most = self._depth if best is None else best
-        bids, asks = self._bids, self._asks
-        return (
-            tuple((price, bids.sizes[price]) for price in bids.texts[: -most - 1 : -1]),
-            tuple((price, asks.sizes[price]) for price in asks.texts[:most]),
-        )
+        return _FROM_BYTES(self._packed(BUY, most)), _FROM_BYTES(self._packed(SELL, most))
 
-    def _cut(self) -> None:
-        bids, asks, depth = self._bids, self._asks, self._depth
-        while len(bids.prices) > depth:
-            bids.drop(0)
-        while len(asks.prices) > depth:
-            asks.drop(-1)
+    def packed(self) -> tuple[msgspec.Raw, msgspec.Raw]:
+        """Give what `levels` gives, as MessagePack."""
+        return msgspec.Raw(self._packed(BUY, self._depth)), msgspec.Raw(self._packed(SELL, self._depth))
 
+    def _packed(self, side: int, most: int) -> bytes:
+        out = np.empty(HEADER + _MOST_PACKED * min(most, self._depth), np.uint8)
+        begin, end = pack(self._memory, side, most, out)
+        return out[begin:end].tobytes()
 
-def _are_positive(numbers: Sequence[float]) -> bool:
-    return not numbers or (min(numbers) > 0.0 and sum(numbers) < inf)  # a sum with a NaN is none
+    def _grow(self, rows: int) -> None:
+        before = self._memory
+        capacity = capacity_of(before)
+        self._memory = new_book(self._depth, capacity + 2 * rows)
+        self._memory[:HEAD] = before[:HEAD]
+        for side in (BUY, SELL):
+            for part in (keys_of, slots_of, texts_of):
+                kept = part(before, side)
+                part(self._memory, side)[: len(kept)] = kept

@@ -28,7 +28,7 @@ def source_stamp(folder: Path) -> str:
     return digest.hexdigest()
 
 
-_KERNELS: Final = tuple(Path(__file__).parents[1] / package for package in ("features", "matching"))
+_KERNELS: Final = tuple(Path(__file__).parents[1] / package for package in ("features", "matching", "exchange/kernels"))
 
 
 def kernel(function: F) -> F:

@@ -36,6 +36,17 @@ class Book(Message, frozen=True, kw_only=True, tag="book"):
     sequence: int
 
 
+class PackedBook(Message, frozen=True, kw_only=True, tag="book"):
+    """A `Book` to be published, whose levels are the MessagePack of their tuples already: the same bytes on the wire, read as a `Book`."""
+
+    symbol: str
+    snapshot: bool
+    bids: msgspec.Raw
+    asks: msgspec.Raw
+    update_id: int
+    sequence: int
+
+
 class Trade(msgspec.Struct, frozen=True, array_like=True):
     """One public trade; `side` is the taker's."""
 
@@ -178,4 +189,4 @@ class RejectedFrame(Message, frozen=True, kw_only=True, tag="rejected_frame"):
     raw: bytes
 
 
-MarketFact = Book | Trades | Liquidations | Ticker | Kline | Gap | Resync | FeedSuspect
+MarketFact = Book | PackedBook | Trades | Liquidations | Ticker | Kline | Gap | Resync | FeedSuspect
