@@ -12,8 +12,8 @@ COPY services/${SERVICE} services/${SERVICE}
 # Compiled kernels are baked in; the mounted volume starts as a copy of them and takes what another processor needs anew.
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app/libs:/app NUMBA_CACHE_DIR=/cache/numba
 RUN mkdir -p /cache/numba \
- && case "$SERVICE" in feature_hub) kernels=features ;; venue) kernels=matching ;; esac \
- && if [ -n "${kernels:-}" ]; then /venv/bin/python -c "from undertow.$kernels.warm import warm; warm()"; fi
+ && case "$SERVICE" in feature_hub) kernels=features ;; venue) kernels="matching exchange.kernels" ;; ingestor) kernels=exchange.kernels ;; esac \
+ && for each in ${kernels:-}; do /venv/bin/python -c "from undertow.$each.warm import warm; warm()" || exit 1; done
 
 FROM python:3.11-slim-bookworm
 ARG SERVICE

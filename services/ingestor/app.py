@@ -20,6 +20,7 @@ from undertow.exchange.budget.connects import ConnectBudget
 from undertow.exchange.budget.ports import Budget, Priority
 from undertow.exchange.budget.shared import SharedBudget, expose_circuit
 from undertow.exchange.bybit.public_ws import BybitPublicStream, SubscriptionRefusedError
+from undertow.exchange.kernels.warm import warm
 from undertow.runtime.clock import SECOND_NS
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
@@ -97,7 +98,8 @@ class Ingestor:
 
 
 def build(settings: Settings, runtime: Runtime) -> Ingestor:
-    """Choose the real implementations."""
+    """Choose the real implementations, with compiled kernels."""
+    warm()
     bus = open_bus(settings.bus, runtime.producer, watch=runtime.bus_watch)
     proxy = settings.feed.proxy
     budget = SharedBudget(settings.bus.url, settings.venue.rest_url, runtime.clock, Priority.FACTS, proxy=proxy)

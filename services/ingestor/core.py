@@ -134,6 +134,9 @@ class IngestorCore:
         book_feed = self._by_begin.get(begin_of(raw))
         if book_feed is not None and (state := book_feed.book.follow(raw)) != UNREAD:
             return self._on_book(book_feed, state, book_feed.book.fact(recv_ns), raw)
+        return self._on_decoded(raw, recv_ns)
+
+    def _on_decoded(self, raw: bytes, recv_ns: int) -> list[Effect]:
         try:
             frame = decode_frame(raw)
         except BadFrameError as error:

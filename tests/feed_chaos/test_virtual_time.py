@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,13 +10,13 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from services.ingestor.core import Drop, IngestorCore, Publish, Resubscribe
 from tests.feed_chaos.one_seed import LONGEST_RECOVERY_S, Outcome, play_virtually
 from undertow.contracts.messages.market import Gap, GapReason
 from undertow.exchange.budget.circuit import Circuit
+from undertow.exchange.kernels.memory import NEXT_ID
 
 pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
@@ -94,17 +95,20 @@ def test_another_seed_is_another_story() -> None:
 class IgnoresWhatItMissed(IngestorCore):
     """Goes on after a gap as if nothing had been."""
 
-    def _on_delta(self, feed, fact):
-        if feed.latest is not None and fact.update_id > feed.latest.update_id + 1:
-            feed.latest = msgspec.structs.replace(feed.latest, update_id=fact.update_id - 1)
-        return super()._on_delta(feed, fact)
+    def on_frame(self, raw, recv_ns):
+        if raw.startswith(b'{"topic":"orderbook'):
+            data = json.loads(raw)["data"]
+            feed = self._feeds[data["s"]]
+            if feed.in_sync and data["u"] > feed.latest.update_id + 1:
+                feed.book._memory[NEXT_ID] = data["u"]
+        return super().on_frame(raw, recv_ns)
 
 
 class TellsARepetitionAsAGap(IngestorCore):
     """Takes a frame that comes twice for one that is missing."""
 
-    def _on_delta(self, feed, fact):
-        effects = super()._on_delta(feed, fact)
+    def _on_misfit(self, feed, fact):
+        effects = super()._on_misfit(feed, fact)
         if [effect.reason for effect in effects if isinstance(effect, Drop)] == ["old_update"]:
             gap = Gap(ts_event=0, ts_recv=0, symbol=feed.symbol, reason=GapReason.UPDATE_ID, detail="planted")
             return [*effects, Publish(feed.symbol, gap)]
@@ -114,10 +118,10 @@ class TellsARepetitionAsAGap(IngestorCore):
 class GoesByUpdateIdsAlone(IngestorCore):
     """Takes what follows a restart for old, when the snapshot with `u` = 1 is lost."""
 
-    def _on_delta(self, feed, fact):
+    def _on_misfit(self, feed, fact):
         if feed.in_sync and fact.update_id <= feed.latest.update_id:
             return [Drop(feed.symbol, "old_update", "planted")]
-        return super()._on_delta(feed, fact)
+        return super()._on_misfit(feed, fact)
 
 
 class NeverAsksAgain(IngestorCore):

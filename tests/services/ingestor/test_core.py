@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingestor.core import ASK_AGAIN_NS, Drop, IngestorCore, Publish, Resubscribe
+from services.ingestor.core import ASK_AGAIN_NS, Drop, Publish, Resubscribe
 from services.ingestor.losses import Loss
+from tests.services.ingestor.as_read import ReadCore
 from tests.support import recorded
 from tests.undertow.exchange.bybit.frames import KLINE, LIQUIDATION, TICKER, TRADE, changed, raw
 from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, Liquidations, Resync
@@ -32,7 +33,7 @@ def snapshot(u=10, **how):
 
 @pytest.fixture
 def core():
-    return IngestorCore([SYMBOL])
+    return ReadCore([SYMBOL])
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_a_lost_connection_forgets_the_tickers(core):
 
 
 def test_a_checkpoint_is_the_whole_book_at_the_time_of_the_latest_change():
-    core = IngestorCore([SYMBOL], checkpoint_ns=500 * MS)
+    core = ReadCore([SYMBOL], checkpoint_ns=500 * MS)
     core.on_frame(snapshot(10, at_ms=1000), 1)
     assert len(core.on_frame(book(11, at_ms=1499, bids=(("0.9", "1"),), asks=()), 2)) == 1
     _, checkpoint = core.on_frame(book(12, at_ms=1500, bids=(), asks=(("1.1", "0"), ("1.3", "2"))), 3)
@@ -215,7 +216,7 @@ def test_readers_who_missed_facts_get_no_book_that_is_not_in_step(synced):
     synced.on_frame(book(12), 2)
     assert kinds(synced.on_unpublished({SYMBOL: LOSS}, 3)) == [Gap]
     assert kinds(synced.on_frame(snapshot(20), 4)) == [Resync, Book]
-    assert kinds(IngestorCore([SYMBOL]).on_unpublished({SYMBOL: LOSS}, 1)) == [Gap]
+    assert kinds(ReadCore([SYMBOL]).on_unpublished({SYMBOL: LOSS}, 1)) == [Gap]
 
 
 def test_a_foreign_symbol_or_depth_is_dropped(core):
@@ -250,7 +251,7 @@ STEP = st.tuples(st.sampled_from(["snapshot", "delta", "delta", "delta", "lost"]
 
 @given(st.lists(STEP, max_size=30))
 def test_readers_never_see_a_delta_without_its_predecessor_nor_a_crossed_book(steps):
-    core, u, readers = IngestorCore([SYMBOL]), 10, None
+    core, u, readers = ReadCore([SYMBOL]), 10, None
     twin = ({}, {})
     for number, (kind, jump, bids, asks) in enumerate(steps):
         if kind == "lost":
@@ -313,7 +314,7 @@ def mutated(frame, how, at, what):
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(FRAMES), MUTATION), max_size=12))
 def test_every_frame_is_published_or_dropped_with_a_reason_and_the_stream_goes_on(steps):
-    core = IngestorCore([SYMBOL])
+    core = ReadCore([SYMBOL])
     for number, (frame, mutation) in enumerate(steps):
         wrong = mutated(frame, *mutation)
         effects = core.on_frame(wrong, number)
@@ -330,7 +331,7 @@ def test_every_frame_is_published_or_dropped_with_a_reason_and_the_stream_goes_o
 
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame[10:20].decode())
 def test_keys_that_nobody_knows_are_ignored(frame):
-    core, plain = IngestorCore([SYMBOL]), IngestorCore([SYMBOL])
+    core, plain = ReadCore([SYMBOL]), ReadCore([SYMBOL])
     for each in (core, plain):
         each.on_frame(snapshot(10), 1)
     with_more = frame.replace(b'"data":', b'"new":{"a":[1]},"data":', 1).replace(b'"s":', b'"novel":null,"s":')
@@ -341,7 +342,7 @@ def test_keys_that_nobody_knows_are_ignored(frame):
 def test_every_book_of_the_recorded_tape_ends_as_an_independent_replay_says():
     lines = gzip.decompress(recorded("bybit/linear-20260809.rawlines.gz").read_bytes()).splitlines()
     symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
-    core, twin, effects = IngestorCore(symbols), {}, []
+    core, twin, effects = ReadCore(symbols), {}, []
     for line in lines:
         at, _, text = line.partition(b" ")
         effects += core.on_frame(text, int(at))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingestor.core import IngestorCore, Publish
+from services.ingestor.core import Publish
+from tests.services.ingestor.as_read import ReadCore
 from tests.support import recorded
 from undertow.contracts.messages.market import Book, Gap, GapReason, Liquidations, Resync
 from undertow.domain.order import Side
@@ -35,7 +36,7 @@ def lines(path: Path, *each: tuple[int, bytes | Note]) -> Path:
 def test_a_recording_gives_the_facts_that_the_ingestor_publishes():
     path = recorded("bybit/linear-20260809.rawlines.gz")
     symbols = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "DOGEUSDT")
-    core = IngestorCore(symbols, depth=200, checkpoint_ns=10**18)
+    core = ReadCore(symbols, depth=200, checkpoint_ns=10**18)
     published = [
         effect.fact
         for _, received_ns, raw in read_lines(path)

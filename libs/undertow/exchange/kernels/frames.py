@@ -13,10 +13,10 @@ from undertow.exchange.kernels.memory import NOWHERE, Ints, packed_of, places_of
 from undertow.runtime.jit import kernel
 
 Seen = tuple[int, int, int, int, int, int, int, int, int, int]
-"""Event ms, whether a snapshot, update id (`NOWHERE` for a frame that was not read), sequence; rows of bids and of both; from where to where
-bids, then asks, stand in `packed`."""
+"""Event ms, whether a snapshot, update id (`NOWHERE` for a frame that was not read), sequence; rows of bids and of both; from
+where to where bids, then asks, stand in `packed`."""
 
-_COMMA, _QUOTE, _ZERO, _NINE, _BEGIN, _END = b",\"09{}"
+_COMMA, _QUOTE, _ZERO, _NINE, _BEGIN, _END = b',"09{}'
 _TYPE: Final = b'"type":"'
 _SNAPSHOT: Final = b'snapshot"'
 _DELTA: Final = b'delta"'
@@ -95,25 +95,23 @@ def read_frame(raw: bytes, symbol_at: int, symbol_end: int, columns: Ints) -> Se
                 elif bids == NOWHERE and _is(raw, at, _B):
                     at, bids, bids_from, bids_to = read_levels(raw, at + len(_B), prices, places, packed, 0, 0)
                 elif bids != NOWHERE and rows == NOWHERE and _is(raw, at, _A):
-                    at, rows, asks_from, asks_to = read_levels(
-                        raw, at + len(_A), prices, places, packed, bids, bids_to
-                    )
+                    at, rows, asks_from, asks_to = read_levels(raw, at + len(_A), prices, places, packed, bids, bids_to)
                 elif update_id == NOWHERE and _is(raw, at, _U):
                     at, update_id = _read_whole(raw, at + len(_U))
                 elif sequence == NOWHERE and _is(raw, at, _SEQ):
                     at, sequence = _read_whole(raw, at + len(_SEQ))
                 else:
                     return _UNREAD
-                if at == NOWHERE or at == size:
+                if at in (NOWHERE, size):
                     return _UNREAD
             if raw[at] != _END:
                 return _UNREAD
             at += 1
         else:
             return _UNREAD
-        if at == NOWHERE or at == size:
+        if at in (NOWHERE, size):
             return _UNREAD
-    if at != size - 1 or kind == NOWHERE or ts_ms == NOWHERE or not has_symbol or rows == NOWHERE or update_id == NOWHERE:
+    if at != size - 1 or not has_symbol or NOWHERE in (kind, ts_ms) or NOWHERE in (rows, update_id):
         return _UNREAD
     if ts_ms > _LATEST_MS or cts_ms > _LATEST_MS:
         return _UNREAD

@@ -31,7 +31,7 @@ HEADER: Final = 5
 PAIR: Final = 0x92
 SHORT: Final = 0xA0
 
-_COMMA, _POINT, _ZERO, _NINE, _QUOTE, _OPEN, _CLOSE = b",.09\"[]"
+_COMMA, _POINT, _ZERO, _NINE, _QUOTE, _OPEN, _CLOSE = b',.09"[]'
 _PLAIN: Final = 18
 _EXACT: Final = 2**53
 _POWERS: Final = np.array([10.0**power for power in range(_PLAIN)])

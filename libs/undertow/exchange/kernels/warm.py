@@ -7,9 +7,7 @@ from typing import Final
 from undertow.exchange.bybit.followed_book import FollowedBook
 from undertow.exchange.levels import Levels
 
-_FRAME: Final = (
-    b'{"topic":"orderbook.1.A","type":"snapshot","ts":1,"data":{"s":"A","b":[["1","1"]],"a":[["2","1"]],"u":1,"seq":1},"cts":1}'
-)
+_FRAME: Final = b'{"topic":"orderbook.1.A","type":"snapshot","ts":1,"data":{"s":"A","b":[["1","1"]],"a":[["2","1"]],"u":1,"seq":1},"cts":1}'
 
 
 def warm() -> None:

@@ -6,7 +6,8 @@ import contextlib
 import itertools
 from typing import Any
 
-from services.ingestor.core import IngestorCore, Publish, Resubscribe
+from services.ingestor.core import Publish, Resubscribe
+from tests.services.ingestor.as_read import ReadCore
 from tests.services.venue.little_market import Client, Wire, order
 from tests.services.venue.mischief.bench import (
     BOOK,
@@ -28,7 +29,7 @@ from undertow.exchange.ports import FeedDown, FeedUp
 
 
 async def test_a_lost_book_update_is_noticed_as_a_gap_by_our_feed_and_healed_by_subscribing_again(client):
-    core, seen = IngestorCore(["BTCUSDT"]), []
+    core, seen = ReadCore(["BTCUSDT"]), []
     url = (await base(client)).replace("http", "ws") + "/v5/public/linear"
     stream = BybitPublicStream(url, [[BOOK]])
     async with contextlib.aclosing(stream.events()) as events:
