@@ -3,7 +3,7 @@
 The peers are installed into a throw-away environment (the package index is asked) and replay the same recorded frames as we do, in turns,
 each in a process of its own; the figures are frames per CPU second, medians of the rounds, and the best prices at the end must be equal.
 Each peer plays twice: with the best prices read after each frame of a book, as our check for crossing does, and without. Neither checks
-continuity.
+continuity; ours is what the ingestor's core runs before it makes facts, and it plays a second time with them.
 
 Then an ingestor follows a paced server over a real socket and publishes to a real Redis (unix socket, `appendfsync everysec`); server,
 ingestor and Redis share the machine. Frames that were sent are counted against those handled, facts published against the entries of the
@@ -175,7 +175,7 @@ async def follow(server: Any, bus_url: str, rate: int) -> None:
     }
     settings = Settings()
     runtime = Runtime("ingestor", settings)
-    bus: Any = CountingBus(open_bus(bus_url, runtime.producer))
+    bus: Any = CountingBus(open_bus(settings.bus, runtime.producer))
     redis = redis_py.Redis.from_url(bus_url)
     ingestor = compose(settings, runtime, bus, Circuit(runtime.clock))
     recorder = Recorder()

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from undertow.contracts.messages.market import Level
-from undertow.exchange.kernels.ladder import FULL, change, pack
+from undertow.exchange.kernels.follow import take
+from undertow.exchange.kernels.ladder import FULL, pack
 from undertow.exchange.kernels.levels import HEADER
 from undertow.exchange.kernels.memory import (
     BUY,
@@ -56,8 +57,7 @@ class OrderBook:
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        self._levels.read(bids, asks)
-        self.take(self._levels, clear=True)
+        self._read(bids, asks, clear=1)
 
     def apply(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Take a delta: a size of zero deletes, deleting the unknown is harmless.
@@ -65,21 +65,7 @@ class OrderBook:
         Raises:
             ValueError: a level that is no number, or negative; the book is good for nothing until the next snapshot.
         """
-        self._levels.read(bids, asks)
-        self.take(self._levels)
-
-    def take(self, levels: Levels, *, clear: bool = False) -> None:
-        """Take the levels of a frame: a snapshot if `clear`, or a delta.
-
-        Raises:
-            ValueError: the levels have a fault; the book is good for nothing until the next snapshot.
-        """
-        if levels.fault:
-            raise ValueError(levels.fault)
-        state = change(self._memory, levels.columns, levels.bids, levels.rows, int(clear))
-        if state == FULL:
-            self._grow(levels.rows)
-            change(self._memory, levels.columns, levels.bids, levels.rows, int(clear))
+        self._read(bids, asks, clear=0)
 
     @property
     def is_crossed(self) -> bool:
@@ -104,6 +90,20 @@ class OrderBook:
     def packed(self) -> tuple[msgspec.Raw, msgspec.Raw]:
         """Give what `levels` gives, as MessagePack."""
         return msgspec.Raw(self._packed(BUY, self._depth)), msgspec.Raw(self._packed(SELL, self._depth))
+
+    def _read(self, bids: Sequence[Level], asks: Sequence[Level], *, clear: int) -> None:
+        levels = self._levels
+        levels.read(bids, asks)
+        if levels.fault:
+            raise ValueError(levels.fault)
+        self._take(levels.bids, levels.rows, clear)
+
+    def _take(self, bids: int, rows: int, clear: int, update_id: int = 0, sequence: int = 0) -> int:
+        state = take(self._memory, self._levels.columns, bids, rows, clear, update_id, sequence)
+        if state == FULL:
+            self._grow(rows)
+            state = take(self._memory, self._levels.columns, bids, rows, clear, update_id, sequence)
+        return state
 
     def _packed(self, side: int, most: int) -> bytes:
         out = np.empty(HEADER + _MOST_PACKED * min(most, self._depth), np.uint8)

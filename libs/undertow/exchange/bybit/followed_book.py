@@ -12,7 +12,7 @@ import msgspec
 from undertow.contracts.messages.market import PackedBook
 from undertow.exchange.book import OrderBook
 from undertow.exchange.bybit.frames import BookFrame
-from undertow.exchange.kernels.follow import MISFIT, UNREAD, fits, follow, take
+from undertow.exchange.kernels.follow import MISFIT, UNREAD, fits, follow
 from undertow.exchange.kernels.ladder import FULL, TAKEN, TAKEN_CROSSED
 from undertow.exchange.kernels.memory import NEXT_ID, NOWHERE, SYMBOL_AT, SYMBOL_END
 from undertow.exchange.levels import Levels
@@ -98,14 +98,6 @@ class FollowedBook(OrderBook):
             self.lose()
             return FAULTY
         return self._take(levels.bids, levels.rows, is_snapshot, data.update_id, data.sequence)
-
-    def _take(self, bids: int, rows: int, is_snapshot: int, update_id: int, sequence: int) -> int:
-        news = (self._levels.columns, bids, rows, is_snapshot, update_id, sequence)
-        state = take(self._memory, *news)
-        if state == FULL:
-            self._grow(rows)
-            state = take(self._memory, *news)
-        return state
 
 
 def packed_fact(frame: BookFrame, recv_ns: int) -> PackedBook:

@@ -10,12 +10,14 @@ their place in `packed` (its complement for a size of 0, which deletes).
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from undertow.runtime.jit import kernel
+F = TypeVar("F", bound=Callable[..., Any])
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -52,6 +54,12 @@ SHORTEST: Final = len('["1","1"]')
 """Bytes of JSON that a level takes at least."""
 
 
+def _layout(function: F) -> F:
+    # plain Python to Python, so that nothing is compiled for it while frames come in; a part of every kernel that calls it
+    plain: F = register_jitable(function)
+    return plain
+
+
 def new_book(depth: int, capacity: int) -> Ints:
     """Give an empty book with room for `capacity` levels a side, before the cut to its depth."""
     book = np.zeros(HEAD + 2 * capacity * _SIDE_WORDS, np.int64)
@@ -66,13 +74,13 @@ def column_bytes(size: int) -> int:
     return (size // SHORTEST + HALF) * _COLUMN_WORDS * _WORD
 
 
-@kernel
+@_layout
 def capacity_of(book: Ints) -> int:
     """Give how many levels a side has room for."""
     return (len(book) - HEAD) // (2 * _SIDE_WORDS)
 
 
-@kernel
+@_layout
 def keys_of(book: Ints, side: int) -> Floats:
     """Give the keys of a side."""
     capacity = capacity_of(book)
@@ -80,7 +88,7 @@ def keys_of(book: Ints, side: int) -> Floats:
     return book[begin : begin + capacity].view(np.float64)
 
 
-@kernel
+@_layout
 def slots_of(book: Ints, side: int) -> Ints:
     """Give the slots of a side."""
     capacity = capacity_of(book)
@@ -88,7 +96,7 @@ def slots_of(book: Ints, side: int) -> Ints:
     return book[begin : begin + capacity]
 
 
-@kernel
+@_layout
 def texts_of(book: Ints, side: int) -> Bytes:
     """Give the texts of a side, two halves a slot."""
     capacity = capacity_of(book)
@@ -96,20 +104,20 @@ def texts_of(book: Ints, side: int) -> Bytes:
     return book[begin : begin + capacity * (_SIDE_WORDS - 2)].view(np.uint8)
 
 
-@kernel
+@_layout
 def packed_of(columns: Ints) -> Bytes:
     """Give the packed levels, which stand first."""
     return columns[: len(columns) // _COLUMN_WORDS * _PACKED_WORDS].view(np.uint8)
 
 
-@kernel
+@_layout
 def prices_of(columns: Ints) -> Floats:
     """Give the prices."""
     rows = len(columns) // _COLUMN_WORDS
     return columns[rows * _PACKED_WORDS : rows * (_PACKED_WORDS + 1)].view(np.float64)
 
 
-@kernel
+@_layout
 def places_of(columns: Ints) -> Ints:
     """Give the places."""
     return columns[len(columns) // _COLUMN_WORDS * (_PACKED_WORDS + 1) :]
