@@ -57,7 +57,7 @@ def _read_whole(raw: bytes, at: int) -> tuple[int, int]:
 def read_frame(raw: bytes, symbol_at: int, symbol_end: int, columns: Ints) -> Seen:
     """Read a frame into columns; the symbol of its topic is known to stand from `symbol_at` to `symbol_end`."""
     size = len(raw)
-    if raw[size - 1] != _END:
+    if raw[symbol_end] != _QUOTE or raw[size - 1] != _END:
         return _UNREAD
     kind = ts_ms = cts_ms = update_id = sequence = bids = rows = NOWHERE
     bids_from = bids_to = asks_from = asks_to = 0

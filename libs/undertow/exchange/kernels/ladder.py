@@ -15,7 +15,6 @@ from undertow.exchange.kernels.memory import (
     CROSSED,
     DEPTH,
     HALF,
-    LONGEST,
     SELL,
     Bytes,
     Floats,
@@ -26,6 +25,7 @@ from undertow.exchange.kernels.memory import (
     places_of,
     prices_of,
     slots_of,
+    text_bytes,
     texts_of,
 )
 from undertow.runtime.jit import kernel
@@ -96,7 +96,7 @@ def _copy(texts: Bytes, to: int, packed: Bytes, at: int) -> None:
 @kernel
 def _write(texts: Bytes, slot: int, packed: Bytes, place: int) -> None:
     _copy(texts, 2 * HALF * slot, packed, place + 1)
-    _copy(texts, 2 * HALF * slot + HALF, packed, place + 2 + (packed[place + 1] & LONGEST))
+    _copy(texts, 2 * HALF * slot + HALF, packed, place + 1 + text_bytes(packed, place + 1))
 
 
 @kernel
@@ -156,7 +156,7 @@ def pack(book: Ints, side: int, most: int, packed: Bytes) -> tuple[int, int]:
         to += 1
         for half in range(2):
             begin = 2 * HALF * slots[count - 1 - rank] + HALF * half
-            for index in range(begin, begin + 1 + (texts[begin] & LONGEST)):
+            for index in range(begin, begin + text_bytes(texts, begin)):
                 packed[to] = texts[index]
                 to += 1
     return put_header(packed, HEADER, shown), to

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 
 from undertow.exchange.kernels.memory import (
-    LONGEST,
     NOWHERE,
     Bytes,
     Floats,
@@ -23,6 +22,7 @@ from undertow.exchange.kernels.memory import (
     packed_of,
     places_of,
     prices_of,
+    text_bytes,
 )
 from undertow.runtime.jit import kernel
 
@@ -97,14 +97,14 @@ def read_levels(
         at, price = read_decimal(raw, at + 2, packed, to + 1)
         if at == NOWHERE or price == 0.0 or raw[at] != _QUOTE or raw[at + 1] != _COMMA or raw[at + 2] != _QUOTE:
             return unread
-        size_to = to + 2 + (packed[to + 1] & LONGEST)
+        size_to = to + 1 + text_bytes(packed, to + 1)
         at, size = read_decimal(raw, at + 3, packed, size_to)
         if at == NOWHERE or raw[at] != _QUOTE or raw[at + 1] != _CLOSE:
             return unread
         prices[row] = price
         places[row] = to if size > 0.0 else ~to
         row += 1
-        to = size_to + 1 + (packed[size_to] & LONGEST)
+        to = size_to + text_bytes(packed, size_to)
         at += 2
         if raw[at] == _CLOSE:
             break

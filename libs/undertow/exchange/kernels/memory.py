@@ -105,6 +105,12 @@ def texts_of(book: Ints, side: int) -> Bytes:
 
 
 @_layout
+def text_bytes(packed: Bytes, at: int) -> int:
+    """Give how many bytes the short string at `at` takes, with its header."""
+    return int(1 + (np.int64(packed[at]) & LONGEST))
+
+
+@_layout
 def packed_of(columns: Ints) -> Bytes:
     """Give the packed levels, which stand first."""
     return columns[: len(columns) // _COLUMN_WORDS * _PACKED_WORDS].view(np.uint8)
