@@ -133,11 +133,11 @@ def test_a_delta_is_taken_when_it_is_the_next_and_not_before():
     book = new_book()
     assert book.follow(frame(4, bids=[("1", "1")])) == MISFIT
     assert book.follow(frame(4, "snapshot", [("1", "1")], [("9", "1")])) == TAKEN
-    for u, seq in ((4, 40), (6, 60), (5, 39)):
+    for u, seq in ((4, 40), (6, 60), (5, 39), (5, 40)):
         assert book.follow(frame(u, bids=[("2", "1")], seq=seq)) == MISFIT
         assert book.follow_frame(decode_frame(frame(u, bids=[("2", "x")], seq=seq))) == MISFIT
     assert book.best_bid == ("1", "1")
-    assert book.follow(frame(5, bids=[("2", "1")], seq=40)) == TAKEN
+    assert book.follow(frame(5, bids=[("2", "1")], seq=41)) == TAKEN
     assert book.follow(frame(6, bids=[("9", "1")])) == TAKEN_CROSSED
     assert book.follow(frame(7, bids=[("9", "0")])) == MISFIT
     assert book.follow(frame(1, bids=[("3", "1")])) == TAKEN  # which is a snapshot, whatever it is called
