@@ -188,9 +188,7 @@ class OrderRouter:
             return
         for effect in effects:
             match effect:
-                case fx.Send(request):
-                    self.hands.send(request)
-                case fx.Cancel() | fx.Lookup() | fx.Refresh() | fx.Recover() | fx.SetStop():
+                case fx.Send() | fx.Cancel() | fx.Lookup() | fx.Refresh() | fx.Recover() | fx.SetStop():
                     self.hands.do(effect)
                 case _:
                     pass

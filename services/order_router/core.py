@@ -410,7 +410,10 @@ class RouterCore:
             "gross_exposure": str(wish.gross_exposure + wish.notional),
             "symbol_exposure": str(wish.symbol_exposure + wish.notional),
         }
-        effects = self.keeper.open_trade(plan, _entry_request(signal, size, order_id), now_ns)
+        not_after_ns = signal.valid_until_ns
+        if self._permit is not None:  # there is one: the checks have asked
+            not_after_ns = min(not_after_ns, self._permit.valid_until_ns)
+        effects = self.keeper.open_trade(plan, _entry_request(signal, size, order_id), now_ns, not_after_ns)
         return self._counted([*effects, Decide(Verdict.SUBMITTED, signal.symbol, signal.signal_id, numbers)], now_ns)
 
     def _deny(self, signal: Signal, refusal: Refusal, size: Size | None, now_ns: int) -> list[Effect]:

@@ -21,13 +21,14 @@ from undertow.exchange.errors import (
     OrderGoneError,
     OrderRefusedError,
     RateLimitedError,
+    TooLateError,
     VenueBusyError,
     VenueError,
 )
 from undertow.exchange.models import VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import FeedDown, FeedUp
 from undertow.trading.effects import Effect
-from undertow.trading.keeper import Answer, Refused, Unknown
+from undertow.trading.keeper import Answer, NeverSent, Refused, Unknown
 
 OVERLOADED: Final = 429  # the matching service may have it all the same
 _CERTAIN_REFUSALS: Final = (
@@ -78,7 +79,9 @@ def on_fleet(core: RouterCore, message: Any, now_ns: int) -> list[Effect]:
 
 
 def answer_of(error: VenueError) -> Answer:
-    """Say what an order request that failed so has come to: refused for certain, or unknown."""
+    """Say what an order request that failed so has come to: refused or never sent for certain, or unknown."""
+    if isinstance(error, TooLateError):
+        return NeverSent(error.message)
     if isinstance(error, VenueBusyError):
         if was_not_sent(error):
             return Refused(0, f"not sent: {error.message}")

@@ -13,10 +13,10 @@ from typing import Any, Final, Protocol
 from services.order_router.core import RouterCore
 from services.order_router.events import answer_of, essence, of_symbol, was_not_sent
 from undertow.exchange.errors import OrderGoneError, VenueError
-from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.models import VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.clock import Clock
-from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, SetStop
+from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, Send, SetStop
 from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
@@ -61,13 +61,11 @@ class Hands:
         self._busy: set[asyncio.Task[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
 
-    def send(self, request: OrderRequest) -> None:
-        """Send an order; its answer comes as an event."""
-        self._start(self._send(request))
-
-    def do(self, effect: Cancel | Lookup | Refresh | Recover | SetStop) -> None:
+    def do(self, effect: Send | Cancel | Lookup | Refresh | Recover | SetStop) -> None:
         """Begin; the answer comes as an event."""
         match effect:
+            case Send():
+                self._start(self._send(effect))
             case Cancel():
                 self._start(self._cancel(effect))
             case Lookup():
@@ -98,15 +96,15 @@ class Hands:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._survived("venue_work_failed", error)
 
-    async def _send(self, request: OrderRequest) -> None:
-        answer = await self._answer(request)
-        self._perform(self._core.on_answer(request.order_id, answer, self._clock.now_ns()))
+    async def _send(self, effect: Send) -> None:
+        answer = await self._answer(effect)
+        self._perform(self._core.on_answer(effect.request.order_id, answer, self._clock.now_ns()))
 
-    async def _answer(self, request: OrderRequest) -> Answer:
+    async def _answer(self, effect: Send) -> Answer:
         answer: Answer = Refused(0, "no way to the venue is open")
         for way in self._ways:
             try:
-                return Accepted(await way.create_order(request))
+                return Accepted(await way.create_order(effect.request, effect.not_after_ns))
             except VenueError as error:
                 answer = answer_of(error)
                 if not was_not_sent(error):

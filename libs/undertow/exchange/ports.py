@@ -24,10 +24,15 @@ from undertow.exchange.models import (
 class OrderEntry(Protocol):
     """Sends and cancels orders: the trade socket, or HTTP where there is none."""
 
-    async def create_order(self, request: OrderRequest) -> str:
+    async def create_order(self, request: OrderRequest, not_after_ns: int | None = None) -> str:
         """Send once; give the venue's order id. `on_written` of the implementation tells the wall time of the write.
 
+        Args:
+            request: the order.
+            not_after_ns: asked right before the write: past this market time nothing is written.
+
         Raises:
+            TooLateError: `not_after_ns` had passed; nothing was written.
             OutcomeUnknownError: no answer, or one that says nothing; look the id up.
             OrderRefusedError: the venue said no.
         """

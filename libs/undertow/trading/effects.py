@@ -24,9 +24,14 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send an order once."""
+    """Send an order once.
+
+    Attributes:
+        not_after_ns: market time past which it must not be written any more: an entry's permit or signal has ended. None for exits.
+    """
 
     request: OrderRequest
+    not_after_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

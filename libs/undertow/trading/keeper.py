@@ -85,7 +85,14 @@ class Unknown:
     reason: str
 
 
-Answer = Accepted | Refused | Unknown
+@dataclass(frozen=True, slots=True)
+class NeverSent:
+    """Its deadline passed before anything was written."""
+
+    reason: str
+
+
+Answer = Accepted | Refused | Unknown | NeverSent
 
 
 @dataclass(slots=True)
@@ -125,11 +132,11 @@ class Keeper:
         """Use these filters for exits from now on."""
         self._instruments[instrument.symbol] = instrument
 
-    def open_trade(self, plan: Plan, request: OrderRequest, now_ns: int) -> list[Effect]:
-        """Submit an entry: the fact first, then the wire."""
+    def open_trade(self, plan: Plan, request: OrderRequest, now_ns: int, not_after_ns: int) -> list[Effect]:
+        """Submit an entry: the fact first, then the wire, and that no later than `not_after_ns`."""
         effects = self._record(EntrySubmitted(at_ns=now_ns, plan=plan, request=request))
         self._watch_sent(request.order_id, now_ns)
-        return [*effects, Send(request)]
+        return [*effects, Send(request, not_after_ns)]
 
     def on_written(self, order_id: str, now_ns: int, wall_ns: int) -> list[Effect]:
         """The request's bytes were handed to the socket: its signature is not younger than this."""
@@ -147,11 +154,10 @@ class Keeper:
             return [Anomaly("answer_to_nothing", "", order_id)]
         watch = self._event_watch(order_id)
         watch.signed_ns = watch.signed_ns if watch.signed_ns is not None else now_ns
+        if isinstance(answer, Accepted):
+            watch.look_at_ns = now_ns + self._timing.silence_ns
         match answer:
-            case Accepted(venue_order_id):
-                watch.look_at_ns = now_ns + self._timing.silence_ns
-                if order.status is not OrderStatus.SUBMITTED:
-                    return []
+            case Accepted(venue_order_id) if order.status is OrderStatus.SUBMITTED:
                 return self._record(
                     OrderSettled(
                         at_ns=now_ns, order_id=order_id, outcome=Outcome.ACCEPTED, venue_order_id=venue_order_id
@@ -159,10 +165,12 @@ class Keeper:
                 )
             case Refused(code, reason) if code != DUPLICATE_ORDER_ID and order.status is OrderStatus.SUBMITTED:
                 return self._refused(order, code, reason, now_ns)
-            case _ if order.is_settled:
-                return []
-            case _:
+            case NeverSent(reason) if order.status is OrderStatus.SUBMITTED:
+                return self._never_sent(order, reason, now_ns)
+            case Refused() | Unknown() if not order.is_settled:
                 return self._look_up(order, now_ns)
+            case _:
+                return []
 
     def on_cancel_answer(self, order_id: str, now_ns: int, *, is_gone: bool) -> list[Effect]:
         """A cancel was answered; `is_gone`: the venue has no such open order, so find out what became of it."""
@@ -435,6 +443,13 @@ class Keeper:
             if code == REDUCE_ONLY_IMPOSSIBLE:
                 watch.exit_is_blocked = True
                 effects += self._refresh(trade, now_ns)
+        return [*effects, *self._advance(order.trade_id, now_ns)]
+
+    def _never_sent(self, order: OwnOrder, reason: str, now_ns: int) -> list[Effect]:
+        effects = self._record(
+            OrderSettled(at_ns=now_ns, order_id=order.order_id, outcome=Outcome.NEVER_SENT, reason=reason)
+        )
+        effects.append(Anomaly("entry_too_late", order.request.symbol, f"{order.order_id}: {reason}"))
         return [*effects, *self._advance(order.trade_id, now_ns)]
 
     def _watch_orders(self, trade: Trade, now_ns: int) -> list[Effect]:

@@ -40,6 +40,7 @@ _SIGNAL_OF_OUTCOME: Final = {
     Outcome.REFUSED: OrderSignal.REJECTED,
     Outcome.NEVER_ARRIVED: OrderSignal.NEVER_ARRIVED,
     Outcome.GONE: OrderSignal.CANCELLED,
+    Outcome.NEVER_SENT: OrderSignal.NEVER_ARRIVED,
 }
 
 

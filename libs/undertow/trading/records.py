@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     NEVER_ARRIVED = "never_arrived"  # looked up after its signature had expired
     GONE = "gone"  # the venue had it and no longer knows it
+    NEVER_SENT = "never_sent"  # its deadline passed before it was written
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):

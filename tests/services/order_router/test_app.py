@@ -32,6 +32,7 @@ from undertow.exchange.errors import (
     OrderGoneError,
     OrderRefusedError,
     OutcomeUnknownError,
+    TooLateError,
     VenueBusyError,
 )
 from undertow.exchange.models import AccountInfo
@@ -40,7 +41,7 @@ from undertow.runtime.clock import WallClock
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.trading.keeper import Refused
-from undertow.trading.records import CommandTaken, Published
+from undertow.trading.records import CommandTaken, OrderSettled, Outcome, Published
 
 SIGNALS_BTC = Topic(SIGNALS, symbol="BTCUSDT", source="model_server")
 
@@ -58,6 +59,7 @@ class Wire:
         self.trouble: list[Exception] = []
         self.lookup_trouble: list[Exception] = []
         self.after_acceptance: list[Exception] = []
+        self.deadlines: dict[str, int | None] = {}
         self.fills = True
         self.written = None
         self.feed_down = asyncio.Event()
@@ -65,8 +67,9 @@ class Wire:
     def _tick(self) -> None:
         self.venue.now = self.clock.now_ns()
 
-    async def create_order(self, request):
+    async def create_order(self, request, not_after_ns=None):
         self._tick()
+        self.deadlines[request.order_id] = not_after_ns
         if self.trouble:
             raise self.trouble.pop(0)
         if self.written:
@@ -133,7 +136,7 @@ class Wire:
 class Closed:
     """A way that is not open."""
 
-    async def create_order(self, _request):
+    async def create_order(self, _request, _not_after_ns=None):
         raise VenueBusyError(0, "not connected; nothing was sent")
 
     async def cancel_order(self, _symbol, _order_id):
@@ -351,6 +354,20 @@ async def test_a_certain_refusal_ends_the_trade(house: House, trouble, reason):
 
 async def _rejected(house: House):
     return [o for o in await house.told(Topic(ORDERS), OrderChanged) if o.status is OrderStatus.REJECTED]
+
+
+async def test_an_entry_that_no_way_may_write_any_more_is_settled_as_never_sent(house: House):
+    house.wire.trouble.append(TooLateError(0, "its deadline passed 3.0 ms before it could be written"))
+    async with house.living() as router:
+        await house.fire()
+        orders = await eventually(lambda: _rejected(house))
+        assert orders[0].reason == "its deadline passed 3.0 ms before it could be written"
+        assert router.core.desk.live_trades() == ()
+        assert house.runtime.metrics.counter(ANOMALIES, kind="entry_too_late")._value.get() == 1
+        [deadline] = house.wire.deadlines.values()
+        assert house.now() < deadline <= house.now() + 2_000 * MS
+    assert house.wire.venue.created == []
+    assert [r.outcome for r in house.records() if isinstance(r, OrderSettled)] == [Outcome.NEVER_SENT]
 
 
 @pytest.mark.parametrize("trouble", [VenueBusyError(429, "overloaded"), RuntimeError("a bug")])

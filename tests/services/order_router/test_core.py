@@ -27,9 +27,9 @@ from undertow.contracts.messages.trading import Account, Execution, OrderChanged
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Refresh, Send, SetStop
-from undertow.trading.keeper import Accepted, Refused
+from undertow.trading.keeper import Accepted, NeverSent, Refused
 from undertow.trading.orders import order_id_for
-from undertow.trading.records import EntrySubmitted, ExitSubmitted, TradeEnded
+from undertow.trading.records import EntrySubmitted, ExitSubmitted, OrderSettled, Outcome, TradeEnded
 
 ENTRY = order_id_for("s1", OrderRole.ENTRY)
 
@@ -156,6 +156,33 @@ def test_a_post_only_entry_that_would_take_ends_the_trade():
     rig.run(0.2)
     assert rig.core.desk.live_trades() == ()
     assert rig.venue.created == [ENTRY]
+
+
+@pytest.mark.parametrize(("permit_ms", "signal_ms", "least_ms"), [(2_000, 250, 250), (100, 250, 100)])
+def test_an_entry_must_be_written_before_its_permit_and_its_signal_end_and_an_exit_at_any_time(
+    permit_ms, signal_ms, least_ms
+):
+    rig = booted(Script(fill_entry()))
+    rig.core.on_permit(permit(rig.now, valid_until_ns=rig.now + permit_ms * MS), rig.now)
+    sent_ns = rig.now
+    rig.signal(signal(rig.now, valid_until_ns=rig.now + signal_ms * MS))
+    rig.run(6)
+    assert [send.not_after_ns for send in sends(rig)] == [sent_ns + least_ms * MS, None]
+
+
+def test_an_entry_that_came_too_late_to_be_written_was_never_sent_and_is_told_and_counted():
+    rig = booted()
+    rig.perform(rig.core.on_signal(signal(rig.now), rig.now)[:1])  # the journal, and then the process stood still
+    rig.now += 10 * SECOND
+    rig.perform(rig.core.on_answer(ENTRY, NeverSent("its deadline passed 9750.0 ms before"), rig.now))
+    assert rig.core.desk.live_trades() == ()
+    assert rig.core.desk.exposure() == 0
+    assert [(anomaly.kind, anomaly.symbol) for anomaly in rig.anomalies] == [("entry_too_late", "BTCUSDT")]
+    told = [message for message in rig.published if isinstance(message, OrderChanged)][-1]
+    assert (told.status, told.reason) == (OrderStatus.REJECTED, "its deadline passed 9750.0 ms before")
+    settled = [record.outcome for record in rig.records() if isinstance(record, OrderSettled)]
+    assert settled == [Outcome.NEVER_SENT]
+    assert rig.core.on_answer(ENTRY, NeverSent("again"), rig.now) == []
 
 
 def test_a_refused_entry_ends_the_trade_and_is_told_with_its_reason():

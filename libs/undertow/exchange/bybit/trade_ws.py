@@ -85,16 +85,18 @@ class BybitTradeSocket:
                 self._lost()
             await reconnects.pause()
 
-    async def create_order(self, request: OrderRequest) -> str:
-        """Send an order once; give the venue's id.
+    async def create_order(self, request: OrderRequest, not_after_ns: int | None = None) -> str:
+        """Send an order once, no later than `not_after_ns` by our clock; give the venue's id.
 
         Raises:
+            TooLateError: it was too late; nothing was sent.
             VenueBusyError: not connected, nothing was sent.
             OutcomeUnknownError: sent, but not answered.
             VenueError: the venue's refusal.
         """
         window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
-        data = await self._request("order.create", parse.order_body(request), window, request.order_id)
+        body = parse.order_body(request)
+        data = await self._request("order.create", body, window, order_id=request.order_id, not_after_ns=not_after_ns)
         if not isinstance(data, dict) or not data.get("orderId"):
             raise OutcomeUnknownError(0, f"order.create was accepted without an id: {str(data)[:200]}")
         return str(data["orderId"])
@@ -105,10 +107,13 @@ class BybitTradeSocket:
             "order.cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}, WINDOW_MS
         )
 
-    async def _request(self, op: str, body: dict[str, Any], window_ms: int, order_id: str = "") -> Any:
+    async def _request(
+        self, op: str, body: dict[str, Any], window_ms: int, *, order_id: str = "", not_after_ns: int | None = None
+    ) -> Any:
         connection = self._connection
         if connection is None or connection.state is not State.OPEN:
             raise VenueBusyError(0, "the trade socket is not connected; nothing was sent")
+        self._clock.refuse_late(not_after_ns)  # signed and written without a pause from here
         self._count += 1
         request_id = f"r{self._count}"
         frame = {

@@ -31,6 +31,7 @@ from undertow.exchange.errors import (
     OrderRefusedError,
     OutcomeUnknownError,
     RateLimitedError,
+    TooLateError,
     VenueBusyError,
 )
 from undertow.exchange.models import VenueExecution, VenueOrder, Wallet
@@ -449,6 +450,18 @@ async def test_an_order_goes_out_with_its_time_and_window_and_comes_back_with_an
         assert (create["op"], create["args"][0]["orderLinkId"], len(create["args"])) == ("order.create", "id", 1)
         assert (cancel["op"], cancel["reqId"] != create["reqId"]) == ("order.cancel", True)
         assert written == ["id"]
+
+
+async def test_an_entry_past_its_deadline_is_never_written_to_the_socket(clock):
+    async def script(connection, message):
+        await say(connection, answer(message))
+
+    async with trading(clock, script) as (trade, peer):
+        with pytest.raises(TooLateError):
+            await trade.create_order(request(), NOW_MS * 1_000_000 - 1)
+        assert await trade.create_order(request(), NOW_MS * 1_000_000) == "v1"
+        assert await trade.create_order(request(reduce_only=True)) == "v1"
+        assert [message["op"] for message in peer.heard] == ["auth", "order.create", "order.create"]
 
 
 class Told(Circuit):
