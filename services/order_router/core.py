@@ -200,18 +200,18 @@ class RouterCore:
         return self.keeper.on_lookup_failed(order_id, now_ns)
 
     def on_refreshed(
-        self, symbol: str, qty: Decimal, executions: Sequence[VenueExecution], now_ns: int
+        self, symbol: str, position: VenuePosition | None, executions: Sequence[VenueExecution], now_ns: int
     ) -> list[Effect]:
         """A symbol's position and executions arrived."""
-        return self._counted(self.keeper.on_refreshed(symbol, qty, executions, now_ns), now_ns)
+        return self._counted(self.keeper.on_refreshed(symbol, position, executions, now_ns), now_ns)
 
     def on_refresh_failed(self, symbol: str, now_ns: int) -> list[Effect]:
         """They did not."""
         return self.keeper.on_refresh_failed(symbol, now_ns)
 
-    def on_stop_set(self, symbol: str) -> list[Effect]:
+    def on_stop_set(self, symbol: str, now_ns: int) -> list[Effect]:
         """The venue took the stop that was missing."""
-        return self.keeper.on_stop_set(symbol)
+        return self.keeper.on_stop_set(symbol, now_ns)
 
     # facts of the fleet
 

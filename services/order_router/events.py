@@ -6,7 +6,6 @@ The shell and the fleet in one process share these, so that both treat an answer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from services.order_router.core import RouterCore
@@ -98,10 +97,10 @@ def was_not_sent(error: VenueError) -> bool:
 
 def of_symbol(
     symbol: str, positions: Sequence[VenuePosition], executions: Sequence[VenueExecution]
-) -> tuple[Decimal, list[VenueExecution]]:
-    """Give one symbol's signed qty and its executions."""
-    qty = sum((each.qty for each in positions if each.symbol == symbol), Decimal(0))
-    return qty, [each for each in executions if each.symbol == symbol]
+) -> tuple[VenuePosition | None, list[VenueExecution]]:
+    """Give one symbol's position, None when it is flat, and its executions."""
+    position = next((each for each in positions if each.symbol == symbol), None)
+    return position, [each for each in executions if each.symbol == symbol]
 
 
 def essence(

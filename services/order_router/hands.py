@@ -150,15 +150,15 @@ class Hands:
             if isinstance(error, VenueError):
                 return
             raise
-        qty, ours = of_symbol(effect.symbol, positions, executions)
-        self._perform(self._core.on_refreshed(effect.symbol, qty, ours, self._clock.now_ns()))
+        position, ours = of_symbol(effect.symbol, positions, executions)
+        self._perform(self._core.on_refreshed(effect.symbol, position, ours, self._clock.now_ns()))
 
     async def _set_stop(self, effect: SetStop) -> None:
         try:
             await self._venue.set_stop_loss(effect.symbol, format(effect.stop_loss, "f"))
         except VenueError:
             return  # the core asks again, and closes the position when that does not help
-        self._perform(self._core.on_stop_set(effect.symbol))
+        self._perform(self._core.on_stop_set(effect.symbol, self._clock.now_ns()))
 
     async def _recover(self, effect: Recover) -> None:
         before: object = None

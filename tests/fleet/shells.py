@@ -197,7 +197,7 @@ class RouterShell:
             case fx.SetStop(symbol, stop_loss):
                 ground.ask(
                     lambda: http.set_stop_loss(symbol, format(stop_loss, "f")),
-                    lambda _: self.perform(core.on_stop_set(symbol)),
+                    lambda _: self.perform(core.on_stop_set(symbol, ground.now_ns)),
                     _nothing,
                 )
             case fx.Recover(since_ns):

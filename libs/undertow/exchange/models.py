@@ -26,7 +26,11 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order as the venue has it. `order_id` is the orderLinkId, or empty for orders the venue made."""
+    """An order as the venue has it. `order_id` is the orderLinkId, or empty for orders the venue made.
+
+    Attributes:
+        trigger_by: the price that triggers a conditional order: MarkPrice, LastPrice or IndexPrice.
+    """
 
     order_id: str
     venue_order_id: str
@@ -48,6 +52,7 @@ class VenueOrder:
     create_type: str
     created_ns: int
     updated_ns: int
+    trigger_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ order is looked up, and what was due is due at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -33,6 +33,7 @@ from undertow.trading.records import (
     Plan,
     TradeEnded,
 )
+from undertow.trading.stop_watch import StopWatch
 from undertow.trading.trade import Entering, Exiting, Holding, Trade
 
 _SECOND: Final = 1_000_000_000
@@ -58,8 +59,9 @@ class Timing:
     refresh_every_ns: int = 500 * NS_PER_MS
     refreshes_before_gone: int = 8
     disagreement_ns: int = 2 * _SECOND  # positions that differ for so long are refreshed
-    stop_wait_ns: int = 1 * _SECOND  # a fill whose stop is not confirmed gets one set
-    stop_missing_ns: int = 1 * _SECOND  # and is closed when that is not confirmed either
+    stop_wait_ns: int = 500 * NS_PER_MS  # a fill whose stop is not confirmed gets one set; again after as long
+    stop_missing_ns: int = 2 * _SECOND  # a position whose stop is missing for so long is closed
+    position_silence_ns: int = 5 * _SECOND  # a held position of which nothing is heard for so long is asked for
     lookback_ns: int = 10 * _SECOND  # clocks differ: executions are asked for from so long before
 
 
@@ -105,9 +107,8 @@ class _OrderWatch:
 
 @dataclass(slots=True)
 class _TradeWatch:
-    stop_is_confirmed: bool = False
-    stop_first_asked_ns: int = 0
-    stop_asked_ns: int = 0
+    stop: StopWatch = field(default_factory=StopWatch)
+    heard_ns: int = 0  # of the position
     exit_at_ns: int = 0
     exit_is_blocked: bool = False  # the venue says there is nothing to reduce: find out first
     refused_exits: int = 0
@@ -181,6 +182,8 @@ class Keeper:
 
     def on_order(self, fact: VenueOrder, now_ns: int) -> list[Effect]:
         """The venue's word about an order, by stream or by look-up."""
+        if fact.stop_order_type and (guarded := self.desk.live_trade(fact.symbol)) is not None:
+            self._trade_watch(guarded).stop.on_order(fact)
         if not self.desk.is_news(fact):
             return []
         owner = self.desk.owner_of_order(fact)
@@ -217,18 +220,16 @@ class Keeper:
         trade = self.desk.live_trade(fact.symbol)
         if trade is None:
             return []
-        watch = self._trade_watch(trade)
-        watch.venue_qty = fact.qty
-        if fact.qty and fact.stop_loss:
-            watch.stop_is_confirmed = True
+        self._heard_position(trade, fact, now_ns)
         return self._advance(trade.plan.trade_id, now_ns)
 
-    def on_stop_set(self, symbol: str) -> list[Effect]:
-        """The venue accepted the stop that was missing."""
+    def on_stop_set(self, symbol: str, now_ns: int) -> list[Effect]:
+        """The venue accepted the stop that was missing: see whether the position has it."""
         trade = self.desk.live_trade(symbol)
-        if trade is not None:
-            self._trade_watch(trade).stop_is_confirmed = True
-        return []
+        if trade is None or not self._trade_watch(trade).stop.missing_since_ns:
+            return []
+        self._trade_watch(trade).refresh_at_ns = now_ns  # also when one is under way: it may have been asked before
+        return self._refresh(trade, now_ns)
 
     def on_lookup(
         self,
@@ -272,9 +273,9 @@ class Keeper:
         return []
 
     def on_refreshed(
-        self, symbol: str, qty: Decimal, executions: Sequence[VenueExecution], now_ns: int
+        self, symbol: str, position: VenuePosition | None, executions: Sequence[VenueExecution], now_ns: int
     ) -> list[Effect]:
-        """The venue's position and executions of a symbol arrived; what it has closed and cannot explain is given up."""
+        """The venue's position (None when flat) and executions arrived; what it has closed and cannot explain is given up."""
         effects: list[Effect] = []
         for execution in executions:
             effects += self.on_execution(execution, now_ns)
@@ -283,8 +284,8 @@ class Keeper:
             return effects
         watch = self._trade_watch(trade)
         watch.is_refreshed = False
-        watch.venue_qty = qty
-        held = self.desk.held_qty(trade)
+        self._heard_position(trade, position, now_ns)
+        held, qty = self.desk.held_qty(trade), position.qty if position is not None else _ZERO
         watch.exit_is_blocked = watch.exit_is_blocked and qty == 0 and bool(held)
         if held == qty:
             watch.differs_since_ns = watch.refresh_at_ns = watch.refreshes_flat = 0
@@ -371,17 +372,15 @@ class Keeper:
         match trade.stage:
             case Entering(cancel_at_ns) if now_ns >= cancel_at_ns:
                 effects += self._cancel_entry(trade, now_ns)
-            case Holding(first_fill_ns, exit_at_ns):
-                why = f"held {trade.plan.hold_ns / _SECOND:g} s" if now_ns >= exit_at_ns else ""
-                effects += self._watch_stop(trade, first_fill_ns, now_ns)
-                if not why and self._stop_is_missing(trade, now_ns):
-                    why = "the venue-side stop is not confirmed"
-                if why:
+            case Holding(exit_at_ns=exit_at_ns):
+                effects += self._watch_stop(trade, now_ns)
+                if why := self._why_leave(trade, exit_at_ns, now_ns):
                     effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade_id, why=why))
                     effects += self._exit(self.desk.trades[trade_id], now_ns, now_ns)
                 elif now_ns >= trade.opened_ns + trade.plan.rest_ns:
                     effects += self._cancel_entry(trade, now_ns)
             case Exiting(asked_ns):
+                effects += self._watch_stop(trade, now_ns)
                 effects += self._exit(trade, asked_ns, now_ns)
             case _:
                 pass
@@ -474,28 +473,46 @@ class Keeper:
             watch.differs_since_ns = now_ns
         if not watch.refresh_at_ns and any(not order.lacks_no_execution for order in self._venue_orders(trade)):
             watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
-        due_ns = self._refresh_due_ns(watch)
+        due_ns = self._refresh_due_ns(trade, watch)
         return self._refresh(trade, now_ns) if due_ns and now_ns >= due_ns else []
 
-    def _refresh_due_ns(self, watch: _TradeWatch) -> int:
-        if watch.refresh_at_ns or not watch.differs_since_ns:
+    def _refresh_due_ns(self, trade: Trade, watch: _TradeWatch) -> int:
+        if watch.refresh_at_ns:
             return watch.refresh_at_ns
-        return watch.differs_since_ns + self._timing.disagreement_ns
+        due = []
+        if watch.differs_since_ns:
+            due.append(watch.differs_since_ns + self._timing.disagreement_ns)
+        if isinstance(trade.stage, Holding):
+            due.append(max(watch.heard_ns, trade.stage.first_fill_ns) + self._timing.position_silence_ns)
+        return min(due, default=0)
 
-    def _watch_stop(self, trade: Trade, first_fill_ns: int, now_ns: int) -> list[Effect]:
+    def _heard_position(self, trade: Trade, fact: VenuePosition | None, now_ns: int) -> None:
         watch = self._trade_watch(trade)
-        stop_loss = self.desk.orders[trade.entry_id].request.stop_loss
-        due = max(first_fill_ns + self._timing.stop_wait_ns, watch.stop_asked_ns + self._timing.stop_wait_ns)
-        if watch.stop_is_confirmed or not stop_loss or now_ns < due:
+        watch.heard_ns, watch.venue_qty = now_ns, fact.qty if fact is not None else _ZERO
+        if fact is not None and fact.qty:
+            watch.stop.on_position(fact)
+
+    def _watch_stop(self, trade: Trade, now_ns: int) -> list[Effect]:
+        stop, wanted = self._trade_watch(trade).stop, self.desk.orders[trade.entry_id].request.stop_loss
+        if not wanted or not self.desk.held_qty(trade):
             return []
-        watch.stop_asked_ns = now_ns
-        watch.stop_first_asked_ns = watch.stop_first_asked_ns or now_ns
-        return [SetStop(trade.plan.symbol, stop_loss)]
+        wrong = stop.what_is_wrong(trade.side, wanted)
+        is_news = bool(wrong) and stop.was_right and not stop.missing_since_ns
+        stop.looked(now_ns, is_right=not wrong)
+        if not wrong or now_ns < stop.ask_at_ns(self._timing.stop_wait_ns):
+            return []
+        stop.asked_ns = now_ns
+        instrument = self._instruments.get(trade.plan.symbol)
+        price = wanted if instrument is None else instrument.round_price(wanted, trade.side.opposite)
+        asked: list[Effect] = [SetStop(trade.plan.symbol, price)]
+        return [Anomaly("stop_missing", trade.plan.symbol, wrong), *asked] if is_news else asked
 
-    def _stop_is_missing(self, trade: Trade, now_ns: int) -> bool:
-        watch = self._trade_watch(trade)
-        asked_ns = watch.stop_first_asked_ns
-        return bool(asked_ns) and not watch.stop_is_confirmed and now_ns >= asked_ns + self._timing.stop_missing_ns
+    def _why_leave(self, trade: Trade, exit_at_ns: int, now_ns: int) -> str:
+        if now_ns >= exit_at_ns:
+            return f"held {trade.plan.hold_ns / _SECOND:g} s"
+        missing_ns = self._trade_watch(trade).stop.missing_since_ns
+        is_bare = bool(missing_ns) and now_ns >= missing_ns + self._timing.stop_missing_ns
+        return "the venue-side stop is not confirmed" if is_bare else ""
 
     def _refresh(self, trade: Trade, now_ns: int) -> list[Effect]:
         watch = self._trade_watch(trade)
@@ -571,7 +588,7 @@ class Keeper:
         watches = [self._order_watch(order.order_id) for order in self._own_orders(trade) if not order.is_settled]
         due = [each.look_at_ns for each in watches if not each.is_looked_up]
         due += self._stage_due_ns(trade, watch)
-        if (refresh_due_ns := self._refresh_due_ns(watch)) and not watch.is_refreshed:
+        if (refresh_due_ns := self._refresh_due_ns(trade, watch)) and not watch.is_refreshed:
             due.append(refresh_due_ns)
         return min(due, default=None)
 
@@ -583,13 +600,13 @@ class Keeper:
         match trade.stage:
             case Entering(cancel_at_ns=due_ns):
                 due.append(max(due_ns, cancel_at_ns))
-            case Holding(first_fill_ns=first_fill_ns, exit_at_ns=exit_at_ns):
+            case Holding(exit_at_ns=exit_at_ns):
                 due.append(exit_at_ns)
+                due += self._stop_due_ns(watch)
                 if may_fill:
                     due.append(max(trade.opened_ns + trade.plan.rest_ns, cancel_at_ns))
-                if not watch.stop_is_confirmed and entry.request.stop_loss:
-                    due.append(max(first_fill_ns, watch.stop_asked_ns) + self._timing.stop_wait_ns)
             case Exiting(asked_ns=asked_ns):
+                due += self._stop_due_ns(watch)[:1]
                 if may_fill:
                     due.append(cancel_at_ns)
                 if self._exit_is_wanted(trade):
@@ -597,3 +614,9 @@ class Keeper:
             case _:
                 pass
         return due
+
+    def _stop_due_ns(self, watch: _TradeWatch) -> list[int]:
+        stop = watch.stop
+        if not stop.missing_since_ns:
+            return []
+        return [stop.ask_at_ns(self._timing.stop_wait_ns), stop.missing_since_ns + self._timing.stop_missing_ns]

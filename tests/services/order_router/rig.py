@@ -124,6 +124,7 @@ class FakeVenue:
         self.qty = ZERO
         self.stop_loss = ZERO
         self.stop_order = ""
+        self.takes_stops = True
         self.created: list[str] = []
         self.duplicates = 0
         self.outbox: list[VenueOrder | VenueExecution | VenuePosition] = []
@@ -190,6 +191,21 @@ class FakeVenue:
             self.orders[self.stop_order] = replace(self.orders[self.stop_order], qty=abs(self.qty))
             self.fill(self.stop_order, abs(self.qty), self.stop_loss)
 
+    def set_stop(self, price: Decimal, trigger_by: str = "MarkPrice", *, by_hand: bool = False) -> None:
+        """Set, move or (0) remove the position's stop; `takes_stops` False: our own requests change nothing."""
+        if not self.qty or not (by_hand or self.takes_stops):
+            return
+        self.stop_loss = price
+        if not price and self.stop_order:
+            stop, self.stop_order = self.stop_order, ""
+            self._end(stop, OrderStatus.CANCELLED, "CancelByUser")
+        elif price and not self.stop_order:
+            self._rest_stop()
+        if price:
+            moved = replace(self.orders[self.stop_order], trigger_price=price, trigger_by=trigger_by)
+            self._put(replace(moved, updated_ns=self.now))
+        self.outbox.append(self.position())
+
     def find(self, order_id: str) -> VenueOrder | None:
         return self.orders.get(self.by_link.get(order_id, ""))
 
@@ -242,6 +258,7 @@ class FakeVenue:
         order = replace(
             self._new(request), is_conditional=True, stop_order_type="StopLoss", trigger_price=self.stop_loss
         )
+        order = replace(order, trigger_by="MarkPrice")
         self.stop_order = order.venue_order_id
         self._put(order)
 
@@ -370,14 +387,17 @@ class Rig:
                 case Refresh(symbol, _):
                     self._later(
                         lambda core, s=symbol: core.on_refreshed(
-                            s, self.venue.qty, list(self.venue.executions), self.now
+                            s,
+                            self.venue.position() if self.venue.qty else None,
+                            list(self.venue.executions),
+                            self.now,
                         )
                     )
                 case Recover(_):
                     self._later(self._recover)
                 case SetStop(symbol, stop_loss):
-                    self.venue.stop_loss = stop_loss
-                    self._later(lambda core, s=symbol: core.on_stop_set(s))
+                    self.venue.set_stop(stop_loss)
+                    self._later(lambda core, s=symbol: core.on_stop_set(s, self.now))
                 case Publish(message):
                     self.published.append(message)
                 case Decide():

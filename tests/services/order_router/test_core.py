@@ -285,30 +285,119 @@ def test_an_exit_refused_for_another_reason_is_tried_again_with_patience():
     assert rig.venue.qty == 0
 
 
-def test_a_fill_whose_stop_the_venue_does_not_confirm_gets_one():
-    def each_step(rig: Rig) -> None:
-        rig.venue.stop_loss = Decimal(0)
-        fill_entry()(rig)
+def without_stop(rig: Rig) -> None:
+    if not rig.venue.qty:
+        rig.venue.stop_loss = Decimal(0)  # what the entry brought is lost
+    fill_entry()(rig)
 
-    rig = booted(Script(each_step))
+
+def stops_set(rig: Rig) -> list[Decimal]:
+    return [effect.stop_loss for effect in rig.effects if isinstance(effect, SetStop)]
+
+
+STOP = Decimal("49230.3")
+
+
+def test_a_fill_whose_stop_the_venue_does_not_confirm_gets_one():
+    rig = booted(Script(without_stop))
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(3)
-    assert [effect.symbol for effect in rig.effects if isinstance(effect, SetStop)] == ["BTCUSDT"]
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.stop_loss == STOP
+    assert rig.core.held()
 
 
-def test_a_fill_whose_stop_cannot_be_set_is_closed():
-    rig = booted(Script(fill_entry()))
-    rig.core.on_stop_set = lambda _symbol: []
-
-    def each_step(rig: Rig) -> None:
-        fill_entry()(rig)
-        rig.venue.stop_loss = Decimal(0)
-
-    rig.script.each_step = each_step
+def test_a_fill_whose_stop_cannot_be_set_is_closed_two_seconds_later_whatever_the_answers_say():
+    rig = booted(Script(without_stop))
+    rig.venue.takes_stops = False  # every request is answered with success, and the position has no stop
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(4)
     assert rig.venue.qty == 0
+    assert len(stops_set(rig)) == 4
     assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == "the venue-side stop is not confirmed"
+    entry, exit_ = rig.venue.executions
+    assert 2 * SECOND <= exit_.executed_ns - entry.executed_ns <= 2 * SECOND + 3 * Rig.STEP
+
+
+@pytest.mark.parametrize(
+    ("price", "trigger_by", "wrong"),
+    [
+        (Decimal(0), "MarkPrice", "it has none"),
+        (Decimal("49230.2"), "MarkPrice", "it is at 49230.2, wider than 49230.3"),
+        (STOP, "LastPrice", "it is triggered by LastPrice"),
+    ],
+)
+def test_a_stop_that_is_removed_or_moved_while_held_is_set_again_at_once(price, trigger_by, wrong):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(3)
+    assert stops_set(rig) == []
+    rig.venue.set_stop(price, trigger_by, by_hand=True)
+    rig.step()
+    assert stops_set(rig) == [STOP]
+    rig.run(3)
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.position().stop_loss == STOP
+    assert rig.core.held()
+    assert [(each.kind, each.detail) for each in rig.anomalies] == [("stop_missing", wrong)]
+
+
+def test_a_stop_that_is_removed_and_cannot_be_set_again_has_the_position_closed_within_two_seconds():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(3)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    removed_ns = rig.now
+    rig.run(3)
+    assert rig.venue.qty == 0
+    assert rig.venue.executions[-1].executed_ns - removed_ns <= 2 * SECOND + 3 * Rig.STEP
+
+
+def test_a_stop_drawn_tighter_by_hand_is_left_alone():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.venue.set_stop(STOP + 100, by_hand=True)
+    rig.run(2)
+    assert stops_set(rig) == []
+
+
+def test_a_removed_stop_whose_fact_is_lost_is_found_by_looking_at_the_position():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.venue.outbox.clear()
+    rig.run(6)
+    assert stops_set(rig) == [STOP]
+    assert rig.core.held()
+
+
+def test_an_older_word_about_the_position_confirms_no_stop():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    before = rig.venue.position()
+    rig.run(1)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.step()
+    rig.do(rig.core.on_position(before, rig.now))
+    rig.run(2.2)
+    assert rig.venue.qty == 0
+
+
+def test_a_stop_is_set_again_also_while_the_position_waits_for_its_exit():
+    rig = booted(Script(fill_entry()))
+    whole = rig.venue.create
+    rig.venue.create = lambda r: Refused(110066, "trading not allowed now") if r.reduce_only else whole(r)
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.run(0.2)
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.stop_loss == STOP
 
 
 # redelivery, unknown outcomes
@@ -945,9 +1034,9 @@ def test_events_about_a_trade_that_is_over_change_nothing():
     rig.run(6)
     assert rig.core.on_answer(ENTRY, Accepted("v1"), rig.now) == []
     assert rig.core.on_lookup(ENTRY, rig.venue.find(ENTRY), rig.venue.executions, rig.now, rig.now) == []
-    assert rig.core.on_refreshed("BTCUSDT", Decimal(0), rig.venue.executions, rig.now) == []
+    assert rig.core.on_refreshed("BTCUSDT", None, rig.venue.executions, rig.now) == []
     assert rig.core.on_refresh_failed("BTCUSDT", rig.now) == []
-    assert rig.core.on_stop_set("BTCUSDT") == []
+    assert rig.core.on_stop_set("BTCUSDT", rig.now) == []
     assert rig.core.on_lookup_failed(ENTRY, rig.now) == []
     assert rig.core.on_time(rig.now) == []
 
@@ -962,11 +1051,11 @@ def test_a_refresh_that_fails_is_repeated_and_does_not_hold_the_exit_back():
     rig = booted(Script(each_step))
     refreshed, failures = rig.core.on_refreshed, []
 
-    def fail_first(symbol, qty, executions, now_ns):
+    def fail_first(symbol, position, executions, now_ns):
         if len(failures) < 2:
             failures.append(symbol)
             return rig.core.on_refresh_failed(symbol, now_ns)
-        return refreshed(symbol, qty, executions, now_ns)
+        return refreshed(symbol, position, executions, now_ns)
 
     rig.core.on_refreshed = fail_first
     rig.signal(signal(rig.now))

@@ -170,6 +170,7 @@ def order(item: Json) -> VenueOrder:
         status=_STATUS[item["orderStatus"]],
         is_conditional=item["orderStatus"] == "Untriggered",
         trigger_price=_decimal(item.get("triggerPrice")),
+        trigger_by=_word(item.get("triggerBy")),
         stop_order_type=_word(item.get("stopOrderType")),
         reduce_only=bool(item.get("reduceOnly")),
         reject_reason="" if item.get("rejectReason") in (None, "EC_NoError") else str(item["rejectReason"]),
