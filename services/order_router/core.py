@@ -399,6 +399,7 @@ class RouterCore:
             model_hash=signal.model_hash,
             expected_bps=signal.expected_bps,
             cause=cause,
+            quote_coin=wish.instrument.quote_coin,
         )
         numbers = {
             "order_id": order_id,

@@ -12,14 +12,16 @@ from typing import Any, Final, Protocol
 
 from services.order_router.core import RouterCore
 from services.order_router.events import answer_of, essence, of_symbol, was_not_sent
-from undertow.exchange.errors import OrderGoneError, VenueError
+from undertow.exchange.errors import AccessError, OrderGoneError, VenueError
 from undertow.exchange.models import VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.clock import Clock
+from undertow.runtime.retry import backoff
 from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, Send, SetStop
 from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
+LONGEST_RETRY_S: Final = 5.0
 BETWEEN_PASSES_S: Final = 0.05
 
 
@@ -162,14 +164,17 @@ class Hands:
 
     async def _recover(self, effect: Recover) -> None:
         before: object = None
+        pauses = backoff(RETRY_S, LONGEST_RETRY_S)
         while True:
             try:
                 orders = await self._venue.open_orders()
                 executions = await self._venue.executions(since_ns=effect.since_ns)
                 positions = await self._venue.positions()
                 wallet = await self._venue.wallet()
-            except VenueError:
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # noqa: BLE001 - whatever broke: without a recovery no entry is ever taken again
+                if not isinstance(error, VenueError) or isinstance(error, AccessError):
+                    self._survived("recovery_failed", error)
+                await asyncio.sleep(next(pauses))  # the venue, or a person, needs time
                 continue
             seen = essence(orders, executions, positions, wallet)
             if seen == before:

@@ -57,7 +57,11 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueExecution:
-    """A fill or cash event; `fee` positive when paid; `moves_position` False for Funding."""
+    """A fill or cash event; `fee` positive when paid; `moves_position` False for Funding.
+
+    Attributes:
+        fee_rate: of the fill's value in quote coin, whatever coin the fee was taken in; 0 where the venue did not say.
+    """
 
     exec_id: str
     order_id: str
@@ -71,6 +75,7 @@ class VenueExecution:
     fee_coin: str
     is_maker: bool
     executed_ns: int
+    fee_rate: Decimal = Decimal(0)
 
     @property
     def moves_position(self) -> bool:

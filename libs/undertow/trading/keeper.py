@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from undertow.domain.execution import FORCED
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.time import NS_PER_MS
@@ -62,6 +63,7 @@ class Timing:
     stop_wait_ns: int = 500 * NS_PER_MS  # a fill whose stop is not confirmed gets one set; again after as long
     stop_missing_ns: int = 2 * _SECOND  # a position whose stop is missing for so long is closed
     position_silence_ns: int = 5 * _SECOND  # a held position of which nothing is heard for so long is asked for
+    unlisted_ns: int = 30 * _SECOND  # a fill whose execution no list has for so long is given up
     lookback_ns: int = 10 * _SECOND  # clocks differ: executions are asked for from so long before
 
 
@@ -103,6 +105,7 @@ class _OrderWatch:
     look_at_ns: int = 0
     is_looked_up: bool = False
     cancel_at_ns: int = 0
+    lacks_since_ns: int = 0  # over by the venue's word, and a fill of it is in no list
 
 
 @dataclass(slots=True)
@@ -127,6 +130,7 @@ class Keeper:
         self._timing = timing
         self._orders: dict[str, _OrderWatch] = {}
         self._trades: dict[str, _TradeWatch] = {}
+        self._surfaced: dict[str, int] = {}  # orders of forgotten trades that rest after all: when to cancel next
         self._instruments: dict[str, Instrument] = {}
 
     def set_instrument(self, instrument: Instrument) -> None:
@@ -178,6 +182,9 @@ class Keeper:
         order = self.desk.orders.get(order_id)
         if order is None or order.is_settled or not is_gone:
             return []
+        if order_id in self._surfaced:
+            del self._surfaced[order_id]
+            return []
         return self._look_up(order, now_ns)
 
     def on_order(self, fact: VenueOrder, now_ns: int) -> list[Effect]:
@@ -192,11 +199,14 @@ class Keeper:
         effects: list[Effect] = []
         if owner.role is OrderRole.FOREIGN and owner.order_id not in self.desk.orders:
             words = f"{fact.side} {fact.qty} {fact.status}, id {owner.order_id}"
-            effects.append(Anomaly("foreign_order", fact.symbol, words))
+            kind = "surfaced_order" if self.desk.knows_order(owner.order_id) else "foreign_order"
+            effects.append(Anomaly(kind, fact.symbol, words))
         effects += self._record(
             OrderSeen(at_ns=now_ns, order_id=owner.order_id, trade_id=owner.trade_id, role=owner.role, fact=fact)
         )
         self._heard_of(owner.order_id, now_ns)
+        if owner.role is OrderRole.FOREIGN:
+            effects += self._cancel_surfaced(now_ns)
         return [*effects, *self._advance(owner.trade_id, now_ns)]
 
     def on_execution(self, fact: VenueExecution, now_ns: int) -> list[Effect]:
@@ -207,7 +217,8 @@ class Keeper:
         effects: list[Effect] = []
         if fact.moves_position and owner.role is OrderRole.FOREIGN:
             words = f"{fact.exec_type} {fact.side} {fact.qty} at {fact.price}, order {owner.order_id}"
-            effects.append(Anomaly("foreign_execution", fact.symbol, words))
+            kind = "forced_execution" if fact.exec_type in FORCED else "foreign_execution"
+            effects.append(Anomaly(kind, fact.symbol, words))
         effects += self._record(
             ExecutionSeen(at_ns=now_ns, order_id=owner.order_id, trade_id=owner.trade_id, role=owner.role, fact=fact)
         )
@@ -249,8 +260,10 @@ class Keeper:
         if found is not None:
             effects += self.on_order(found, now_ns)
         order = self.desk.orders.get(order_id)
-        if order is None or order.status.is_terminal:
+        if order is None:
             return effects
+        if order.status.is_terminal:
+            return [*effects, *self._give_up_unlisted(order, asked_ns, now_ns)]
         if found is not None:
             watch.look_at_ns = now_ns + self._timing.silence_ns
             return effects
@@ -279,6 +292,9 @@ class Keeper:
         effects: list[Effect] = []
         for execution in executions:
             effects += self.on_execution(execution, now_ns)
+        for order in [each for live in self.desk.live_trades() for each in self._venue_orders(live)]:
+            if order.request.symbol == symbol:
+                effects += self._give_up_unlisted(order, now_ns, now_ns)
         trade = self.desk.live_trade(symbol)
         if trade is None:
             return effects
@@ -321,7 +337,7 @@ class Keeper:
         """The journal has been folded: whatever was signed was signed before now."""
         for order in self.desk.working_orders():
             self._order_watch(order.order_id).signed_ns = now_ns
-        return []
+        return self._cancel_surfaced(now_ns)
 
     def recovered(
         self,
@@ -354,12 +370,12 @@ class Keeper:
         effects: list[Effect] = []
         for trade in self.desk.live_trades():
             effects += self._advance(trade.plan.trade_id, now_ns)
-        return effects
+        return effects + self._cancel_surfaced(now_ns) if self._surfaced else effects
 
     def next_due_ns(self) -> int | None:
         """Give the earliest time at which `on_time` may have something to do; None when nothing is live."""
-        due = (self._trade_due_ns(trade) for trade in self.desk.live_trades())
-        return min((at_ns for at_ns in due if at_ns is not None), default=None)
+        due = [at_ns for trade in self.desk.live_trades() if (at_ns := self._trade_due_ns(trade)) is not None]
+        return min((*due, *self._surfaced.values()), default=None)
 
     def _advance(self, trade_id: str, now_ns: int) -> list[Effect]:
         trade = self.desk.trades.get(trade_id)
@@ -460,7 +476,7 @@ class Keeper:
                 self._order_watch(order.order_id).signed_ns = now_ns
             watch = self._order_watch(order.order_id)
             if order.status.is_terminal:  # a fill is known whose execution is not
-                watch.look_at_ns = min(watch.look_at_ns, now_ns + self._timing.lookup_every_ns)
+                watch.look_at_ns = min(watch.look_at_ns, now_ns + self._pause_ns(watch, now_ns))
             if now_ns >= watch.look_at_ns:
                 effects += self._look_up(order, now_ns)
         return effects
@@ -471,7 +487,10 @@ class Keeper:
             watch.differs_since_ns = 0
         elif not watch.differs_since_ns:
             watch.differs_since_ns = now_ns
-        if not watch.refresh_at_ns and any(not order.lacks_no_execution for order in self._venue_orders(trade)):
+        lacking = [order for order in self._venue_orders(trade) if not order.lacks_no_execution]
+        for order in lacking:
+            self._pause_ns(self._order_watch(order.order_id), now_ns)
+        if lacking and not watch.refresh_at_ns:
             watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
         due_ns = self._refresh_due_ns(trade, watch)
         return self._refresh(trade, now_ns) if due_ns and now_ns >= due_ns else []
@@ -529,6 +548,37 @@ class Keeper:
         watch.is_looked_up = True
         watch.look_at_ns = now_ns + self._timing.silence_ns
         return [Lookup(order.request.symbol, order.order_id, order.submitted_ns - self._timing.lookback_ns)]
+
+    def _pause_ns(self, watch: _OrderWatch, now_ns: int) -> int:
+        # lists lag behind the stream by moments: patience grows after that
+        watch.lacks_since_ns = watch.lacks_since_ns or now_ns
+        is_fresh = now_ns < watch.lacks_since_ns + self._timing.silence_ns
+        return self._timing.lookup_every_ns if is_fresh else self._timing.silence_ns
+
+    def _give_up_unlisted(self, order: OwnOrder, asked_ns: int, now_ns: int) -> list[Effect]:
+        trade, watch = self.desk.trades.get(order.trade_id), self._event_watch(order.order_id)
+        if trade is None or not trade.is_live or order.lacks_no_execution:
+            return []
+        watch.look_at_ns = now_ns + self._pause_ns(watch, now_ns)
+        if asked_ns < watch.lacks_since_ns + self._timing.unlisted_ns:
+            return []
+        words = f"{order.order_id} filled {order.filled_qty}, and the lists have executions of {order.executed_qty}"
+        effects: list[Effect] = [Anomaly("execution_unlisted", order.request.symbol, words)]
+        effects += self._record(
+            OrderSettled(at_ns=now_ns, order_id=order.order_id, outcome=Outcome.UNLISTED, reason="unlisted")
+        )
+        return [*effects, *self._advance(order.trade_id, now_ns)]
+
+    def _cancel_surfaced(self, now_ns: int) -> list[Effect]:
+        # only a venue that breaks its own receive window shows one; what it fills has no trade: the guardian's to close
+        effects: list[Effect] = []
+        resting = self.desk.surfaced_orders()
+        self._surfaced = {order.order_id: self._surfaced.get(order.order_id, now_ns) for order in resting}
+        for order in resting:
+            if now_ns >= self._surfaced[order.order_id]:
+                self._surfaced[order.order_id] = now_ns + self._timing.cancel_every_ns
+                effects.append(Cancel(order.request.symbol, order.order_id))
+        return effects
 
     def _end(self, trade: Trade, now_ns: int, why: str) -> list[Effect]:
         effects = self._record(TradeEnded(at_ns=now_ns, trade_id=trade.plan.trade_id, why=why))

@@ -67,6 +67,7 @@ class OwnOrder:
         filled_qty: highest cumulated quantity that the venue has named.
         executed_qty: sum of the executions booked.
         executed_value: sum of quantity times price of these.
+        unlisted_qty: filled by the venue's word and given up: no list has its executions.
         updated_ns: the venue's time of its latest fact; 0 while it has said nothing.
     """
 
@@ -80,6 +81,7 @@ class OwnOrder:
     filled_qty: Decimal = _ZERO
     executed_qty: Decimal = _ZERO
     executed_value: Decimal = _ZERO
+    unlisted_qty: Decimal = _ZERO
     reason: str = ""
     updated_ns: int = 0
 
@@ -95,13 +97,13 @@ class OwnOrder:
 
     @property
     def is_settled(self) -> bool:
-        """True when it is over and every fill has been booked with its price."""
+        """True when it is over and every fill has been booked with its price, or given up."""
         return self.status.is_terminal and self.lacks_no_execution
 
     @property
     def lacks_no_execution(self) -> bool:
-        """True when every quantity that the venue named has its execution."""
-        return self.executed_qty >= self.filled_qty
+        """True when every quantity that the venue named has its execution, or none will come."""
+        return self.executed_qty + self.unlisted_qty >= self.filled_qty
 
     @property
     def average_price(self) -> Decimal:
@@ -154,6 +156,8 @@ def with_execution(order: OwnOrder, fact: VenueExecution) -> tuple[OwnOrder, str
 
 def with_outcome(order: OwnOrder, outcome: Outcome, reason: str, venue_order_id: str) -> tuple[OwnOrder, str]:
     """Fold in the answer to our own request; give the order and an anomaly in words, or ""."""
+    if outcome is Outcome.UNLISTED:
+        return replace(order, unlisted_qty=max(_ZERO, order.filled_qty - order.executed_qty)), ""
     signal = _SIGNAL_OF_OUTCOME[outcome]
     try:
         status, anomaly = next_status(order.status, signal), ""

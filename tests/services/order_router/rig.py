@@ -316,6 +316,7 @@ class Script:
         lose_answers: answers to order requests never come; the outcome is unknown.
         lose_requests: requests never reach the venue, and nobody knows.
         lose_events: this share of stream events is lost: every n-th.
+        lose_executions: no execution comes by the stream.
         twice: every stream event comes twice.
         backwards: stream events of a step come in reverse.
     """
@@ -324,6 +325,7 @@ class Script:
     lose_answers: bool = False
     lose_requests: bool = False
     lose_events: int = 0
+    lose_executions: bool = False
     twice: bool = False
     backwards: bool = False
 
@@ -479,6 +481,8 @@ class Rig:
         for fact in facts:
             self._seen_events += 1
             if self.script.lose_events and self._seen_events % self.script.lose_events == 0:
+                continue
+            if self.script.lose_executions and isinstance(fact, VenueExecution):
                 continue
             for _ in range(1 + self.script.twice):
                 self.perform(self._fold(fact))

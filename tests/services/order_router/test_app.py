@@ -23,7 +23,7 @@ from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.decision import Verdict
 from undertow.contracts.messages.heartbeat import Permit
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
-from undertow.contracts.metrics import ANOMALIES, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
+from undertow.contracts.metrics import ANOMALIES, ERRORS, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
 from undertow.contracts.streams import AUDIT, CONTROL, EXECUTIONS, ORDERS, SIGNALS
 from undertow.domain.order import OrderStatus
 from undertow.domain.state import TradingState
@@ -476,6 +476,23 @@ async def test_what_the_private_stream_missed_is_fetched_on_its_return(house: Ho
         await eventually(lambda: router.core.held() == {"BTCUSDT": Decimal("0.133")})
         await eventually(lambda: router.unready_reason() is None)
         assert house.runtime.metrics.counter(ANOMALIES, kind="feed_down")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [AccessError(10003, "invalid key"), RuntimeError("a bug"), VenueBusyError(0, "away")]
+)
+async def test_a_recovery_that_fails_is_told_and_tried_again(house: House, trouble, monkeypatch):
+    monkeypatch.setattr("services.order_router.hands.RETRY_S", 0.01)
+    asked = house.wire.open_orders
+
+    async def fail_once():
+        monkeypatch.setattr(house.wire, "open_orders", asked)
+        raise trouble
+
+    house.wire.open_orders = fail_once
+    async with house.living():
+        errors = house.runtime.metrics.counter(ERRORS)._value.get()
+        assert errors == (0 if isinstance(trouble, VenueBusyError) else 1)
 
 
 async def test_state_is_json_for_admin(house: House):

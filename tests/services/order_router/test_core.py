@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from services.order_router.core import RouterCore
+from services.order_router.journal import MAGIC, frame
 from tests.services.order_router.rig import (
+    ENCODER,
     INSTRUMENT,
     LIMITS,
     MS,
@@ -893,6 +895,90 @@ def test_a_foreign_position_is_reported_at_recovery():
     assert [anomaly.kind for anomaly in rig.anomalies] == ["position_residual"]
 
 
+@pytest.mark.parametrize("exec_type", ["BustTrade", "AdlTrade"])
+def test_what_the_venue_closes_by_force_ends_the_trade_and_is_an_anomaly_of_its_own(exec_type):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    bust = replace(
+        rig.venue.executions[0],
+        exec_id="bust",
+        order_id="",
+        venue_order_id="liq-1",
+        side=Side.SELL,
+        exec_type=exec_type,
+        price=Decimal(40_000),
+    )
+    rig.do(rig.core.on_execution(bust, rig.now))
+    assert rig.core.desk.live_trades() == ()
+    assert closed(rig)[0].exit_price == Decimal(40_000)
+    [anomaly] = rig.anomalies
+    assert (anomaly.kind, anomaly.symbol) == ("forced_execution", "BTCUSDT")
+    assert exec_type in anomaly.detail
+    told = [message for message in rig.published if isinstance(message, OrderChanged)][-1]
+    assert told.role is OrderRole.FOREIGN
+
+
+def test_an_order_whose_executions_no_list_shows_is_given_up_and_the_result_is_not_known():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now))
+    rig.run(1)
+    rig.venue.executions_of = lambda _order_id: []
+    rig.script.lose_executions = True
+    rig.run(10)
+    assert rig.core.desk.live_trades()
+    lookups = [effect for effect in rig.effects if isinstance(effect, Lookup)]
+    assert len(lookups) < 20  # four a second at first, then with patience
+    rig.run(30)
+    assert rig.core.desk.live_trades() == ()
+    assert [anomaly.kind for anomaly in rig.anomalies] == ["execution_unlisted"]
+    [result] = closed(rig)
+    assert not result.is_complete
+    assert not rig.core.keeper._orders
+
+
+def test_a_stop_whose_executions_no_list_shows_is_given_up_too():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    entry = list(rig.venue.executions)
+    rig.script.lose_executions = True
+    rig.venue.hit_stop()
+    rig.venue.executions[:] = entry
+    rig.run(20)
+    assert rig.core.desk.live_trades()
+    rig.run(20)
+    assert rig.core.desk.live_trades() == ()
+    assert "execution_unlisted" in {anomaly.kind for anomaly in rig.anomalies}
+    assert not closed(rig)[0].is_complete
+
+
+def test_an_order_that_surfaces_after_its_trade_was_forgotten_is_cancelled_also_after_a_restart():
+    rig = booted(Script(lose_requests=True))
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    compact = rig.core.compacted(rig.records(), rig.now, len(rig.records()))
+    request = sends(rig)[0].request
+    rig.disk = bytearray(MAGIC + b"".join(frame(ENCODER.encode(record)) for record in compact))
+    rig.restart()
+    rig.step()
+    refuse = rig.venue.cancel
+    rig.venue.cancel = lambda _order_id: True  # it says yes and does nothing
+    rig.venue.create(request)
+    rig.run(1)
+    assert [anomaly.kind for anomaly in rig.anomalies] == ["surfaced_order"]
+    rig.restart()
+    rig.run(1)
+    assert rig.venue.open_orders()
+    rig.venue.cancel = refuse
+    rig.run(1.5)
+    assert rig.venue.open_orders() == []
+    assert rig.core.next_due_ns() is None
+    cancels = [effect.order_id for effect in rig.effects if isinstance(effect, Cancel)]
+    assert set(cancels) == {ENTRY}
+    assert len(cancels) < 8
+
+
 def test_funding_is_told_and_moves_no_position():
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
@@ -905,6 +991,11 @@ def test_funding_is_told_and_moves_no_position():
     [told] = [m for m in rig.published if isinstance(m, Execution) and m.exec_id == "f1"]
     assert told.fee == 2
     assert told.trade_id
+    rig.do(rig.core.keeper.ask_exit("enough", rig.now))
+    rig.run(1)
+    [result] = closed(rig)
+    assert result.funding == -2
+    assert result.net_pnl == result.gross_pnl - result.fees - 2
 
 
 def test_the_picture_names_trades_orders_and_reservations_and_is_json():

@@ -112,11 +112,21 @@ def test_an_answer_that_contradicts_the_stream_changes_no_status_and_is_reported
         (Outcome.REFUSED, OrderStatus.REJECTED),
         (Outcome.NEVER_ARRIVED, OrderStatus.REJECTED),
         (Outcome.GONE, OrderStatus.CANCELLED),
+        (Outcome.NEVER_SENT, OrderStatus.REJECTED),
     ],
 )
 def test_an_outcome_settles_a_submitted_order(outcome, status):
     order, anomaly = with_outcome(ORDER, outcome, "why", "v9")
     assert (order.status, order.reason, order.venue_order_id, anomaly) == (status, "why", "v9", "")
+
+
+def test_fills_that_no_list_shows_may_be_given_up_and_what_comes_late_is_still_booked():
+    facts = facts_of(10, cancelled=False)
+    lacking, _ = folded([fact for fact in facts if isinstance(fact, VenueOrder)])
+    given_up, anomaly = with_outcome(lacking, Outcome.UNLISTED, "unlisted", "")
+    assert (given_up.is_settled, given_up.unlisted_qty, given_up.status, anomaly) == (True, 10, OrderStatus.FILLED, "")
+    late, anomaly = with_execution(given_up, next(fact for fact in facts if isinstance(fact, VenueExecution)))
+    assert (late.executed_qty, late.is_settled, anomaly) == (10, True, "")
 
 
 def test_more_filled_than_ordered_is_an_anomaly():

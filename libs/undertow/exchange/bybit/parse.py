@@ -196,6 +196,7 @@ def execution(item: Json) -> VenueExecution:
         fee_coin=item.get("feeCurrency") or "USDT",
         is_maker=bool(item.get("isMaker")),
         executed_ns=_ns(item["execTime"]),
+        fee_rate=_decimal(item.get("feeRate")),
     )
 
 
