@@ -183,7 +183,7 @@ class RouterShell:
         match effect:
             case fx.Send(request):
                 assert request.order_id in self._journalled, "sent before it was in the journal"
-                self._send(request)
+                self._send(effect)
             case fx.Cancel(symbol, order_id):
                 ground.ask(
                     lambda: http.cancel_order(symbol, order_id),
@@ -214,8 +214,8 @@ class RouterShell:
             case fx.Anomaly():
                 self.anomalies.append(effect)
 
-    def _send(self, request: OrderRequest) -> None:
-        core, ground = self.core, self.ground
+    def _send(self, effect: fx.Send) -> None:
+        core, ground, request = self.core, self.ground, effect.request
         self.sent.append(request.order_id)
 
         def answered(answer: Answer) -> None:
@@ -223,7 +223,7 @@ class RouterShell:
 
         ground.timeline.after(0, lambda: self.perform(core.on_written(request.order_id, ground.now_ns, ground.now_ns)))
         ground.ask(
-            lambda: ground.http.create_order(request),
+            lambda: ground.http.create_order(request, effect.not_after_ns),
             lambda venue_order_id: answered(Accepted(venue_order_id)),
             lambda error: answered(events.answer_of(error)),
         )
