@@ -135,7 +135,7 @@ class OrderRouter:
         self._guardian = guardian
         self._beside = tuple(beside)
         self._close = close
-        self.core = RouterCore(runtime.boot_id, settings.limits, settings.sizing)
+        self.core = RouterCore(runtime.boot_id, settings.limits, settings.sizing, exits=settings.exits)
         self.hands = Hands(self.core, runtime.clock, venue, ways, self.perform, runtime.survived)
         self._herald = Herald(bus, self._mark, lambda error: runtime.survived("publish_failed", error))
         self._journal: Journal | None = None
@@ -187,11 +187,8 @@ class OrderRouter:
         if records and not self._write(records, durable=durable):
             return
         for effect in effects:
-            match effect:
-                case fx.Send() | fx.Cancel() | fx.Lookup() | fx.Refresh() | fx.Recover() | fx.SetStop():
-                    self.hands.do(effect)
-                case _:
-                    pass
+            if isinstance(effect, fx.AtVenue):
+                self.hands.do(effect)
         for effect in effects:
             match effect:
                 case fx.Publish(message):
@@ -293,7 +290,7 @@ class OrderRouter:
         for symbol in symbols:
             if symbol not in found:
                 raise ConfigurationError("UNDERTOW_SYMBOLS", f"the venue has no contract {symbol}", "remove it")
-            self.core.on_instrument(found[symbol])
+            self.perform(self.core.on_instrument(found[symbol], self._clock.now_ns()))
             rehearse(self._settings.limits, self._settings.sizing, found[symbol])
         info = await self._venue.account_info()
         if info.margin_mode != MARGIN_MODE:

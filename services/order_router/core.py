@@ -24,6 +24,7 @@ from undertow.domain.order import OrderRole, OrderStatus, OrderType, TimeInForce
 from undertow.domain.state import TradingState, most_severe
 from undertow.exchange.models import (
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -31,6 +32,7 @@ from undertow.exchange.models import (
 )
 from undertow.trading.desk import Desk
 from undertow.trading.effects import Anomaly, Decide, Effect, Journal, Publish, Recover, Send
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Answer, Keeper, Timing
 from undertow.trading.orders import OwnOrder, order_changed, order_id_for, trade_id_for
 from undertow.trading.reconcile import held_by_symbol
@@ -69,9 +71,16 @@ class RouterCore:
         boot_id: of this process: a permit names it.
     """
 
-    def __init__(self, boot_id: str, limits: Limits, sizing: SizingRules, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        boot_id: str,
+        limits: Limits,
+        sizing: SizingRules,
+        timing: Timing | None = None,
+        exits: ExitRules | None = None,
+    ) -> None:
         self.desk = Desk()
-        self.keeper = Keeper(self.desk, timing or Timing())
+        self.keeper = Keeper(self.desk, timing or Timing(), exits or ExitRules())
         self._boot_id = boot_id
         self._limits = limits
         self._sizing = sizing
@@ -215,14 +224,17 @@ class RouterCore:
 
     # facts of the fleet
 
-    def on_instrument(self, fact: InstrumentChanged | Instrument) -> list[Effect]:
-        """The filters of a contract, at start and at every change."""
+    def on_touch(self, symbol: str, touch: Touch | None, now_ns: int) -> list[Effect]:
+        """A symbol's best prices, or None where they could not be had."""
+        return self._counted(self.keeper.on_touch(symbol, touch, now_ns), now_ns)
+
+    def on_instrument(self, fact: InstrumentChanged | Instrument, now_ns: int) -> list[Effect]:
+        """The filters of a contract, at start and at every change; one that is no longer traded is left."""
         if isinstance(fact, InstrumentChanged):
             fields = msgspec.structs.asdict(fact)
             fact = Instrument(**{name: fields[name] for name in Instrument.__dataclass_fields__})
         self._instruments[fact.symbol] = fact
-        self.keeper.set_instrument(fact)
-        return []
+        return self._counted(self.keeper.set_instrument(fact, now_ns), now_ns)
 
     def on_account(self, fact: Account, now_ns: int) -> list[Effect]:
         """Equity, free margin, drawdown and state as position_manager has them."""

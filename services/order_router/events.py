@@ -66,7 +66,7 @@ def on_fleet(core: RouterCore, message: Any, now_ns: int) -> list[Effect]:
         case Account():
             return core.on_account(message, now_ns)
         case InstrumentChanged():
-            return core.on_instrument(message)
+            return core.on_instrument(message, now_ns)
         case VenueStatus():
             return core.on_venue_status(message)
         case Command():

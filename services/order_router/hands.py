@@ -13,11 +13,22 @@ from typing import Any, Final, Protocol
 from services.order_router.core import RouterCore
 from services.order_router.events import answer_of, essence, of_symbol, was_not_sent
 from undertow.exchange.errors import AccessError, OrderGoneError, VenueError
-from undertow.exchange.models import VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.models import Touch, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.clock import Clock
 from undertow.runtime.retry import backoff
-from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, Send, SetStop
+from undertow.trading.effects import (
+    Amend,
+    AtVenue,
+    Cancel,
+    Effect,
+    LookAtTouch,
+    Lookup,
+    Recover,
+    Refresh,
+    Send,
+    SetStop,
+)
 from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
@@ -33,6 +44,7 @@ class TruthAtVenue(Protocol):
     async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...  # noqa: D102 - see TradingRest
     async def positions(self) -> list[VenuePosition]: ...  # noqa: D102 - see TradingRest
     async def wallet(self) -> Wallet: ...  # noqa: D102 - see TradingRest
+    async def touch(self, symbol: str) -> Touch: ...  # noqa: D102 - see MarketRest
     async def set_stop_loss(self, symbol: str, stop_loss: str) -> None: ...  # noqa: D102 - see TradingRest
 
 
@@ -63,13 +75,17 @@ class Hands:
         self._busy: set[asyncio.Task[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
 
-    def do(self, effect: Send | Cancel | Lookup | Refresh | Recover | SetStop) -> None:
+    def do(self, effect: AtVenue) -> None:
         """Begin; the answer comes as an event."""
         match effect:
             case Send():
                 self._start(self._send(effect))
             case Cancel():
                 self._start(self._cancel(effect))
+            case Amend():
+                self._start(self._amend(effect))
+            case LookAtTouch():
+                self._start(self._look_at_touch(effect))
             case Lookup():
                 self._start(self._look_up(effect))
             case Refresh():
@@ -129,6 +145,28 @@ class Hands:
             else:
                 self._perform(self._core.on_cancel_answer(effect.order_id, self._clock.now_ns(), is_gone=False))
                 return
+
+    async def _amend(self, effect: Amend) -> None:
+        for way in self._ways:
+            try:
+                await way.amend_order(effect.symbol, effect.order_id, format(effect.price, "f"))
+            except OrderGoneError:
+                now_ns = self._clock.now_ns()
+                self._perform(self._core.on_cancel_answer(effect.order_id, now_ns, is_gone=True))
+                return
+            except VenueError:
+                continue  # by the next way; the core looks at the prices again anyway
+            else:
+                return
+
+    async def _look_at_touch(self, effect: LookAtTouch) -> None:
+        touch: Touch | None = None
+        try:
+            touch = await self._venue.touch(effect.symbol)
+        except VenueError:
+            pass  # the core asks again while the leg lasts, and goes to the market after it
+        finally:  # whatever broke: the core must know that it may ask again
+            self._perform(self._core.on_touch(effect.symbol, touch, self._clock.now_ns()))
 
     async def _look_up(self, effect: Lookup) -> None:
         asked_ns = self._clock.now_ns()

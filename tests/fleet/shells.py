@@ -140,7 +140,7 @@ class RouterShell:
 
     def __init__(self, ground: Ground, guardian: GuardianShell, settings: RouterSettings) -> None:
         self.ground, self.guardian = ground, guardian
-        self.core = RouterCore("boot", settings.limits, settings.sizing)
+        self.core = RouterCore("boot", settings.limits, settings.sizing, exits=settings.exits)
         self.journal: list[bytes] = []
         self.sent: list[str] = []
         self.anomalies: list[fx.Anomaly] = []
@@ -153,7 +153,7 @@ class RouterShell:
     def start(self) -> None:
         ground, streams = self.ground, self.ground.streams
         for instrument in finished(ground.http.instruments(ground.symbols)):
-            self.core.on_instrument(instrument)
+            self.perform(self.core.on_instrument(instrument, ground.now_ns))
             finished(ground.http.set_leverage(instrument.symbol, format(self._settings.router.leverage, "f")))
         self.perform(self.core.restarted(ground.now_ns))
         self.perform(events.on_feed(self.core, FeedUp(), ground.now_ns))
@@ -189,6 +189,18 @@ class RouterShell:
                     lambda: http.cancel_order(symbol, order_id),
                     lambda _: self.perform(core.on_cancel_answer(order_id, ground.now_ns, is_gone=False)),
                     lambda error: self._cancel_failed(order_id, error),
+                )
+            case fx.Amend(symbol, order_id, price):
+                ground.ask(
+                    lambda: http.amend_order(symbol, order_id, format(price, "f")),
+                    _nothing,
+                    lambda error: self._cancel_failed(order_id, error),
+                )
+            case fx.LookAtTouch(symbol):
+                ground.ask(
+                    lambda: http.touch(symbol),
+                    lambda touch: self.perform(core.on_touch(symbol, touch, ground.now_ns)),
+                    lambda _: self.perform(core.on_touch(symbol, None, ground.now_ns)),
                 )
             case fx.Lookup(symbol, order_id, since_ns):
                 self._look_up(symbol, order_id, since_ns)

@@ -11,7 +11,11 @@ from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order as it will be sent. `stop_loss` 0 means none."""
+    """An order as it will be sent. `stop_loss` 0 means none.
+
+    Attributes:
+        closes_all: of the whole position; `qty` is what we believe that to be, and is not sent.
+    """
 
     order_id: str  # our orderLinkId
     symbol: str
@@ -22,6 +26,15 @@ class OrderRequest:
     time_in_force: TimeInForce
     reduce_only: bool
     stop_loss: Decimal = Decimal(0)
+    closes_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The best prices of a book."""
+
+    bid: Decimal
+    ask: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

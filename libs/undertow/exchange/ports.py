@@ -14,6 +14,7 @@ from undertow.exchange.models import (
     KeyInfo,
     LedgerEntry,
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -40,6 +41,10 @@ class OrderEntry(Protocol):
 
     async def cancel_order(self, symbol: str, order_id: str) -> None:
         """Ask for a cancel by our id; the order stream says what came of it."""
+        ...
+
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price; already there is success."""
         ...
 
 
@@ -100,6 +105,10 @@ class MarketRest(Protocol):
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         """Give the filters; all pages when no symbol is named."""
+        ...
+
+    async def touch(self, symbol: str) -> Touch:
+        """Give a contract's best prices; asked for once."""
         ...
 
 

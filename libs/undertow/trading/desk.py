@@ -204,7 +204,8 @@ class Desk:
             case ExecutionSeen():
                 self._fold_execution(folded, record)
             case ExitAsked():
-                self._put_trade(self.trades[record.trade_id].exit_asked(record.at_ns, record.why))
+                asked = self.trades[record.trade_id].exit_asked(record.at_ns, record.why, is_patient=record.is_patient)
+                self._put_trade(asked)
             case TradeEnded():
                 trade = self.trades[record.trade_id].flat(record.at_ns, record.why)
                 self._put_trade(trade)

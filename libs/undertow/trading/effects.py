@@ -43,6 +43,22 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Move a resting exit to a price nearer to the market; may be repeated."""
+
+    symbol: str
+    order_id: str
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtTouch:
+    """Ask once for a symbol's best prices."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """Ask the venue for one order by our id, and for its executions since a time."""
 
@@ -100,4 +116,5 @@ class Anomaly:
     detail: str
 
 
-Effect = Journal | Send | Cancel | Lookup | Refresh | Recover | SetStop | Publish | Decide | Anomaly
+AtVenue = Send | Cancel | Amend | Lookup | Refresh | Recover | SetStop | LookAtTouch
+Effect = Journal | AtVenue | Publish | Decide | Anomaly

@@ -8,18 +8,31 @@ order is looked up, and what was due is due at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from undertow.domain.execution import FORCED
-from undertow.domain.instrument import Instrument
-from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
+from undertow.domain.instrument import TRADING, Instrument
+from undertow.domain.order import OrderRole, OrderStatus, Side
 from undertow.domain.time import NS_PER_MS
-from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition
+from undertow.exchange.models import OrderRequest, Touch, VenueExecution, VenueOrder, VenuePosition
 from undertow.trading.desk import Desk
-from undertow.trading.effects import Anomaly, Cancel, Effect, Journal, Lookup, Publish, Refresh, Send, SetStop
+from undertow.trading.effects import (
+    Amend,
+    Anomaly,
+    Cancel,
+    Effect,
+    Journal,
+    LookAtTouch,
+    Lookup,
+    Publish,
+    Refresh,
+    Send,
+    SetStop,
+)
+from undertow.trading.exit_plan import ExitRules, Improve, Leg, Look, Place, Situation, Step, Withdraw, next_step
 from undertow.trading.orders import OwnOrder, order_changed, order_id_for
 from undertow.trading.reconcile import Action, compare_orders, compare_positions
 from undertow.trading.records import (
@@ -39,6 +52,7 @@ from undertow.trading.trade import Entering, Exiting, Holding, Trade
 
 _SECOND: Final = 1_000_000_000
 _ZERO: Final = Decimal(0)
+_NEVER: Final = 2**63
 
 DUPLICATE_ORDER_ID: Final = 110072
 REDUCE_ONLY_IMPOSSIBLE: Final = 110017
@@ -57,6 +71,7 @@ class Timing:
     cancel_grace_ns: int = 500 * NS_PER_MS  # the exit waits so long for the entry's cancel
     exit_retry_ns: int = 250 * NS_PER_MS  # doubles with each refused exit
     exit_retry_most_ns: int = 5 * _SECOND
+    touch_fresh_ns: int = 250 * NS_PER_MS  # best prices older than this are asked for again
     refresh_every_ns: int = 500 * NS_PER_MS
     refreshes_before_gone: int = 8
     disagreement_ns: int = 2 * _SECOND  # positions that differ for so long are refreshed
@@ -105,6 +120,7 @@ class _OrderWatch:
     look_at_ns: int = 0
     is_looked_up: bool = False
     cancel_at_ns: int = 0
+    cancel_first_ns: int = 0
     lacks_since_ns: int = 0  # over by the venue's word, and a fill of it is in no list
 
 
@@ -115,6 +131,11 @@ class _TradeWatch:
     exit_at_ns: int = 0
     exit_is_blocked: bool = False  # the venue says there is nothing to reduce: find out first
     refused_exits: int = 0
+    touch: Touch | None = None
+    touch_ns: int = 0
+    touch_at_ns: int = 0  # not asked for before
+    touch_is_asked: bool = False
+    step_at_ns: int = 0  # of the exit: when time alone changes what is to be done; 0: at once
     refresh_at_ns: int = 0
     is_refreshed: bool = False
     refreshes_flat: int = 0
@@ -125,17 +146,21 @@ class _TradeWatch:
 class Keeper:
     """Drives the trades of a `Desk`."""
 
-    def __init__(self, desk: Desk, timing: Timing) -> None:
+    def __init__(self, desk: Desk, timing: Timing, exits: ExitRules) -> None:
         self.desk = desk
         self._timing = timing
+        self._exits = exits
         self._orders: dict[str, _OrderWatch] = {}
         self._trades: dict[str, _TradeWatch] = {}
         self._surfaced: dict[str, int] = {}  # orders of forgotten trades that rest after all: when to cancel next
         self._instruments: dict[str, Instrument] = {}
 
-    def set_instrument(self, instrument: Instrument) -> None:
-        """Use these filters for exits from now on."""
+    def set_instrument(self, instrument: Instrument, now_ns: int) -> list[Effect]:
+        """Use these filters for exits from now on; what is no longer traded is left while that can be done."""
         self._instruments[instrument.symbol] = instrument
+        if instrument.status == TRADING:
+            return []
+        return self.ask_exit(f"{instrument.symbol} is {instrument.status}", now_ns, instrument.symbol)
 
     def open_trade(self, plan: Plan, request: OrderRequest, now_ns: int, not_after_ns: int) -> list[Effect]:
         """Submit an entry: the fact first, then the wire, and that no later than `not_after_ns`."""
@@ -242,6 +267,17 @@ class Keeper:
         self._trade_watch(trade).refresh_at_ns = now_ns  # also when one is under way: it may have been asked before
         return self._refresh(trade, now_ns)
 
+    def on_touch(self, symbol: str, touch: Touch | None, now_ns: int) -> list[Effect]:
+        """The best prices that were asked for; None: they could not be had."""
+        trade = self.desk.live_trade(symbol)
+        if trade is None:
+            return []
+        watch = self._trade_watch(trade)
+        watch.touch_is_asked, watch.touch = False, touch
+        watch.touch_ns = now_ns if touch is not None else 0
+        watch.touch_at_ns = now_ns if touch is not None else now_ns + self._timing.exit_retry_ns
+        return self._advance(trade.plan.trade_id, now_ns)
+
     def on_lookup(
         self,
         order_id: str,
@@ -321,6 +357,7 @@ class Keeper:
         if trade is not None:
             watch = self._trade_watch(trade)
             watch.is_refreshed = watch.exit_is_blocked = False
+            watch.step_at_ns = 0
             watch.refresh_at_ns = now_ns + self._timing.refresh_every_ns
         return []
 
@@ -328,7 +365,8 @@ class Keeper:
         """Every live trade (of one symbol, or all) wants to be flat now."""
         effects: list[Effect] = []
         for trade in self.desk.live_trades():
-            if symbol in ("", trade.plan.symbol) and not isinstance(trade.stage, Exiting):
+            is_hurried = isinstance(trade.stage, Exiting) and not trade.stage.is_patient
+            if symbol in ("", trade.plan.symbol) and not is_hurried:
                 effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade.plan.trade_id, why=why))
                 effects += self._advance(trade.plan.trade_id, now_ns)
         return effects
@@ -391,57 +429,127 @@ class Keeper:
             case Holding(exit_at_ns=exit_at_ns):
                 effects += self._watch_stop(trade, now_ns)
                 if why := self._why_leave(trade, exit_at_ns, now_ns):
-                    effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade_id, why=why))
-                    effects += self._exit(self.desk.trades[trade_id], now_ns, now_ns)
+                    is_patient = now_ns >= exit_at_ns
+                    effects += self._record(ExitAsked(at_ns=now_ns, trade_id=trade_id, why=why, is_patient=is_patient))
+                    effects += self._exit(self.desk.trades[trade_id], now_ns)
                 elif now_ns >= trade.opened_ns + trade.plan.rest_ns:
                     effects += self._cancel_entry(trade, now_ns)
-            case Exiting(asked_ns):
+            case Exiting():
                 effects += self._watch_stop(trade, now_ns)
-                effects += self._exit(trade, asked_ns, now_ns)
+                effects += self._exit(trade, now_ns)
             case _:
                 pass
         return effects
 
-    def _exit(self, trade: Trade, asked_ns: int, now_ns: int) -> list[Effect]:
-        effects = self._cancel_entry(trade, now_ns)
-        entry = self.desk.orders[trade.entry_id]
-        held = self.desk.held_qty(trade)
-        watch = self._trade_watch(trade)
-        entry_blocks = not entry.status.is_terminal and now_ns < asked_ns + self._timing.cancel_grace_ns
-        if entry_blocks or now_ns < watch.exit_at_ns or not self._exit_is_wanted(trade):
-            return effects
-        watch.exit_at_ns = now_ns + self._timing.exit_retry_ns
-        request = self._exit_request(trade, held)
-        effects += self._record(ExitSubmitted(at_ns=now_ns, trade_id=trade.plan.trade_id, request=request))
+    def _exit(self, trade: Trade, now_ns: int) -> list[Effect]:
+        effects = self._cancel_entry(trade, now_ns) + self._step_exit(trade, now_ns)
+        self._trade_watch(trade).step_at_ns = min(
+            (at_ns for at_ns in self._exit_times(trade, now_ns) if at_ns > now_ns), default=_NEVER
+        )
+        return effects
+
+    def _exit_times(self, trade: Trade, now_ns: int) -> Iterator[int]:
+        # the times that matter to the exit; those that have passed have been seen to
+        watch, stage, begin_ns = self._trade_watch(trade), trade.stage, self._exit_begin_ns(trade)
+        if begin_ns is None or not isinstance(stage, Exiting):
+            return
+        yield from (begin_ns, watch.touch_at_ns, watch.stop.missing_since_ns + self._timing.stop_missing_ns)
+        if stage.is_patient:
+            yield from self._exits.turns_ns(stage.asked_ns, now_ns)
+        if not watch.touch_is_asked:
+            yield watch.touch_ns + self._timing.touch_fresh_ns
+        for order in self._own_orders(self.desk.trades[trade.plan.trade_id]):
+            asked = self._order_watch(order.order_id)
+            if order.role is OrderRole.EXIT and order.open_qty and asked.cancel_first_ns:
+                yield from (asked.cancel_at_ns, asked.cancel_first_ns + self._timing.cancel_grace_ns)
+
+    def _step_exit(self, trade: Trade, now_ns: int) -> list[Effect]:
+        working = self._working_exit(trade, now_ns)
+        begin_ns = self._exit_begin_ns(trade)
+        if begin_ns is None or (working is None and now_ns < begin_ns):
+            return []
+        watch, held = self._trade_watch(trade), self.desk.held_qty(trade)
+        is_fresh = watch.touch_ns and now_ns < watch.touch_ns + self._timing.touch_fresh_ns
+        situation = Situation(
+            leg=self._leg(trade, now_ns),
+            side=Side.SELL if held > 0 else Side.BUY,
+            qty=abs(held),
+            working=working.request if working is not None else None,
+            touch=watch.touch if is_fresh else None,
+            instrument=self._instruments.get(trade.plan.symbol),
+        )
+        return self._take_step(trade, next_step(self._exits, situation), working, situation.side, now_ns)
+
+    def _take_step(self, trade: Trade, step: Step, working: OwnOrder | None, side: Side, now_ns: int) -> list[Effect]:
+        watch, symbol = self._trade_watch(trade), trade.plan.symbol
+        match step:
+            case Place():
+                return self._place_exit(trade, step, side, now_ns)
+            case Withdraw() if working is not None:
+                return self._cancel_order(working, now_ns)
+            case Improve(price) if working is not None:
+                watch.touch_ns = 0  # seen; the next word of the venue names the new price
+                watch.touch_at_ns = now_ns + self._timing.touch_fresh_ns
+                return [Amend(symbol, working.order_id, price)]
+            case Look() if not watch.touch_is_asked and now_ns >= watch.touch_at_ns:
+                watch.touch_is_asked = True
+                return [LookAtTouch(symbol)]
+            case _:
+                return []
+
+    def _place_exit(self, trade: Trade, step: Place, side: Side, now_ns: int) -> list[Effect]:
+        self._trade_watch(trade).exit_at_ns = now_ns + self._timing.exit_retry_ns
+        request = OrderRequest(
+            order_id=order_id_for(trade.plan.signal_id, OrderRole.EXIT, trade.exits + 1),
+            symbol=trade.plan.symbol,
+            side=side,
+            order_type=step.order_type,
+            qty=step.qty,
+            price=step.price,
+            time_in_force=step.time_in_force,
+            reduce_only=True,
+            closes_all=step.closes_all,
+        )
+        effects = self._record(ExitSubmitted(at_ns=now_ns, trade_id=trade.plan.trade_id, request=request))
         self._watch_sent(request.order_id, now_ns)
         return [*effects, Send(request)]
 
-    def _exit_is_wanted(self, trade: Trade) -> bool:
-        works = any(order.role is OrderRole.EXIT and order.open_qty for order in self._own_orders(trade))
-        return bool(self.desk.held_qty(trade)) and not works and not self._trade_watch(trade).exit_is_blocked
+    def _leg(self, trade: Trade, now_ns: int) -> Leg:
+        stage, stop = trade.stage, self._trade_watch(trade).stop
+        is_patient = isinstance(stage, Exiting) and stage.is_patient
+        if not is_patient or (stop.missing_since_ns and now_ns >= stop.missing_since_ns + self._timing.stop_missing_ns):
+            return Leg.MARKET
+        return self._exits.leg(stage.asked_ns, now_ns) if isinstance(stage, Exiting) else Leg.MARKET
 
-    def _exit_request(self, trade: Trade, held: Decimal) -> OrderRequest:
-        instrument = self._instruments.get(trade.plan.symbol)
-        qty = abs(held) if instrument is None else min(abs(held), instrument.max_market_qty)
-        return OrderRequest(
-            order_id=order_id_for(trade.plan.signal_id, OrderRole.EXIT, trade.exits + 1),
-            symbol=trade.plan.symbol,
-            side=Side.SELL if held > 0 else Side.BUY,
-            order_type=OrderType.MARKET,
-            qty=qty,
-            price=_ZERO,
-            time_in_force=TimeInForce.IOC,
-            reduce_only=True,
-        )
+    def _exit_begin_ns(self, trade: Trade) -> int | None:
+        # None: there is nothing to leave, or the venue says so and it is being found out
+        entry, watch, stage = self.desk.orders[trade.entry_id], self._trade_watch(trade), trade.stage
+        if not isinstance(stage, Exiting) or watch.exit_is_blocked or not self.desk.held_qty(trade):
+            return None
+        entry_ns = 0 if entry.status.is_terminal else stage.asked_ns + self._timing.cancel_grace_ns
+        return max(entry_ns, watch.exit_at_ns)
+
+    def _working_exit(self, trade: Trade, now_ns: int) -> OwnOrder | None:
+        for order in self._own_orders(trade):
+            if order.role is not OrderRole.EXIT or not order.open_qty:
+                continue
+            # both are reduce-only: a resting exit that does not go away holds no harder one back
+            asked_ns = self._order_watch(order.order_id).cancel_first_ns
+            if not asked_ns or now_ns < asked_ns + self._timing.cancel_grace_ns:
+                return order
+        return None
 
     def _cancel_entry(self, trade: Trade, now_ns: int) -> list[Effect]:
-        entry = self.desk.orders[trade.entry_id]
-        watch = self._order_watch(entry.order_id)
-        if entry.status.is_terminal or now_ns < watch.cancel_at_ns:
+        return self._cancel_order(self.desk.orders[trade.entry_id], now_ns)
+
+    def _cancel_order(self, order: OwnOrder, now_ns: int) -> list[Effect]:
+        watch = self._order_watch(order.order_id)
+        if order.status.is_terminal or now_ns < watch.cancel_at_ns:
             return []
+        watch.cancel_first_ns = watch.cancel_first_ns or now_ns
         watch.cancel_at_ns = now_ns + self._timing.cancel_every_ns
         watch.look_at_ns = min(watch.look_at_ns, now_ns + self._timing.cancel_grace_ns)
-        return [Cancel(entry.request.symbol, entry.order_id)]
+        return [Cancel(order.request.symbol, order.order_id)]
 
     def _refused(self, order: OwnOrder, code: int, reason: str, now_ns: int) -> list[Effect]:
         words = f"{code}: {reason}"
@@ -655,12 +763,10 @@ class Keeper:
                 due += self._stop_due_ns(watch)
                 if may_fill:
                     due.append(max(trade.opened_ns + trade.plan.rest_ns, cancel_at_ns))
-            case Exiting(asked_ns=asked_ns):
-                due += self._stop_due_ns(watch)[:1]
+            case Exiting():
+                due += [*self._stop_due_ns(watch)[:1], watch.step_at_ns]
                 if may_fill:
                     due.append(cancel_at_ns)
-                if self._exit_is_wanted(trade):
-                    due.append(max(asked_ns + self._timing.cancel_grace_ns if may_fill else 0, watch.exit_at_ns))
             case _:
                 pass
         return due

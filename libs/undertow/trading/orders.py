@@ -18,6 +18,7 @@ from undertow.domain.order import (
     OrderRole,
     OrderSignal,
     OrderStatus,
+    OrderType,
     TimeInForce,
     next_status,
 )
@@ -122,6 +123,7 @@ def with_fact(order: OwnOrder, fact: VenueOrder) -> tuple[OwnOrder, str]:
         status=status,
         venue_order_id=fact.venue_order_id or order.venue_order_id,
         filled_qty=max(order.filled_qty, fact.filled_qty),
+        request=_amended(order, fact),
         reason=reason,
         updated_ns=max(order.updated_ns, fact.updated_ns),
     )
@@ -214,6 +216,13 @@ def order_changed(order: OwnOrder, now_ns: int, cause: tuple[str, ...], written_
         stop_loss=request.stop_loss,
         written_wall_ns=written_wall_ns,
     )
+
+
+def _amended(order: OwnOrder, fact: VenueOrder) -> OrderRequest:
+    request = order.request
+    is_news = fact.updated_ns >= order.updated_ns and fact.price not in (_ZERO, request.price)
+    # the price of a market order is the venue's own protection
+    return replace(request, price=fact.price) if is_news and request.order_type is OrderType.LIMIT else request
 
 
 def _followed(status: OrderStatus, signal: OrderSignal, adopted: OrderStatus) -> tuple[OrderStatus, str]:

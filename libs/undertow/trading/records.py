@@ -99,10 +99,15 @@ class ExecutionSeen(Record, frozen=True, kw_only=True, tag="execution_seen"):
 
 
 class ExitAsked(Record, frozen=True, kw_only=True, tag="exit_asked"):
-    """From now on the trade wants to be flat."""
+    """From now on the trade wants to be flat.
+
+    Attributes:
+        is_patient: it may begin with the softer legs of the exit plan.
+    """
 
     trade_id: str
     why: str
+    is_patient: bool = False
 
 
 class TradeEnded(Record, frozen=True, kw_only=True, tag="trade_ended"):

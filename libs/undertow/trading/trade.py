@@ -86,10 +86,11 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Exiting:
-    """It wants to be flat since `asked_ns`."""
+    """It wants to be flat since `asked_ns`; `is_patient`: the softer legs of the exit plan will do."""
 
     asked_ns: int
     why: str
+    is_patient: bool = False
 
     @property
     def name(self) -> Stage:
@@ -187,14 +188,16 @@ class Trade:
         _next(self.stage.name, TradeEvent.ENTRY_SURFACED)
         return replace(self, stage=Entering(cancel_at_ns=at_ns))
 
-    def exit_asked(self, at_ns: int, why: str) -> Trade:
-        """From `at_ns` it wants to be flat.
+    def exit_asked(self, at_ns: int, why: str, *, is_patient: bool = False) -> Trade:
+        """From `at_ns` it wants to be flat; who asks again can only take its patience away.
 
         Raises:
             ImpossibleStep: it is closed.
         """
         _next(self.stage.name, TradeEvent.EXIT_ASKED)
-        return self if isinstance(self.stage, Exiting) else replace(self, stage=Exiting(asked_ns=at_ns, why=why))
+        if isinstance(self.stage, Exiting):
+            return replace(self, stage=replace(self.stage, is_patient=self.stage.is_patient and is_patient))
+        return replace(self, stage=Exiting(asked_ns=at_ns, why=why, is_patient=is_patient))
 
     def flat(self, at_ns: int, why: str = "") -> Trade:
         """It is over.

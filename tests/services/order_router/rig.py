@@ -16,13 +16,15 @@ from undertow.contracts.messages.trading import Execution, OrderChanged, TradeCl
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
-from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.models import OrderRequest, Touch, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.trading.effects import (
+    Amend,
     Anomaly,
     Cancel,
     Decide,
     Effect,
     Journal,
+    LookAtTouch,
     Lookup,
     Publish,
     Recover,
@@ -30,6 +32,7 @@ from undertow.trading.effects import (
     Send,
     SetStop,
 )
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, Refused, Unknown
 from undertow.trading.records import AnyRecord
 from undertow.trading.risk import Limits
@@ -125,6 +128,7 @@ class FakeVenue:
         self.stop_loss = ZERO
         self.stop_order = ""
         self.takes_stops = True
+        self.touch = Touch(Decimal("49989.9"), Decimal("49990.1"))
         self.created: list[str] = []
         self.duplicates = 0
         self.outbox: list[VenueOrder | VenueExecution | VenuePosition] = []
@@ -139,15 +143,32 @@ class FakeVenue:
         self.created.append(request.order_id)
         order = self._new(request)
         self._tell(order)
-        if request.order_type is OrderType.MARKET:
+        takes = request.order_type is OrderType.MARKET or self._crosses(request)
+        if takes and request.time_in_force is TimeInForce.POST_ONLY:
+            self._end(order.venue_order_id, OrderStatus.CANCELLED, "EC_PostOnlyWillTakeLiquidity")
+        elif takes or request.time_in_force is TimeInForce.IOC:
             qty = min(request.qty, abs(self.qty)) if request.reduce_only else request.qty
-            self.fill(order.venue_order_id, qty, self.price)
+            if takes:
+                self.fill(order.venue_order_id, qty, self.price)
             left = self.orders[order.venue_order_id]
             if left.status is not OrderStatus.FILLED:
                 self._end(left.venue_order_id, OrderStatus.CANCELLED, "EC_NoImmediateQtyToFill")
         elif request.stop_loss:
             self.stop_loss = request.stop_loss
         return Accepted(order.venue_order_id)
+
+    def _crosses(self, request: OrderRequest) -> bool:
+        if request.order_type is OrderType.MARKET or not request.reduce_only:
+            return False
+        far = self.touch.bid if request.side is Side.SELL else self.touch.ask
+        return (request.price - far) * request.side.sign >= 0
+
+    def amend(self, order_id: str, price: Decimal) -> bool:
+        order = self.find(order_id)
+        if order is None or order.status.is_terminal:
+            return False
+        self._put(replace(order, price=price, updated_ns=self.now))
+        return True
 
     def cancel(self, order_id: str) -> bool:
         order = self.find(order_id)
@@ -335,8 +356,11 @@ class Rig:
 
     STEP = 50 * MS
 
-    def __init__(self, script: Script | None = None, crash_at: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, script: Script | None = None, crash_at: frozenset[int] = frozenset(), exits: ExitRules | None = None
+    ) -> None:
         self.script = script or Script()
+        self.exits = exits
         self.venue = FakeVenue()
         self.disk = bytearray(MAGIC)
         self.now = START
@@ -360,13 +384,13 @@ class Rig:
         self.venue.outbox.clear()
         for record in records:
             self.published += self.core.replay(record)
-        self.core.on_instrument(INSTRUMENT)
+        self.core.on_instrument(INSTRUMENT, self.now)
         self.perform(self.core.restarted(self.now))
         self.perform(self.core.on_feed_up(self.now))
         self.core.on_permit(permit(self.now), self.now)
 
     def new_core(self) -> RouterCore:
-        return RouterCore("boot", LIMITS, SIZING)
+        return RouterCore("boot", LIMITS, SIZING, exits=self.exits)
 
     def records(self) -> list[AnyRecord]:
         return parse(bytes(self.disk))[0]
@@ -384,6 +408,11 @@ class Rig:
                 case Cancel(_, order_id):
                     is_gone = not self.venue.cancel(order_id)
                     self._later(lambda core, o=order_id, g=is_gone: core.on_cancel_answer(o, self.now, is_gone=g))
+                case Amend(_, order_id, price):
+                    if not self.venue.amend(order_id, price):
+                        self._later(lambda core, o=order_id: core.on_cancel_answer(o, self.now, is_gone=True))
+                case LookAtTouch(symbol):
+                    self._later(lambda core, s=symbol: core.on_touch(s, self.venue.touch, self.now))
                 case Lookup(_, order_id, _):
                     self._look_up(order_id)
                 case Refresh(symbol, _):

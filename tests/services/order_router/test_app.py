@@ -25,7 +25,7 @@ from undertow.contracts.messages.heartbeat import Permit
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
 from undertow.contracts.metrics import ANOMALIES, ERRORS, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
 from undertow.contracts.streams import AUDIT, CONTROL, EXECUTIONS, ORDERS, SIGNALS
-from undertow.domain.order import OrderStatus
+from undertow.domain.order import OrderStatus, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import (
     AccessError,
@@ -35,7 +35,7 @@ from undertow.exchange.errors import (
     TooLateError,
     VenueBusyError,
 )
-from undertow.exchange.models import AccountInfo
+from undertow.exchange.models import AccountInfo, Touch
 from undertow.exchange.ports import FeedDown, FeedUp
 from undertow.runtime.clock import WallClock
 from undertow.runtime.errors import ConfigurationError
@@ -58,6 +58,7 @@ class Wire:
         self.leverage: dict[str, str] = {}
         self.trouble: list[Exception] = []
         self.lookup_trouble: list[Exception] = []
+        self.touch_trouble: list[Exception] = []
         self.after_acceptance: list[Exception] = []
         self.deadlines: dict[str, int | None] = {}
         self.fills = True
@@ -87,6 +88,16 @@ class Wire:
         self._tick()
         if not self.venue.cancel(order_id):
             raise OrderGoneError(110001, "order not exists or too late to cancel")
+
+    async def amend_order(self, _symbol, order_id, price):
+        self._tick()
+        if not self.venue.amend(order_id, Decimal(price)):
+            raise OrderGoneError(110001, "order not exists or too late to replace")
+
+    async def touch(self, _symbol):
+        if self.touch_trouble:
+            raise self.touch_trouble.pop(0)
+        return self.venue.touch
 
     async def find_order(self, _symbol, order_id):
         if self.lookup_trouble:
@@ -140,6 +151,9 @@ class Closed:
         raise VenueBusyError(0, "not connected; nothing was sent")
 
     async def cancel_order(self, _symbol, _order_id):
+        raise VenueBusyError(0, "not connected")
+
+    async def amend_order(self, _symbol, _order_id, _price):
         raise VenueBusyError(0, "not connected")
 
 
@@ -378,6 +392,20 @@ async def test_what_is_not_certainly_refused_is_looked_up(house: House, trouble)
         await eventually(router.core.desk.working_orders)
         assert router.core.desk.exposure() > 0
     assert house.wire.venue.created == []
+
+
+async def test_a_patient_exit_rests_is_moved_and_goes_to_the_market_in_its_time(house: House):
+    house.monkeypatch.setenv("UNDERTOW_ROUTER__EXIT_PASSIVE_MS", "1500")
+    house.wire.touch_trouble.append(VenueBusyError(0, "away"))
+    async with house.living():
+        await house.fire(hold_ns=100 * MS)
+        resting = await eventually(lambda: [o for o in house.wire.venue.open_orders() if o.order_id])
+        assert (resting[0].time_in_force, resting[0].price) == (TimeInForce.POST_ONLY, Decimal("49990.1"))
+        house.wire.venue.touch = Touch(Decimal("49979.9"), Decimal("49980.0"))
+        await eventually(lambda: house.wire.venue.find(resting[0].order_id).price == Decimal("49980.0"))
+        await eventually(house.round_trips)
+    assert house.wire.venue.qty == 0
+    assert house.wire.venue.find(resting[0].order_id).status is OrderStatus.CANCELLED
 
 
 async def test_commands_reach_the_core_and_flatten_closes(house: House):

@@ -28,7 +28,9 @@ from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
-from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Refresh, Send, SetStop
+from undertow.exchange.models import Touch
+from undertow.trading.effects import Amend, Cancel, Journal, LookAtTouch, Lookup, Recover, Refresh, Send, SetStop
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, NeverSent, Refused
 from undertow.trading.orders import order_id_for
 from undertow.trading.records import EntrySubmitted, ExitSubmitted, OrderSettled, Outcome, TradeEnded
@@ -402,6 +404,169 @@ def test_a_stop_is_set_again_also_while_the_position_waits_for_its_exit():
     assert rig.venue.stop_loss == STOP
 
 
+# leaving
+
+
+PATIENT = ExitRules(passive_ns=2 * SECOND, aggressive_ns=SECOND, through_bps=Decimal(2))
+
+
+def leaving(exits: ExitRules = PATIENT, **changes) -> Rig:
+    """Give a rig that holds, with T a moment ahead."""
+    rig = Rig(Script(fill_entry()), exits=exits)
+    rig.boot()
+    rig.step()
+    rig.signal(signal(rig.now, hold_ns=SECOND, **changes))
+    rig.run(1.2)
+    return rig
+
+
+def exits_of(rig: Rig) -> list[tuple[OrderType, TimeInForce, Decimal, Decimal]]:
+    requests = [send.request for send in sends(rig) if send.request.reduce_only]
+    return [(each.order_type, each.time_in_force, each.price, each.qty) for each in requests]
+
+
+QTY = Decimal("0.133")
+RESTS = (OrderType.LIMIT, TimeInForce.POST_ONLY, Decimal("49990.1"), QTY)
+MARKET = (OrderType.MARKET, TimeInForce.IOC, Decimal(0), QTY)
+
+
+def test_a_passive_exit_rests_at_the_touch_and_its_fill_ends_the_trade():
+    rig = leaving()
+    rig.run(0.4)
+    assert exits_of(rig) == [RESTS]
+    [resting] = [order for order in rig.venue.open_orders() if order.order_id]
+    rig.venue.fill(resting.venue_order_id, QTY, resting.price)
+    rig.run(0.2)
+    assert rig.core.desk.live_trades() == ()
+    assert closed(rig)[0].exit_price == Decimal("49990.1")
+
+
+def test_a_passive_exit_is_moved_towards_the_market_and_never_away_from_it():
+    rig = leaving()
+    rig.run(0.4)
+    rig.venue.touch = Touch(Decimal("49995.0"), Decimal("49995.1"))
+    rig.run(0.5)
+    assert [effect for effect in rig.effects if isinstance(effect, Amend)] == []
+    rig.venue.touch = Touch(Decimal("49980.0"), Decimal("49980.1"))
+    rig.run(0.6)
+    exit_id = order_id_for("s1", OrderRole.EXIT, 1)
+    assert [effect for effect in rig.effects if isinstance(effect, Amend)] == [
+        Amend("BTCUSDT", exit_id, Decimal("49980.1"))
+    ]
+    assert rig.core.desk.orders[exit_id].request.price == Decimal("49980.1")
+    assert exits_of(rig) == [RESTS]
+
+
+def test_an_exit_goes_from_the_touch_through_it_to_the_market_each_in_its_time():
+    rig = leaving()
+    rig.run(0.2)
+    asked_ns = rig.core.desk.live_trades()[0].stage.asked_ns
+    whole = rig.venue.create
+    rig.venue._crosses = lambda _request: False  # nobody is there to take
+    rig.venue.create = lambda r: Refused(110066, "later") if r.order_type is OrderType.MARKET else whole(r)
+    rig.run(2.9)
+    through = (OrderType.LIMIT, TimeInForce.IOC, Decimal("49980.0"), QTY)  # 2 bps below 49,989.9, rounded up
+    kinds = exits_of(rig)
+    assert kinds[0] == RESTS
+    assert set(kinds[1:]) == {through}
+    assert 2 <= len(kinds) <= 5
+    rig.venue.create = whole
+    rig.run(0.4)
+    assert exits_of(rig)[-1] == MARKET
+    assert rig.venue.qty == 0
+    assert rig.venue.executions[-1].executed_ns - asked_ns <= 3 * SECOND + 6 * Rig.STEP
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_a_resting_exit_that_cannot_be_cancelled_does_not_hold_the_market_back():
+    rig = leaving(ExitRules(passive_ns=SECOND))
+    rig.run(0.4)
+    rig.venue.cancel = lambda _order_id: True  # it says yes and does nothing
+    rig.run(1.5)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.venue.qty == 0
+    cancels = [effect.order_id for effect in rig.effects if isinstance(effect, Cancel)]
+    assert cancels[0] == order_id_for("s1", OrderRole.EXIT, 1)
+
+
+def test_an_exit_without_prices_goes_to_the_market_when_its_soft_legs_are_over():
+    rig = leaving()
+    rig.venue.touch = None
+    rig.run(2.5)
+    assert exits_of(rig) == []
+    assert 5 <= sum(isinstance(effect, LookAtTouch) for effect in rig.effects) <= 12
+    rig.run(1)
+    assert exits_of(rig) == [MARKET]
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_who_wants_out_at_once_does_not_wait_for_a_patient_exit():
+    rig = leaving()
+    rig.run(0.4)
+    assert exits_of(rig) == [RESTS]
+    rig.do(rig.core.on_command(command(Verb.FLATTEN), rig.now))
+    rig.run(0.6)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == "held 1 s"
+
+
+def test_an_exit_that_nobody_planned_goes_to_the_market_at_once():
+    rig = Rig(Script(fill_entry()), exits=PATIENT)
+    rig.boot()
+    rig.step()
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.do(rig.core.on_command(command(Verb.HALT), rig.now))
+    rig.run(0.2)
+    assert exits_of(rig) == [MARKET]
+
+
+def test_a_patient_exit_that_loses_its_stop_goes_to_the_market():
+    rig = leaving(ExitRules(passive_ns=60 * SECOND))
+    rig.run(0.4)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.run(3)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.venue.qty == 0
+
+
+def test_a_patient_exit_survives_a_restart():
+    rig = leaving()
+    rig.run(0.4)
+    rig.restart()
+    rig.run(4)
+    assert exits_of(rig)[0] == RESTS
+    assert rig.venue.qty == 0
+    assert rig.core.desk.live_trades() == ()
+    assert rig.venue.duplicates == 0
+
+
+@pytest.mark.parametrize("status", ["Delivering", "Closed", "Unlisted"])
+def test_a_contract_that_is_no_longer_traded_is_left_at_once_and_not_entered(status):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.do(rig.core.on_instrument(replace(INSTRUMENT, status=status), rig.now))
+    rig.run(0.3)
+    assert rig.venue.qty == 0
+    assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == f"BTCUSDT is {status}"
+    assert verdict_of(rig) is Verdict.DENIED
+
+
+def test_an_exit_is_rounded_to_the_filters_as_they_are_by_then():
+    rig = leaving(ExitRules(passive_ns=10 * SECOND), rest_ns=500 * MS)
+    coarse = replace(INSTRUMENT, qty_step=Decimal("0.05"), min_qty=Decimal("0.05"), tick_size=Decimal(10))
+    rig.core.on_instrument(coarse, rig.now)
+    rig.run(0.4)
+    assert exits_of(rig) == [(OrderType.LIMIT, TimeInForce.POST_ONLY, Decimal(50_000), Decimal("0.10"))]
+    rig.do(rig.core.on_command(command(Verb.FLATTEN), rig.now))
+    rig.run(0.7)
+    last = sends(rig)[-1].request
+    assert (last.order_type, last.qty, last.closes_all) == (OrderType.MARKET, QTY, True)
+    assert rig.venue.qty == 0
+
+
 # redelivery, unknown outcomes
 
 
@@ -613,7 +778,7 @@ def test_entries_need_a_valid_permit_of_this_boot():
     rig = booted()
     core = RouterCore("boot", LIMITS, SIZING)
     rig.core = core
-    core.on_instrument(INSTRUMENT)
+    core.on_instrument(INSTRUMENT, rig.now)
     core.on_feed_up(rig.now)
     core.on_recovered([], [], [], WALLET, rig.now)
     assert verdict_of(rig, signal(rig.now, signal_id="a")) is Verdict.NO_PERMIT
@@ -822,8 +987,8 @@ def test_orders_of_the_last_second_count_against_the_rate():
     rig = booted()
     tight = RouterCore("boot", replace(LIMITS, max_orders_per_second=1), SIZING)
     rig.core = tight
-    tight.on_instrument(INSTRUMENT)
-    tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"))
+    tight.on_instrument(INSTRUMENT, rig.now)
+    tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"), rig.now)
     tight.on_feed_up(rig.now)
     tight.on_recovered([], [], [], WALLET, rig.now)
     tight.on_permit(permit(rig.now), rig.now)
@@ -849,7 +1014,7 @@ def test_the_wallet_stands_for_the_account_until_position_manager_speaks():
 def test_an_instrument_change_from_the_bus_holds_from_then_on():
     rig = booted()
     fields = {name: getattr(INSTRUMENT, name) for name in INSTRUMENT.__dataclass_fields__}
-    rig.core.on_instrument(InstrumentChanged(ts_event=0, ts_recv=0, **{**fields, "status": "Delivering"}))
+    rig.core.on_instrument(InstrumentChanged(ts_event=0, ts_recv=0, **{**fields, "status": "Delivering"}), rig.now)
     effects = rig.core.on_signal(signal(rig.now), rig.now)
     assert "Delivering" in effects[0].numbers["reason"]
 
@@ -1193,7 +1358,7 @@ def test_a_venue_clock_that_is_ahead_of_ours_does_not_delay_the_exit():
 def test_a_large_position_leaves_in_orders_the_venue_takes():
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now))
-    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")))
+    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")), rig.now)
     rig.run(6)
     quantities = [send.request.qty for send in sends(rig) if send.request.reduce_only]
     assert quantities == [Decimal("0.05"), Decimal("0.05"), Decimal("0.033")]

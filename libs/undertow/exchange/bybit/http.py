@@ -37,6 +37,7 @@ from undertow.exchange.models import (
     KeyInfo,
     LedgerEntry,
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -128,6 +129,12 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             found += [parse.read(parse.instrument, item, path) for item in result.get("list") or ()]
         return found
 
+    async def touch(self, symbol: str) -> Touch:
+        """Give a contract's best prices, asked for once: they are stale soon."""
+        path = "/v5/market/tickers"
+        result = await self.get(path, {"category": "linear", "symbol": symbol}, attempts=1)
+        return parse.read(lambda r: parse.touch(r["list"][0]), result, path)
+
     async def get(self, path: str, params: Mapping[str, str], *, attempts: int = ATTEMPTS) -> dict[str, Any]:
         """Ask a public endpoint, up to so many times; give its `result`.
 
@@ -167,6 +174,11 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         await self._idempotent(
             "POST", "/v5/order/cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}
         )
+
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price."""
+        body = {"category": "linear", "symbol": symbol, "orderLinkId": order_id, "price": price}
+        await self._idempotent("POST", "/v5/order/amend", body)
 
     async def cancel_all(self) -> int:
         """Cancel every order of the settle coin; give how many the venue names."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,14 @@ from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
 from undertow.exchange.bybit.sign import auth_request
 from undertow.exchange.bybit.socket import Reconnects, authenticate, json_object, open_socket
 from undertow.exchange.bybit.venue_clock import VenueClock
-from undertow.exchange.errors import AccessError, ClockSkewError, OutcomeUnknownError, VenueBusyError, VenueError
+from undertow.exchange.errors import (
+    AccessError,
+    AlreadySoError,
+    ClockSkewError,
+    OutcomeUnknownError,
+    VenueBusyError,
+    VenueError,
+)
 from undertow.exchange.models import OrderRequest
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.settings import Credentials
@@ -106,6 +114,12 @@ class BybitTradeSocket:
         await self._request(
             "order.cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}, WINDOW_MS
         )
+
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price."""
+        body = {"category": "linear", "symbol": symbol, "orderLinkId": order_id, "price": price}
+        with suppress(AlreadySoError):
+            await self._request("order.amend", body, WINDOW_MS)
 
     async def _request(
         self, op: str, body: dict[str, Any], window_ms: int, *, order_id: str = "", not_after_ns: int | None = None
