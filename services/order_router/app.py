@@ -44,6 +44,7 @@ from undertow.contracts.metrics import (
 from undertow.contracts.streams import ACCOUNT, AUDIT, CONTROL, EXECUTIONS, ORDERS, REFERENCE, SIGNALS, VENUE
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole
+from undertow.exchange.budget.pace import Pace
 from undertow.exchange.budget.ports import Priority
 from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit.http import BybitHttp
@@ -491,7 +492,10 @@ def build(settings: Settings, runtime: Runtime) -> OrderRouter:
     ways: list[OrderEntry] = [http]
     beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if venue.trade_url:  # demo has no trade socket
-        socket = BybitTradeSocket(venue.trade_url, key, http.venue_clock, on_written=on_written, budget=budget)
+        pace = Pace(runtime.clock.rate)
+        socket = BybitTradeSocket(
+            venue.trade_url, key, http.venue_clock, on_written=on_written, budget=budget, pace=pace
+        )
         ways.insert(0, socket)
         beside.append(socket.run)
     router = OrderRouter(

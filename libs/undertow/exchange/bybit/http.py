@@ -112,7 +112,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         Raises:
             VenueError: it could not be had.
         """
-        await self._turn(_TIME, None)
+        await quota.turn(self._budget.acquire, _endpoint(_TIME), self.venue_clock, patience_s=None)
         sent_ns = self._clock.now_ns()
         result = await self._exchange("GET", _TIME, {}, signed=False)
         received_ns = self._clock.now_ns()
@@ -322,7 +322,10 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             raise AccessError(10003, f"{path} needs an API key, and none was given")
         if signed and not self.venue_clock.is_known:
             await self._estimate_clock()
-        await self._turn(path, window_ms / 1_000 if order_id else None, not_after_ns)
+        patience_s = window_ms / 1_000 if order_id else None
+        await quota.turn(
+            self._budget.acquire, _endpoint(path), self.venue_clock, patience_s=patience_s, not_after_ns=not_after_ns
+        )
         departure = self._departure(order_id, not_after_ns) if order_id else None
         return await self._exchange(method, path, params, signed=signed, window_ms=window_ms, departure=departure)
 
@@ -400,18 +403,6 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
                 self._on_written(order_id, wall_ns())
 
         return departing
-
-    async def _turn(self, path: str, patience_s: float | None, not_after_ns: int | None = None) -> None:
-        # an order that waits for its turn is stale by the end of its window
-        if patience_s is not None and not_after_ns is not None:
-            left_s = self.venue_clock.left_ns(not_after_ns) / 1e9 / self._clock.rate
-            patience_s = min(patience_s, max(left_s, 0.0))
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._budget.acquire(_endpoint(path))
-        except TimeoutError:
-            self.venue_clock.refuse_late(not_after_ns)
-            raise VenueBusyError(0, f"nothing was sent: {path} had no turn within {patience_s:g} s") from None
 
     async def _estimate_clock(self) -> None:
         self.venue_clock.take(estimate([await self.read_clock()]))

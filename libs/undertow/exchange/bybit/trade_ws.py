@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
+from undertow.exchange.budget.pace import Pace
 from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit import parse, quota
 from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
@@ -46,6 +47,7 @@ class BybitTradeSocket:
         clock: the venue's clock, for time stamps and signatures.
         on_written: told (order id, wall ns) when an order's bytes were handed to the socket.
         budget: told what the venue says of the account's limits, which orders over HTTP share (§2.5); never asked.
+        pace: asked for a turn before each request, and told the same.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class BybitTradeSocket:
         *,
         on_written: Callable[[str, int], None] | None = None,
         budget: Budget | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._url = url
         self._key = key
         self._clock = clock
         self._on_written = on_written
-        self._budget = budget
+        self._pace = pace
+        self._hearers: tuple[quota.Counts, ...] = tuple(each for each in (budget, pace) if each is not None)
         self._connection: ClientConnection | None = None
         self._pending: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
@@ -124,6 +128,12 @@ class BybitTradeSocket:
     async def _request(
         self, op: str, body: dict[str, Any], window_ms: int, *, order_id: str = "", not_after_ns: int | None = None
     ) -> Any:
+        endpoint = op.replace(".", "/")
+        if self._pace is not None and self.is_connected:
+            patience_s = window_ms / 1_000
+            await quota.turn(
+                self._pace.acquire, endpoint, self._clock, patience_s=patience_s, not_after_ns=not_after_ns
+            )
         connection = self._connection
         if connection is None or connection.state is not State.OPEN:
             raise VenueBusyError(0, "the trade socket is not connected; nothing was sent")
@@ -154,8 +164,8 @@ class BybitTradeSocket:
             raise OutcomeUnknownError(0, f"{op} was answered {str(reply)[:200]}")
         stated = reply.get("header")
         header = stated if isinstance(stated, dict) else {}
-        if self._budget is not None:
-            quota.tell(self._budget, op.replace(".", "/"), header, code, self._clock)
+        for hearer in self._hearers:
+            quota.tell(hearer, endpoint, header, code, self._clock)
         if code:
             reset = parse.whole(header.get(quota.RESET))
             refusal = parse.error_for(code, str(reply.get("retMsg", "")), self._clock.now_ns(), reset)

@@ -294,7 +294,7 @@ async def test_an_order_whose_turn_does_not_come_within_its_window_is_not_sent(
     await http.server_time_ns()
     http.venue_clock.learn(NOW_MS * MS, NOW_MS * MS, NOW_MS * MS)
     http._budget.turn.clear()
-    monkeypatch.setattr("undertow.exchange.bybit.http.asyncio.timeout", lambda _: asyncio.timeout_at(0))
+    monkeypatch.setattr("undertow.exchange.bybit.quota.asyncio.timeout", lambda _: asyncio.timeout_at(0))
     with pytest.raises(VenueBusyError, match=seconds) as refused:
         await http.create_order(request(reduce_only=reduce_only))
     assert refused.value.code == 0
