@@ -74,7 +74,7 @@ class View:
             case TradeClosed():
                 self._trades.append(message)
                 self._trips += 1
-                self._wins += message.gross_pnl > message.fees
+                self._wins += message.net_pnl > 0
             case Execution():
                 self._executions.append(message)
             case Liquidations():
@@ -163,7 +163,7 @@ class View:
 
     def trades(self) -> list[dict[str, Any]]:
         """Give round trips, newest first."""
-        return [plain(each) | {"net_pnl": format(each.gross_pnl - each.fees, "f")} for each in reversed(self._trades)]
+        return [plain(each) | {"net_pnl": format(each.net_pnl, "f")} for each in reversed(self._trades)]
 
     def liquidations(self) -> list[dict[str, Any]]:
         """Give liquidations, newest first; `side` is that of the position that was liquidated."""

@@ -94,7 +94,7 @@ def _execution(message: Execution) -> str | None:
 
 
 def _closed(message: TradeClosed) -> str | None:
-    net = message.gross_pnl - message.fees
+    net = message.net_pnl
     colour = "green" if net >= 0 else "red"
     return f"[bold {colour}]round trip[/]  {message.symbol} {net:+.4f} USDT after fees ({message.return_bps:+.1f} bp)"
 

@@ -119,6 +119,8 @@ class ModelServerCore:
         """Let the policy learn from a closed trade of ours and of this model; say whether it did."""
         if not isinstance(fact, TradeClosed) or fact.source != SOURCE or fact.model_hash != self.scorer.model_hash:
             return False
+        if not fact.is_complete:
+            return False
         arm = ARM_INDEX.get(Arm(fact.side, fact.delta_bps, fact.hold_ns))
         return arm is not None and self.policy.learn(arm, fact.trade_id, fact.return_bps, fact.expected_bps)
 

@@ -44,6 +44,7 @@ from undertow.contracts.metrics import (
 from undertow.contracts.streams import ACCOUNT, AUDIT, CONTROL, EXECUTIONS, ORDERS, REFERENCE, SIGNALS, VENUE
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderRole
+from undertow.exchange.budget.pace import Pace
 from undertow.exchange.budget.ports import Priority
 from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit.http import BybitHttp
@@ -135,7 +136,7 @@ class OrderRouter:
         self._guardian = guardian
         self._beside = tuple(beside)
         self._close = close
-        self.core = RouterCore(runtime.boot_id, settings.limits, settings.sizing)
+        self.core = RouterCore(runtime.boot_id, settings.limits, settings.sizing, exits=settings.exits)
         self.hands = Hands(self.core, runtime.clock, venue, ways, self.perform, runtime.survived)
         self._herald = Herald(bus, self._mark, lambda error: runtime.survived("publish_failed", error))
         self._journal: Journal | None = None
@@ -187,13 +188,8 @@ class OrderRouter:
         if records and not self._write(records, durable=durable):
             return
         for effect in effects:
-            match effect:
-                case fx.Send(request):
-                    self.hands.send(request)
-                case fx.Cancel() | fx.Lookup() | fx.Refresh() | fx.Recover() | fx.SetStop():
-                    self.hands.do(effect)
-                case _:
-                    pass
+            if isinstance(effect, fx.AtVenue):
+                self.hands.do(effect)
         for effect in effects:
             match effect:
                 case fx.Publish(message):
@@ -295,7 +291,7 @@ class OrderRouter:
         for symbol in symbols:
             if symbol not in found:
                 raise ConfigurationError("UNDERTOW_SYMBOLS", f"the venue has no contract {symbol}", "remove it")
-            self.core.on_instrument(found[symbol])
+            self.perform(self.core.on_instrument(found[symbol], self._clock.now_ns()))
             rehearse(self._settings.limits, self._settings.sizing, found[symbol])
         info = await self._venue.account_info()
         if info.margin_mode != MARGIN_MODE:
@@ -496,7 +492,10 @@ def build(settings: Settings, runtime: Runtime) -> OrderRouter:
     ways: list[OrderEntry] = [http]
     beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
     if venue.trade_url:  # demo has no trade socket
-        socket = BybitTradeSocket(venue.trade_url, key, http.venue_clock, on_written=on_written, budget=budget)
+        pace = Pace(runtime.clock.rate)
+        socket = BybitTradeSocket(
+            venue.trade_url, key, http.venue_clock, on_written=on_written, budget=budget, pace=pace
+        )
         ways.insert(0, socket)
         beside.append(socket.run)
     router = OrderRouter(

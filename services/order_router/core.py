@@ -24,6 +24,7 @@ from undertow.domain.order import OrderRole, OrderStatus, OrderType, TimeInForce
 from undertow.domain.state import TradingState, most_severe
 from undertow.exchange.models import (
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -31,6 +32,7 @@ from undertow.exchange.models import (
 )
 from undertow.trading.desk import Desk
 from undertow.trading.effects import Anomaly, Decide, Effect, Journal, Publish, Recover, Send
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Answer, Keeper, Timing
 from undertow.trading.orders import OwnOrder, order_changed, order_id_for, trade_id_for
 from undertow.trading.reconcile import held_by_symbol
@@ -69,9 +71,16 @@ class RouterCore:
         boot_id: of this process: a permit names it.
     """
 
-    def __init__(self, boot_id: str, limits: Limits, sizing: SizingRules, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        boot_id: str,
+        limits: Limits,
+        sizing: SizingRules,
+        timing: Timing | None = None,
+        exits: ExitRules | None = None,
+    ) -> None:
         self.desk = Desk()
-        self.keeper = Keeper(self.desk, timing or Timing())
+        self.keeper = Keeper(self.desk, timing or Timing(), exits or ExitRules())
         self._boot_id = boot_id
         self._limits = limits
         self._sizing = sizing
@@ -200,29 +209,32 @@ class RouterCore:
         return self.keeper.on_lookup_failed(order_id, now_ns)
 
     def on_refreshed(
-        self, symbol: str, qty: Decimal, executions: Sequence[VenueExecution], now_ns: int
+        self, symbol: str, position: VenuePosition | None, executions: Sequence[VenueExecution], now_ns: int
     ) -> list[Effect]:
         """A symbol's position and executions arrived."""
-        return self._counted(self.keeper.on_refreshed(symbol, qty, executions, now_ns), now_ns)
+        return self._counted(self.keeper.on_refreshed(symbol, position, executions, now_ns), now_ns)
 
     def on_refresh_failed(self, symbol: str, now_ns: int) -> list[Effect]:
         """They did not."""
         return self.keeper.on_refresh_failed(symbol, now_ns)
 
-    def on_stop_set(self, symbol: str) -> list[Effect]:
+    def on_stop_set(self, symbol: str, now_ns: int) -> list[Effect]:
         """The venue took the stop that was missing."""
-        return self.keeper.on_stop_set(symbol)
+        return self.keeper.on_stop_set(symbol, now_ns)
 
     # facts of the fleet
 
-    def on_instrument(self, fact: InstrumentChanged | Instrument) -> list[Effect]:
-        """The filters of a contract, at start and at every change."""
+    def on_touch(self, symbol: str, touch: Touch | None, now_ns: int) -> list[Effect]:
+        """A symbol's best prices, or None where they could not be had."""
+        return self._counted(self.keeper.on_touch(symbol, touch, now_ns), now_ns)
+
+    def on_instrument(self, fact: InstrumentChanged | Instrument, now_ns: int) -> list[Effect]:
+        """The filters of a contract, at start and at every change; one that is no longer traded is left."""
         if isinstance(fact, InstrumentChanged):
             fields = msgspec.structs.asdict(fact)
             fact = Instrument(**{name: fields[name] for name in Instrument.__dataclass_fields__})
         self._instruments[fact.symbol] = fact
-        self.keeper.set_instrument(fact)
-        return []
+        return self._counted(self.keeper.set_instrument(fact, now_ns), now_ns)
 
     def on_account(self, fact: Account, now_ns: int) -> list[Effect]:
         """Equity, free margin, drawdown and state as position_manager has them."""
@@ -399,6 +411,7 @@ class RouterCore:
             model_hash=signal.model_hash,
             expected_bps=signal.expected_bps,
             cause=cause,
+            quote_coin=wish.instrument.quote_coin,
         )
         numbers = {
             "order_id": order_id,
@@ -410,7 +423,10 @@ class RouterCore:
             "gross_exposure": str(wish.gross_exposure + wish.notional),
             "symbol_exposure": str(wish.symbol_exposure + wish.notional),
         }
-        effects = self.keeper.open_trade(plan, _entry_request(signal, size, order_id), now_ns)
+        not_after_ns = signal.valid_until_ns
+        if self._permit is not None:  # there is one: the checks have asked
+            not_after_ns = min(not_after_ns, self._permit.valid_until_ns)
+        effects = self.keeper.open_trade(plan, _entry_request(signal, size, order_id), now_ns, not_after_ns)
         return self._counted([*effects, Decide(Verdict.SUBMITTED, signal.symbol, signal.signal_id, numbers)], now_ns)
 
     def _deny(self, signal: Signal, refusal: Refusal, size: Size | None, now_ns: int) -> list[Effect]:

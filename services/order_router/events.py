@@ -6,7 +6,6 @@ The shell and the fleet in one process share these, so that both treat an answer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from services.order_router.core import RouterCore
@@ -21,13 +20,14 @@ from undertow.exchange.errors import (
     OrderGoneError,
     OrderRefusedError,
     RateLimitedError,
+    TooLateError,
     VenueBusyError,
     VenueError,
 )
 from undertow.exchange.models import VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import FeedDown, FeedUp
 from undertow.trading.effects import Effect
-from undertow.trading.keeper import Answer, Refused, Unknown
+from undertow.trading.keeper import Answer, NeverSent, Refused, Unknown
 
 OVERLOADED: Final = 429  # the matching service may have it all the same
 _CERTAIN_REFUSALS: Final = (
@@ -66,7 +66,7 @@ def on_fleet(core: RouterCore, message: Any, now_ns: int) -> list[Effect]:
         case Account():
             return core.on_account(message, now_ns)
         case InstrumentChanged():
-            return core.on_instrument(message)
+            return core.on_instrument(message, now_ns)
         case VenueStatus():
             return core.on_venue_status(message)
         case Command():
@@ -78,7 +78,9 @@ def on_fleet(core: RouterCore, message: Any, now_ns: int) -> list[Effect]:
 
 
 def answer_of(error: VenueError) -> Answer:
-    """Say what an order request that failed so has come to: refused for certain, or unknown."""
+    """Say what an order request that failed so has come to: refused or never sent for certain, or unknown."""
+    if isinstance(error, TooLateError):
+        return NeverSent(error.message)
     if isinstance(error, VenueBusyError):
         if was_not_sent(error):
             return Refused(0, f"not sent: {error.message}")
@@ -95,10 +97,10 @@ def was_not_sent(error: VenueError) -> bool:
 
 def of_symbol(
     symbol: str, positions: Sequence[VenuePosition], executions: Sequence[VenueExecution]
-) -> tuple[Decimal, list[VenueExecution]]:
-    """Give one symbol's signed qty and its executions."""
-    qty = sum((each.qty for each in positions if each.symbol == symbol), Decimal(0))
-    return qty, [each for each in executions if each.symbol == symbol]
+) -> tuple[VenuePosition | None, list[VenueExecution]]:
+    """Give one symbol's position, None when it is flat, and its executions."""
+    position = next((each for each in positions if each.symbol == symbol), None)
+    return position, [each for each in executions if each.symbol == symbol]
 
 
 def essence(

@@ -12,14 +12,27 @@ from typing import Any, Final, Protocol
 
 from services.order_router.core import RouterCore
 from services.order_router.events import answer_of, essence, of_symbol, was_not_sent
-from undertow.exchange.errors import OrderGoneError, VenueError
-from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.errors import AccessError, OrderGoneError, VenueError
+from undertow.exchange.models import Touch, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.clock import Clock
-from undertow.trading.effects import Cancel, Effect, Lookup, Recover, Refresh, SetStop
+from undertow.runtime.retry import backoff
+from undertow.trading.effects import (
+    Amend,
+    AtVenue,
+    Cancel,
+    Effect,
+    LookAtTouch,
+    Lookup,
+    Recover,
+    Refresh,
+    Send,
+    SetStop,
+)
 from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
+LONGEST_RETRY_S: Final = 5.0
 BETWEEN_PASSES_S: Final = 0.05
 
 
@@ -31,6 +44,7 @@ class TruthAtVenue(Protocol):
     async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...  # noqa: D102 - see TradingRest
     async def positions(self) -> list[VenuePosition]: ...  # noqa: D102 - see TradingRest
     async def wallet(self) -> Wallet: ...  # noqa: D102 - see TradingRest
+    async def touch(self, symbol: str) -> Touch: ...  # noqa: D102 - see MarketRest
     async def set_stop_loss(self, symbol: str, stop_loss: str) -> None: ...  # noqa: D102 - see TradingRest
 
 
@@ -61,15 +75,17 @@ class Hands:
         self._busy: set[asyncio.Task[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
 
-    def send(self, request: OrderRequest) -> None:
-        """Send an order; its answer comes as an event."""
-        self._start(self._send(request))
-
-    def do(self, effect: Cancel | Lookup | Refresh | Recover | SetStop) -> None:
+    def do(self, effect: AtVenue) -> None:
         """Begin; the answer comes as an event."""
         match effect:
+            case Send():
+                self._start(self._send(effect))
             case Cancel():
                 self._start(self._cancel(effect))
+            case Amend():
+                self._start(self._amend(effect))
+            case LookAtTouch():
+                self._start(self._look_at_touch(effect))
             case Lookup():
                 self._start(self._look_up(effect))
             case Refresh():
@@ -98,15 +114,15 @@ class Hands:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._survived("venue_work_failed", error)
 
-    async def _send(self, request: OrderRequest) -> None:
-        answer = await self._answer(request)
-        self._perform(self._core.on_answer(request.order_id, answer, self._clock.now_ns()))
+    async def _send(self, effect: Send) -> None:
+        answer = await self._answer(effect)
+        self._perform(self._core.on_answer(effect.request.order_id, answer, self._clock.now_ns()))
 
-    async def _answer(self, request: OrderRequest) -> Answer:
+    async def _answer(self, effect: Send) -> Answer:
         answer: Answer = Refused(0, "no way to the venue is open")
         for way in self._ways:
             try:
-                return Accepted(await way.create_order(request))
+                return Accepted(await way.create_order(effect.request, effect.not_after_ns))
             except VenueError as error:
                 answer = answer_of(error)
                 if not was_not_sent(error):
@@ -130,6 +146,28 @@ class Hands:
                 self._perform(self._core.on_cancel_answer(effect.order_id, self._clock.now_ns(), is_gone=False))
                 return
 
+    async def _amend(self, effect: Amend) -> None:
+        for way in self._ways:
+            try:
+                await way.amend_order(effect.symbol, effect.order_id, format(effect.price, "f"))
+            except OrderGoneError:
+                now_ns = self._clock.now_ns()
+                self._perform(self._core.on_cancel_answer(effect.order_id, now_ns, is_gone=True))
+                return
+            except VenueError:
+                continue  # by the next way; the core looks at the prices again anyway
+            else:
+                return
+
+    async def _look_at_touch(self, effect: LookAtTouch) -> None:
+        touch: Touch | None = None
+        try:
+            touch = await self._venue.touch(effect.symbol)
+        except VenueError:
+            pass  # the core asks again while the leg lasts, and goes to the market after it
+        finally:  # whatever broke: the core must know that it may ask again
+            self._perform(self._core.on_touch(effect.symbol, touch, self._clock.now_ns()))
+
     async def _look_up(self, effect: Lookup) -> None:
         asked_ns = self._clock.now_ns()
         try:
@@ -152,26 +190,29 @@ class Hands:
             if isinstance(error, VenueError):
                 return
             raise
-        qty, ours = of_symbol(effect.symbol, positions, executions)
-        self._perform(self._core.on_refreshed(effect.symbol, qty, ours, self._clock.now_ns()))
+        position, ours = of_symbol(effect.symbol, positions, executions)
+        self._perform(self._core.on_refreshed(effect.symbol, position, ours, self._clock.now_ns()))
 
     async def _set_stop(self, effect: SetStop) -> None:
         try:
             await self._venue.set_stop_loss(effect.symbol, format(effect.stop_loss, "f"))
         except VenueError:
             return  # the core asks again, and closes the position when that does not help
-        self._perform(self._core.on_stop_set(effect.symbol))
+        self._perform(self._core.on_stop_set(effect.symbol, self._clock.now_ns()))
 
     async def _recover(self, effect: Recover) -> None:
         before: object = None
+        pauses = backoff(RETRY_S, LONGEST_RETRY_S)
         while True:
             try:
                 orders = await self._venue.open_orders()
                 executions = await self._venue.executions(since_ns=effect.since_ns)
                 positions = await self._venue.positions()
                 wallet = await self._venue.wallet()
-            except VenueError:
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # noqa: BLE001 - whatever broke: without a recovery no entry is ever taken again
+                if not isinstance(error, VenueError) or isinstance(error, AccessError):
+                    self._survived("recovery_failed", error)
+                await asyncio.sleep(next(pauses))  # the venue, or a person, needs time
                 continue
             seen = essence(orders, executions, positions, wallet)
             if seen == before:

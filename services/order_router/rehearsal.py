@@ -25,7 +25,7 @@ SECOND: Final = 1_000_000_000
 def rehearse(limits: Limits, sizing: SizingRules, instrument: Instrument) -> list[Effect]:
     """Take one signal from permit to order in a core of its own; give the effects, which are for nobody to perform."""
     core = RouterCore(NAME, limits, sizing)
-    core.on_instrument(instrument)
+    core.on_instrument(instrument, 0)
     core.on_feed_up(0)
     wallet = Wallet(coin=instrument.quote_coin, equity=PURSE, wallet=PURSE, available=PURSE, unrealised=Decimal(0))
     core.on_recovered([], [], [], wallet, 1)

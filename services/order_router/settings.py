@@ -18,6 +18,7 @@ from undertow.runtime.settings import (
     ServiceSettings,
     VenueSettings,
 )
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.risk import Limits
 from undertow.trading.sizing import SizingRules
 
@@ -40,6 +41,18 @@ class RouterSettings(Section):
     )
     sources: tuple[str, ...] = Field(
         default=("model_server",), min_length=1, description="writers of the signals to trade"
+    )
+    exit_passive_ms: int = Field(
+        default=0,
+        ge=0,
+        le=60_000,
+        description="market ms for which an exit at T first rests at the touch; 0: not at all",
+    )
+    exit_aggressive_ms: int = Field(
+        default=0, ge=0, le=60_000, description="market ms for which it then takes through the touch; 0: not at all"
+    )
+    exit_through_bps: Decimal = Field(
+        default=Decimal(10), ge=0, le=200, description="how far through the touch it may go, bps"
     )
     cancel_on_stop: bool = Field(default=False, description="true: cancel resting entries when stopped")
 
@@ -100,6 +113,16 @@ class Settings(ServiceSettings):
             max_account_age_ns=risk.max_account_age_s * _SECOND,
             max_margin_fraction=risk.margin_fraction,
             max_drawdown=risk.max_drawdown,
+        )
+
+    @property
+    def exits(self) -> ExitRules:
+        """For leaving positions."""
+        router = self.router
+        return ExitRules(
+            passive_ns=router.exit_passive_ms * NS_PER_MS,
+            aggressive_ns=router.exit_aggressive_ms * NS_PER_MS,
+            through_bps=router.exit_through_bps,
         )
 
     @property

@@ -140,7 +140,7 @@ class RouterShell:
 
     def __init__(self, ground: Ground, guardian: GuardianShell, settings: RouterSettings) -> None:
         self.ground, self.guardian = ground, guardian
-        self.core = RouterCore("boot", settings.limits, settings.sizing)
+        self.core = RouterCore("boot", settings.limits, settings.sizing, exits=settings.exits)
         self.journal: list[bytes] = []
         self.sent: list[str] = []
         self.anomalies: list[fx.Anomaly] = []
@@ -153,7 +153,7 @@ class RouterShell:
     def start(self) -> None:
         ground, streams = self.ground, self.ground.streams
         for instrument in finished(ground.http.instruments(ground.symbols)):
-            self.core.on_instrument(instrument)
+            self.perform(self.core.on_instrument(instrument, ground.now_ns))
             finished(ground.http.set_leverage(instrument.symbol, format(self._settings.router.leverage, "f")))
         self.perform(self.core.restarted(ground.now_ns))
         self.perform(events.on_feed(self.core, FeedUp(), ground.now_ns))
@@ -183,12 +183,24 @@ class RouterShell:
         match effect:
             case fx.Send(request):
                 assert request.order_id in self._journalled, "sent before it was in the journal"
-                self._send(request)
+                self._send(effect)
             case fx.Cancel(symbol, order_id):
                 ground.ask(
                     lambda: http.cancel_order(symbol, order_id),
                     lambda _: self.perform(core.on_cancel_answer(order_id, ground.now_ns, is_gone=False)),
                     lambda error: self._cancel_failed(order_id, error),
+                )
+            case fx.Amend(symbol, order_id, price):
+                ground.ask(
+                    lambda: http.amend_order(symbol, order_id, format(price, "f")),
+                    _nothing,
+                    lambda error: self._cancel_failed(order_id, error),
+                )
+            case fx.LookAtTouch(symbol):
+                ground.ask(
+                    lambda: http.touch(symbol),
+                    lambda touch: self.perform(core.on_touch(symbol, touch, ground.now_ns)),
+                    lambda _: self.perform(core.on_touch(symbol, None, ground.now_ns)),
                 )
             case fx.Lookup(symbol, order_id, since_ns):
                 self._look_up(symbol, order_id, since_ns)
@@ -197,7 +209,7 @@ class RouterShell:
             case fx.SetStop(symbol, stop_loss):
                 ground.ask(
                     lambda: http.set_stop_loss(symbol, format(stop_loss, "f")),
-                    lambda _: self.perform(core.on_stop_set(symbol)),
+                    lambda _: self.perform(core.on_stop_set(symbol, ground.now_ns)),
                     _nothing,
                 )
             case fx.Recover(since_ns):
@@ -214,8 +226,8 @@ class RouterShell:
             case fx.Anomaly():
                 self.anomalies.append(effect)
 
-    def _send(self, request: OrderRequest) -> None:
-        core, ground = self.core, self.ground
+    def _send(self, effect: fx.Send) -> None:
+        core, ground, request = self.core, self.ground, effect.request
         self.sent.append(request.order_id)
 
         def answered(answer: Answer) -> None:
@@ -223,7 +235,7 @@ class RouterShell:
 
         ground.timeline.after(0, lambda: self.perform(core.on_written(request.order_id, ground.now_ns, ground.now_ns)))
         ground.ask(
-            lambda: ground.http.create_order(request),
+            lambda: ground.http.create_order(request, effect.not_after_ns),
             lambda venue_order_id: answered(Accepted(venue_order_id)),
             lambda error: answered(events.answer_of(error)),
         )

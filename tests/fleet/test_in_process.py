@@ -21,7 +21,7 @@ from tests.support import recorded
 from undertow.contracts.messages.decision import Features, Signal
 from undertow.contracts.messages.market import Gap
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
-from undertow.domain.order import OrderRole, OrderStatus, Side
+from undertow.domain.order import OrderRole, OrderStatus, Side, TimeInForce
 
 pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
@@ -62,6 +62,21 @@ def test_the_same_market_and_seed_twice_give_the_same_bytes_on_every_stream(mark
     assert one.router.sent == other.router.sent
     assert one.router.journal == other.router.journal
     assert one.decisions_hash == other.decisions_hash
+
+
+def test_patient_exits_rest_are_moved_and_leave_the_books_as_equal(monkeypatch):
+    monkeypatch.setenv("UNDERTOW_ROUTER__EXIT_PASSIVE_MS", "2000")
+    monkeypatch.setenv("UNDERTOW_ROUTER__EXIT_AGGRESSIVE_MS", "500")
+    fleet = run("generated")
+    fleet.flatten()
+    fleet.run(5.0)
+    exits = [order for order in fleet.streams.messages(OrderChanged) if order.role is OrderRole.EXIT]
+    filled = {order.time_in_force for order in exits if order.status is OrderStatus.FILLED}
+    assert TimeInForce.POST_ONLY in filled
+    assert len({(order.order_id, order.price) for order in exits}) > len({order.order_id for order in exits})
+    assert fleet.router.core.desk.live_trades() == ()
+    assert not any(fleet.residuals().positions.values())
+    assert fleet.residuals().wallet == 0
 
 
 def test_another_seed_decides_otherwise(market):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from typing import Final
 
 from undertow.domain.order import OrderType, Side
+
+TRADING: Final = "Trading"
+"""The status of a contract that may be ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,8 @@ class Instrument:
     ) -> str | None:
         """Name the first filter that the order breaks, or None; `price` is the mark price for a market order."""
         largest = self.max_market_qty if order_type is OrderType.MARKET else self.max_limit_qty
-        if self.status != "Trading":
-            return f"{self.symbol} is {self.status}, not Trading"
+        if self.status != TRADING:
+            return f"{self.symbol} is {self.status}, not {TRADING}"
         if qty < self.min_qty:
             return f"qty {qty} is below the minimum {self.min_qty}"
         if qty > largest:

@@ -4,6 +4,7 @@ VenueError
 ├── OutcomeUnknownError     the order may or may not exist: look its id up, never send again
 ├── RateLimitedError        wait until `retry_at_ns`
 ├── VenueBusyError          overloaded, maintenance or unreachable; idempotent verbs may be retried
+├── TooLateError            its deadline passed before anything was written: it never left us
 ├── OrderRefusedError       the venue said no: not a fault
 ├── OrderGoneError          no such order, or already done: reconcile
 ├── AlreadySoError          "not modified": success in other words
@@ -39,6 +40,10 @@ class RateLimitedError(VenueError):
 
 class VenueBusyError(VenueError):
     """Overloaded, in maintenance or unreachable."""
+
+
+class TooLateError(VenueError):
+    """An order's deadline passed before anything was written: it never left us."""
 
 
 class OrderRefusedError(VenueError):

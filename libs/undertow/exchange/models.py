@@ -11,7 +11,11 @@ from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order as it will be sent. `stop_loss` 0 means none."""
+    """An order as it will be sent. `stop_loss` 0 means none.
+
+    Attributes:
+        closes_all: of the whole position; `qty` is what we believe that to be, and is not sent.
+    """
 
     order_id: str  # our orderLinkId
     symbol: str
@@ -22,11 +26,24 @@ class OrderRequest:
     time_in_force: TimeInForce
     reduce_only: bool
     stop_loss: Decimal = Decimal(0)
+    closes_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The best prices of a book."""
+
+    bid: Decimal
+    ask: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order as the venue has it. `order_id` is the orderLinkId, or empty for orders the venue made."""
+    """An order as the venue has it. `order_id` is the orderLinkId, or empty for orders the venue made.
+
+    Attributes:
+        trigger_by: the price that triggers a conditional order: MarkPrice, LastPrice or IndexPrice.
+    """
 
     order_id: str
     venue_order_id: str
@@ -48,11 +65,16 @@ class VenueOrder:
     create_type: str
     created_ns: int
     updated_ns: int
+    trigger_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueExecution:
-    """A fill or cash event; `fee` positive when paid; `moves_position` False for Funding."""
+    """A fill or cash event; `fee` positive when paid; `moves_position` False for Funding.
+
+    Attributes:
+        fee_rate: of the fill's value in quote coin, whatever coin the fee was taken in; 0 where the venue did not say.
+    """
 
     exec_id: str
     order_id: str
@@ -66,6 +88,7 @@ class VenueExecution:
     fee_coin: str
     is_maker: bool
     executed_ns: int
+    fee_rate: Decimal = Decimal(0)
 
     @property
     def moves_position(self) -> bool:

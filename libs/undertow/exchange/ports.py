@@ -14,6 +14,7 @@ from undertow.exchange.models import (
     KeyInfo,
     LedgerEntry,
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -24,10 +25,15 @@ from undertow.exchange.models import (
 class OrderEntry(Protocol):
     """Sends and cancels orders: the trade socket, or HTTP where there is none."""
 
-    async def create_order(self, request: OrderRequest) -> str:
+    async def create_order(self, request: OrderRequest, not_after_ns: int | None = None) -> str:
         """Send once; give the venue's order id. `on_written` of the implementation tells the wall time of the write.
 
+        Args:
+            request: the order.
+            not_after_ns: asked right before the write: past this market time nothing is written.
+
         Raises:
+            TooLateError: `not_after_ns` had passed; nothing was written.
             OutcomeUnknownError: no answer, or one that says nothing; look the id up.
             OrderRefusedError: the venue said no.
         """
@@ -35,6 +41,10 @@ class OrderEntry(Protocol):
 
     async def cancel_order(self, symbol: str, order_id: str) -> None:
         """Ask for a cancel by our id; the order stream says what came of it."""
+        ...
+
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price; already there is success."""
         ...
 
 
@@ -95,6 +105,10 @@ class MarketRest(Protocol):
 
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]:
         """Give the filters; all pages when no symbol is named."""
+        ...
+
+    async def touch(self, symbol: str) -> Touch:
+        """Give a contract's best prices; asked for once."""
         ...
 
 

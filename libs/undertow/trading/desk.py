@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
+from undertow.domain.execution import FORCED
 from undertow.domain.order import OrderRole, OrderType, Side, TimeInForce
 from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder
 from undertow.trading.orders import OwnOrder, order_changed, request_of, with_execution, with_fact, with_outcome
@@ -70,6 +71,14 @@ class Desk:
     def knows_order(self, order_id: str) -> bool:
         """Answer whether this order was ever submitted by us, also before the last compaction."""
         return order_id in self.orders or order_id in self._past_order_ids
+
+    def surfaced_orders(self) -> list[OwnOrder]:
+        """Give orders that were ours, whose trade is over and forgotten, and which rest after all."""
+        return [
+            order
+            for stray in self._strays
+            if stray in self._past_order_ids and (order := self.orders[stray]).open_qty and not order.trade_id
+        ]
 
     def knows_execution(self, exec_id: str) -> bool:
         """Answer whether this execution has been booked."""
@@ -147,7 +156,8 @@ class Desk:
             return Owner(key, trade.plan.trade_id, OrderRole.FOREIGN)
         held = self.held_qty(trade)
         if held and (held > 0) == (fact.side is Side.SELL):
-            role = known.role if known is not None else OrderRole.FOREIGN if fact.order_id else OrderRole.STOP
+            is_stop = not fact.order_id and fact.exec_type not in FORCED
+            role = known.role if known is not None else OrderRole.STOP if is_stop else OrderRole.FOREIGN
             return Owner(key, trade.plan.trade_id, role)
         return Owner(key, "", OrderRole.FOREIGN)
 
@@ -194,7 +204,8 @@ class Desk:
             case ExecutionSeen():
                 self._fold_execution(folded, record)
             case ExitAsked():
-                self._put_trade(self.trades[record.trade_id].exit_asked(record.at_ns, record.why))
+                asked = self.trades[record.trade_id].exit_asked(record.at_ns, record.why, is_patient=record.is_patient)
+                self._put_trade(asked)
             case TradeEnded():
                 trade = self.trades[record.trade_id].flat(record.at_ns, record.why)
                 self._put_trade(trade)
@@ -263,6 +274,8 @@ class Desk:
             )
         )
         if not fact.moves_position:
+            if trade is not None and fact.exec_type == "Funding":
+                self._put_trade(trade.funded(fact.fee))
             return
         known = self.orders.get(record.order_id)
         if trade is None:

@@ -24,9 +24,14 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send an order once."""
+    """Send an order once.
+
+    Attributes:
+        not_after_ns: market time past which it must not be written any more: an entry's permit or signal has ended. None for exits.
+    """
 
     request: OrderRequest
+    not_after_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,22 @@ class Cancel:
 
     symbol: str
     order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """Move a resting exit to a price nearer to the market; may be repeated."""
+
+    symbol: str
+    order_id: str
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtTouch:
+    """Ask once for a symbol's best prices."""
+
+    symbol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +116,5 @@ class Anomaly:
     detail: str
 
 
-Effect = Journal | Send | Cancel | Lookup | Refresh | Recover | SetStop | Publish | Decide | Anomaly
+AtVenue = Send | Cancel | Amend | Lookup | Refresh | Recover | SetStop | LookAtTouch
+Effect = Journal | AtVenue | Publish | Decide | Anomaly

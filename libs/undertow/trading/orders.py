@@ -18,6 +18,7 @@ from undertow.domain.order import (
     OrderRole,
     OrderSignal,
     OrderStatus,
+    OrderType,
     TimeInForce,
     next_status,
 )
@@ -40,6 +41,7 @@ _SIGNAL_OF_OUTCOME: Final = {
     Outcome.REFUSED: OrderSignal.REJECTED,
     Outcome.NEVER_ARRIVED: OrderSignal.NEVER_ARRIVED,
     Outcome.GONE: OrderSignal.CANCELLED,
+    Outcome.NEVER_SENT: OrderSignal.NEVER_ARRIVED,
 }
 
 
@@ -66,6 +68,7 @@ class OwnOrder:
         filled_qty: highest cumulated quantity that the venue has named.
         executed_qty: sum of the executions booked.
         executed_value: sum of quantity times price of these.
+        unlisted_qty: filled by the venue's word and given up: no list has its executions.
         updated_ns: the venue's time of its latest fact; 0 while it has said nothing.
     """
 
@@ -79,6 +82,7 @@ class OwnOrder:
     filled_qty: Decimal = _ZERO
     executed_qty: Decimal = _ZERO
     executed_value: Decimal = _ZERO
+    unlisted_qty: Decimal = _ZERO
     reason: str = ""
     updated_ns: int = 0
 
@@ -94,13 +98,13 @@ class OwnOrder:
 
     @property
     def is_settled(self) -> bool:
-        """True when it is over and every fill has been booked with its price."""
+        """True when it is over and every fill has been booked with its price, or given up."""
         return self.status.is_terminal and self.lacks_no_execution
 
     @property
     def lacks_no_execution(self) -> bool:
-        """True when every quantity that the venue named has its execution."""
-        return self.executed_qty >= self.filled_qty
+        """True when every quantity that the venue named has its execution, or none will come."""
+        return self.executed_qty + self.unlisted_qty >= self.filled_qty
 
     @property
     def average_price(self) -> Decimal:
@@ -119,6 +123,7 @@ def with_fact(order: OwnOrder, fact: VenueOrder) -> tuple[OwnOrder, str]:
         status=status,
         venue_order_id=fact.venue_order_id or order.venue_order_id,
         filled_qty=max(order.filled_qty, fact.filled_qty),
+        request=_amended(order, fact),
         reason=reason,
         updated_ns=max(order.updated_ns, fact.updated_ns),
     )
@@ -153,6 +158,8 @@ def with_execution(order: OwnOrder, fact: VenueExecution) -> tuple[OwnOrder, str
 
 def with_outcome(order: OwnOrder, outcome: Outcome, reason: str, venue_order_id: str) -> tuple[OwnOrder, str]:
     """Fold in the answer to our own request; give the order and an anomaly in words, or ""."""
+    if outcome is Outcome.UNLISTED:
+        return replace(order, unlisted_qty=max(_ZERO, order.filled_qty - order.executed_qty)), ""
     signal = _SIGNAL_OF_OUTCOME[outcome]
     try:
         status, anomaly = next_status(order.status, signal), ""
@@ -209,6 +216,13 @@ def order_changed(order: OwnOrder, now_ns: int, cause: tuple[str, ...], written_
         stop_loss=request.stop_loss,
         written_wall_ns=written_wall_ns,
     )
+
+
+def _amended(order: OwnOrder, fact: VenueOrder) -> OrderRequest:
+    request = order.request
+    is_news = fact.updated_ns >= order.updated_ns and fact.price not in (_ZERO, request.price)
+    # the price of a market order is the venue's own protection
+    return replace(request, price=fact.price) if is_news and request.order_type is OrderType.LIMIT else request
 
 
 def _followed(status: OrderStatus, signal: OrderSignal, adopted: OrderStatus) -> tuple[OrderStatus, str]:

@@ -19,6 +19,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cause: references of the messages that led to it.
+        quote_coin: in which its result is counted.
     """
 
     trade_id: str
@@ -32,6 +33,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     model_hash: str
     expected_bps: float
     cause: tuple[str, ...] = ()
+    quote_coin: str = "USDT"
 
 
 class Outcome(StrEnum):
@@ -41,6 +43,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     NEVER_ARRIVED = "never_arrived"  # looked up after its signature had expired
     GONE = "gone"  # the venue had it and no longer knows it
+    NEVER_SENT = "never_sent"  # its deadline passed before it was written
+    UNLISTED = "unlisted"  # it is over, and no list has the executions that the venue says it had
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -95,10 +99,15 @@ class ExecutionSeen(Record, frozen=True, kw_only=True, tag="execution_seen"):
 
 
 class ExitAsked(Record, frozen=True, kw_only=True, tag="exit_asked"):
-    """From now on the trade wants to be flat."""
+    """From now on the trade wants to be flat.
+
+    Attributes:
+        is_patient: it may begin with the softer legs of the exit plan.
+    """
 
     trade_id: str
     why: str
+    is_patient: bool = False
 
 
 class TradeEnded(Record, frozen=True, kw_only=True, tag="trade_ended"):

@@ -1,12 +1,13 @@
 """A trade from entry to flat: its stages, the one table between them, and what each stage knows.
 
 A trade is made of one entry, any number of numbered exits, and what the venue's stop did. Its position is the fold of its own
-executions; its result is that position's realised result less the fees of those executions.
+executions; its result is that position's realised result less the fees of those executions, plus the funding that came while it was
+live. A fee in another coin than the quote coin is kept by coin, and counts at the rate that the venue named for the fill: value · rate.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -85,10 +86,11 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Exiting:
-    """It wants to be flat since `asked_ns`."""
+    """It wants to be flat since `asked_ns`; `is_patient`: the softer legs of the exit plan will do."""
 
     asked_ns: int
     why: str
+    is_patient: bool = False
 
     @property
     def name(self) -> Stage:
@@ -121,6 +123,8 @@ class Trade:
         entry_value: quote coin of these fills.
         exit_qty: base coin that left through exits, stops and others.
         exit_value: quote coin of these fills.
+        fees_elsewhere: fees in other coins than the quote coin, by coin.
+        fees_converted: what those are worth in quote coin.
     """
 
     plan: Plan
@@ -133,6 +137,8 @@ class Trade:
     entry_value: Decimal = _ZERO
     exit_qty: Decimal = _ZERO
     exit_value: Decimal = _ZERO
+    fees_elsewhere: dict[str, Decimal] = field(default_factory=dict)
+    fees_converted: Decimal = _ZERO
 
     @staticmethod
     def opened(plan: Plan, entry_id: str, at_ns: int) -> Trade:
@@ -182,14 +188,16 @@ class Trade:
         _next(self.stage.name, TradeEvent.ENTRY_SURFACED)
         return replace(self, stage=Entering(cancel_at_ns=at_ns))
 
-    def exit_asked(self, at_ns: int, why: str) -> Trade:
-        """From `at_ns` it wants to be flat.
+    def exit_asked(self, at_ns: int, why: str, *, is_patient: bool = False) -> Trade:
+        """From `at_ns` it wants to be flat; who asks again can only take its patience away.
 
         Raises:
             ImpossibleStep: it is closed.
         """
         _next(self.stage.name, TradeEvent.EXIT_ASKED)
-        return self if isinstance(self.stage, Exiting) else replace(self, stage=Exiting(asked_ns=at_ns, why=why))
+        if isinstance(self.stage, Exiting):
+            return replace(self, stage=replace(self.stage, is_patient=self.stage.is_patient and is_patient))
+        return replace(self, stage=Exiting(asked_ns=at_ns, why=why, is_patient=is_patient))
 
     def flat(self, at_ns: int, why: str = "") -> Trade:
         """It is over.
@@ -203,26 +211,33 @@ class Trade:
 
     def executed(self, fact: VenueExecution, role: OrderRole) -> Trade:
         """Book one fill; the stage is another matter."""
-        position = self.position.after_fill(fact.side, fact.qty, fact.price, fact.fee)
+        value = fact.qty * fact.price
+        booked = self._with_fee_elsewhere(fact, value)
+        fee = fact.fee if booked is self else _ZERO
+        position = self.position.after_fill(fact.side, fact.qty, fact.price, fee)
         if role is OrderRole.ENTRY:
-            return replace(
-                self,
-                position=position,
-                entry_qty=self.entry_qty + fact.qty,
-                entry_value=self.entry_value + fact.qty * fact.price,
-            )
-        return replace(
-            self,
-            position=position,
-            exit_qty=self.exit_qty + fact.qty,
-            exit_value=self.exit_value + fact.qty * fact.price,
-        )
+            entered = self.entry_qty + fact.qty
+            return replace(booked, position=position, entry_qty=entered, entry_value=self.entry_value + value)
+        left = self.exit_qty + fact.qty
+        return replace(booked, position=position, exit_qty=left, exit_value=self.exit_value + value)
+
+    def funded(self, paid: Decimal) -> Trade:
+        """Book a funding payment, positive when paid."""
+        return replace(self, position=self.position.after_funding(-paid))
+
+    def _with_fee_elsewhere(self, fact: VenueExecution, value: Decimal) -> Trade:
+        coin = fact.fee_coin
+        if coin in (self.plan.quote_coin, "") or not fact.fee:
+            return self
+        by_coin = self.fees_elsewhere | {coin: self.fees_elsewhere.get(coin, _ZERO) + fact.fee}
+        return replace(self, fees_elsewhere=by_coin, fees_converted=self.fees_converted + value * fact.fee_rate)
 
     def result(self, now_ns: int) -> TradeClosed | None:
         """Give the round trip for the policy to learn from, or None when nothing was ever held."""
         if not self.entry_qty:
             return None
-        gross, fees = self.position.realised, self.position.fees
+        position = self.position
+        net = position.realised - position.fees - self.fees_converted + position.funding
         return TradeClosed(
             ts_event=self.stage.closed_ns if isinstance(self.stage, Closed) else now_ns,
             ts_recv=now_ns,
@@ -238,10 +253,14 @@ class Trade:
             qty=self.entry_qty,
             entry_price=self.entry_value / self.entry_qty,
             exit_price=self.exit_value / self.exit_qty if self.exit_qty else _ZERO,
-            gross_pnl=gross,
-            fees=fees,
-            return_bps=float((gross - fees) / self.entry_value * 10_000),
+            gross_pnl=position.realised,
+            fees=position.fees,
+            return_bps=float(net / self.entry_value * 10_000),
             expected_bps=self.plan.expected_bps,
+            funding=position.funding,
+            fees_elsewhere=tuple(self.fees_elsewhere.items()),
+            fees_converted=self.fees_converted,
+            is_complete=position.is_flat,
         )
 
 

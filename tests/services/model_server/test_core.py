@@ -77,6 +77,12 @@ def closed(trade_id="t1", arm=ARMS[BEST], returned=-20.0, **changes):
     return TradeClosed(**{**fields, **changes})
 
 
+def test_a_result_that_is_not_known_teaches_nothing():
+    core = make()
+    assert not core.on_order(closed(is_complete=False))
+    assert core.on_order(closed())
+
+
 def command(verb, command_id="c1"):
     return Command(ts_event=1, ts_recv=1, command_id=command_id, verb=verb, who="me", why="test")
 

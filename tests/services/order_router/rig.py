@@ -16,13 +16,15 @@ from undertow.contracts.messages.trading import Execution, OrderChanged, TradeCl
 from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
-from undertow.exchange.models import OrderRequest, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.models import OrderRequest, Touch, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.trading.effects import (
+    Amend,
     Anomaly,
     Cancel,
     Decide,
     Effect,
     Journal,
+    LookAtTouch,
     Lookup,
     Publish,
     Recover,
@@ -30,6 +32,7 @@ from undertow.trading.effects import (
     Send,
     SetStop,
 )
+from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, Refused, Unknown
 from undertow.trading.records import AnyRecord
 from undertow.trading.risk import Limits
@@ -124,6 +127,8 @@ class FakeVenue:
         self.qty = ZERO
         self.stop_loss = ZERO
         self.stop_order = ""
+        self.takes_stops = True
+        self.touch = Touch(Decimal("49989.9"), Decimal("49990.1"))
         self.created: list[str] = []
         self.duplicates = 0
         self.outbox: list[VenueOrder | VenueExecution | VenuePosition] = []
@@ -138,15 +143,32 @@ class FakeVenue:
         self.created.append(request.order_id)
         order = self._new(request)
         self._tell(order)
-        if request.order_type is OrderType.MARKET:
+        takes = request.order_type is OrderType.MARKET or self._crosses(request)
+        if takes and request.time_in_force is TimeInForce.POST_ONLY:
+            self._end(order.venue_order_id, OrderStatus.CANCELLED, "EC_PostOnlyWillTakeLiquidity")
+        elif takes or request.time_in_force is TimeInForce.IOC:
             qty = min(request.qty, abs(self.qty)) if request.reduce_only else request.qty
-            self.fill(order.venue_order_id, qty, self.price)
+            if takes:
+                self.fill(order.venue_order_id, qty, self.price)
             left = self.orders[order.venue_order_id]
             if left.status is not OrderStatus.FILLED:
                 self._end(left.venue_order_id, OrderStatus.CANCELLED, "EC_NoImmediateQtyToFill")
         elif request.stop_loss:
             self.stop_loss = request.stop_loss
         return Accepted(order.venue_order_id)
+
+    def _crosses(self, request: OrderRequest) -> bool:
+        if request.order_type is OrderType.MARKET or not request.reduce_only:
+            return False
+        far = self.touch.bid if request.side is Side.SELL else self.touch.ask
+        return (request.price - far) * request.side.sign >= 0
+
+    def amend(self, order_id: str, price: Decimal) -> bool:
+        order = self.find(order_id)
+        if order is None or order.status.is_terminal:
+            return False
+        self._put(replace(order, price=price, updated_ns=self.now))
+        return True
 
     def cancel(self, order_id: str) -> bool:
         order = self.find(order_id)
@@ -189,6 +211,21 @@ class FakeVenue:
         if self.stop_order and self.qty:
             self.orders[self.stop_order] = replace(self.orders[self.stop_order], qty=abs(self.qty))
             self.fill(self.stop_order, abs(self.qty), self.stop_loss)
+
+    def set_stop(self, price: Decimal, trigger_by: str = "MarkPrice", *, by_hand: bool = False) -> None:
+        """Set, move or (0) remove the position's stop; `takes_stops` False: our own requests change nothing."""
+        if not self.qty or not (by_hand or self.takes_stops):
+            return
+        self.stop_loss = price
+        if not price and self.stop_order:
+            stop, self.stop_order = self.stop_order, ""
+            self._end(stop, OrderStatus.CANCELLED, "CancelByUser")
+        elif price and not self.stop_order:
+            self._rest_stop()
+        if price:
+            moved = replace(self.orders[self.stop_order], trigger_price=price, trigger_by=trigger_by)
+            self._put(replace(moved, updated_ns=self.now))
+        self.outbox.append(self.position())
 
     def find(self, order_id: str) -> VenueOrder | None:
         return self.orders.get(self.by_link.get(order_id, ""))
@@ -242,6 +279,7 @@ class FakeVenue:
         order = replace(
             self._new(request), is_conditional=True, stop_order_type="StopLoss", trigger_price=self.stop_loss
         )
+        order = replace(order, trigger_by="MarkPrice")
         self.stop_order = order.venue_order_id
         self._put(order)
 
@@ -299,6 +337,7 @@ class Script:
         lose_answers: answers to order requests never come; the outcome is unknown.
         lose_requests: requests never reach the venue, and nobody knows.
         lose_events: this share of stream events is lost: every n-th.
+        lose_executions: no execution comes by the stream.
         twice: every stream event comes twice.
         backwards: stream events of a step come in reverse.
     """
@@ -307,6 +346,7 @@ class Script:
     lose_answers: bool = False
     lose_requests: bool = False
     lose_events: int = 0
+    lose_executions: bool = False
     twice: bool = False
     backwards: bool = False
 
@@ -316,8 +356,11 @@ class Rig:
 
     STEP = 50 * MS
 
-    def __init__(self, script: Script | None = None, crash_at: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, script: Script | None = None, crash_at: frozenset[int] = frozenset(), exits: ExitRules | None = None
+    ) -> None:
         self.script = script or Script()
+        self.exits = exits
         self.venue = FakeVenue()
         self.disk = bytearray(MAGIC)
         self.now = START
@@ -341,13 +384,13 @@ class Rig:
         self.venue.outbox.clear()
         for record in records:
             self.published += self.core.replay(record)
-        self.core.on_instrument(INSTRUMENT)
+        self.core.on_instrument(INSTRUMENT, self.now)
         self.perform(self.core.restarted(self.now))
         self.perform(self.core.on_feed_up(self.now))
         self.core.on_permit(permit(self.now), self.now)
 
     def new_core(self) -> RouterCore:
-        return RouterCore("boot", LIMITS, SIZING)
+        return RouterCore("boot", LIMITS, SIZING, exits=self.exits)
 
     def records(self) -> list[AnyRecord]:
         return parse(bytes(self.disk))[0]
@@ -365,19 +408,27 @@ class Rig:
                 case Cancel(_, order_id):
                     is_gone = not self.venue.cancel(order_id)
                     self._later(lambda core, o=order_id, g=is_gone: core.on_cancel_answer(o, self.now, is_gone=g))
+                case Amend(_, order_id, price):
+                    if not self.venue.amend(order_id, price):
+                        self._later(lambda core, o=order_id: core.on_cancel_answer(o, self.now, is_gone=True))
+                case LookAtTouch(symbol):
+                    self._later(lambda core, s=symbol: core.on_touch(s, self.venue.touch, self.now))
                 case Lookup(_, order_id, _):
                     self._look_up(order_id)
                 case Refresh(symbol, _):
                     self._later(
                         lambda core, s=symbol: core.on_refreshed(
-                            s, self.venue.qty, list(self.venue.executions), self.now
+                            s,
+                            self.venue.position() if self.venue.qty else None,
+                            list(self.venue.executions),
+                            self.now,
                         )
                     )
                 case Recover(_):
                     self._later(self._recover)
                 case SetStop(symbol, stop_loss):
-                    self.venue.stop_loss = stop_loss
-                    self._later(lambda core, s=symbol: core.on_stop_set(s))
+                    self.venue.set_stop(stop_loss)
+                    self._later(lambda core, s=symbol: core.on_stop_set(s, self.now))
                 case Publish(message):
                     self.published.append(message)
                 case Decide():
@@ -459,6 +510,8 @@ class Rig:
         for fact in facts:
             self._seen_events += 1
             if self.script.lose_events and self._seen_events % self.script.lose_events == 0:
+                continue
+            if self.script.lose_executions and isinstance(fact, VenueExecution):
                 continue
             for _ in range(1 + self.script.twice):
                 self.perform(self._fold(fact))

@@ -23,24 +23,25 @@ from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.decision import Verdict
 from undertow.contracts.messages.heartbeat import Permit
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
-from undertow.contracts.metrics import ANOMALIES, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
+from undertow.contracts.metrics import ANOMALIES, ERRORS, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
 from undertow.contracts.streams import AUDIT, CONTROL, EXECUTIONS, ORDERS, SIGNALS
-from undertow.domain.order import OrderStatus
+from undertow.domain.order import OrderStatus, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import (
     AccessError,
     OrderGoneError,
     OrderRefusedError,
     OutcomeUnknownError,
+    TooLateError,
     VenueBusyError,
 )
-from undertow.exchange.models import AccountInfo
+from undertow.exchange.models import AccountInfo, Touch
 from undertow.exchange.ports import FeedDown, FeedUp
 from undertow.runtime.clock import WallClock
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.service import Runtime
 from undertow.trading.keeper import Refused
-from undertow.trading.records import CommandTaken, Published
+from undertow.trading.records import CommandTaken, OrderSettled, Outcome, Published
 
 SIGNALS_BTC = Topic(SIGNALS, symbol="BTCUSDT", source="model_server")
 
@@ -57,7 +58,9 @@ class Wire:
         self.leverage: dict[str, str] = {}
         self.trouble: list[Exception] = []
         self.lookup_trouble: list[Exception] = []
+        self.touch_trouble: list[Exception] = []
         self.after_acceptance: list[Exception] = []
+        self.deadlines: dict[str, int | None] = {}
         self.fills = True
         self.written = None
         self.feed_down = asyncio.Event()
@@ -65,8 +68,9 @@ class Wire:
     def _tick(self) -> None:
         self.venue.now = self.clock.now_ns()
 
-    async def create_order(self, request):
+    async def create_order(self, request, not_after_ns=None):
         self._tick()
+        self.deadlines[request.order_id] = not_after_ns
         if self.trouble:
             raise self.trouble.pop(0)
         if self.written:
@@ -84,6 +88,16 @@ class Wire:
         self._tick()
         if not self.venue.cancel(order_id):
             raise OrderGoneError(110001, "order not exists or too late to cancel")
+
+    async def amend_order(self, _symbol, order_id, price):
+        self._tick()
+        if not self.venue.amend(order_id, Decimal(price)):
+            raise OrderGoneError(110001, "order not exists or too late to replace")
+
+    async def touch(self, _symbol):
+        if self.touch_trouble:
+            raise self.touch_trouble.pop(0)
+        return self.venue.touch
 
     async def find_order(self, _symbol, order_id):
         if self.lookup_trouble:
@@ -133,10 +147,13 @@ class Wire:
 class Closed:
     """A way that is not open."""
 
-    async def create_order(self, _request):
+    async def create_order(self, _request, _not_after_ns=None):
         raise VenueBusyError(0, "not connected; nothing was sent")
 
     async def cancel_order(self, _symbol, _order_id):
+        raise VenueBusyError(0, "not connected")
+
+    async def amend_order(self, _symbol, _order_id, _price):
         raise VenueBusyError(0, "not connected")
 
 
@@ -353,6 +370,20 @@ async def _rejected(house: House):
     return [o for o in await house.told(Topic(ORDERS), OrderChanged) if o.status is OrderStatus.REJECTED]
 
 
+async def test_an_entry_that_no_way_may_write_any_more_is_settled_as_never_sent(house: House):
+    house.wire.trouble.append(TooLateError(0, "its deadline passed 3.0 ms before it could be written"))
+    async with house.living() as router:
+        await house.fire()
+        orders = await eventually(lambda: _rejected(house))
+        assert orders[0].reason == "its deadline passed 3.0 ms before it could be written"
+        assert router.core.desk.live_trades() == ()
+        assert house.runtime.metrics.counter(ANOMALIES, kind="entry_too_late")._value.get() == 1
+        [deadline] = house.wire.deadlines.values()
+        assert house.now() < deadline <= house.now() + 2_000 * MS
+    assert house.wire.venue.created == []
+    assert [r.outcome for r in house.records() if isinstance(r, OrderSettled)] == [Outcome.NEVER_SENT]
+
+
 @pytest.mark.parametrize("trouble", [VenueBusyError(429, "overloaded"), RuntimeError("a bug")])
 async def test_what_is_not_certainly_refused_is_looked_up(house: House, trouble):
     house.wire.trouble.append(trouble)
@@ -361,6 +392,20 @@ async def test_what_is_not_certainly_refused_is_looked_up(house: House, trouble)
         await eventually(router.core.desk.working_orders)
         assert router.core.desk.exposure() > 0
     assert house.wire.venue.created == []
+
+
+async def test_a_patient_exit_rests_is_moved_and_goes_to_the_market_in_its_time(house: House):
+    house.monkeypatch.setenv("UNDERTOW_ROUTER__EXIT_PASSIVE_MS", "1500")
+    house.wire.touch_trouble.append(VenueBusyError(0, "away"))
+    async with house.living():
+        await house.fire(hold_ns=100 * MS)
+        resting = await eventually(lambda: [o for o in house.wire.venue.open_orders() if o.order_id])
+        assert (resting[0].time_in_force, resting[0].price) == (TimeInForce.POST_ONLY, Decimal("49990.1"))
+        house.wire.venue.touch = Touch(Decimal("49979.9"), Decimal("49980.0"))
+        await eventually(lambda: house.wire.venue.find(resting[0].order_id).price == Decimal("49980.0"))
+        await eventually(house.round_trips)
+    assert house.wire.venue.qty == 0
+    assert house.wire.venue.find(resting[0].order_id).status is OrderStatus.CANCELLED
 
 
 async def test_commands_reach_the_core_and_flatten_closes(house: House):
@@ -459,6 +504,23 @@ async def test_what_the_private_stream_missed_is_fetched_on_its_return(house: Ho
         await eventually(lambda: router.core.held() == {"BTCUSDT": Decimal("0.133")})
         await eventually(lambda: router.unready_reason() is None)
         assert house.runtime.metrics.counter(ANOMALIES, kind="feed_down")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [AccessError(10003, "invalid key"), RuntimeError("a bug"), VenueBusyError(0, "away")]
+)
+async def test_a_recovery_that_fails_is_told_and_tried_again(house: House, trouble, monkeypatch):
+    monkeypatch.setattr("services.order_router.hands.RETRY_S", 0.01)
+    asked = house.wire.open_orders
+
+    async def fail_once():
+        monkeypatch.setattr(house.wire, "open_orders", asked)
+        raise trouble
+
+    house.wire.open_orders = fail_once
+    async with house.living():
+        errors = house.runtime.metrics.counter(ERRORS)._value.get()
+        assert errors == (0 if isinstance(trouble, VenueBusyError) else 1)
 
 
 async def test_state_is_json_for_admin(house: House):

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from services.order_router.core import RouterCore
+from services.order_router.journal import MAGIC, frame
 from tests.services.order_router.rig import (
+    ENCODER,
     INSTRUMENT,
     LIMITS,
     MS,
@@ -26,10 +28,12 @@ from undertow.contracts.messages.reference import InstrumentChanged, VenueStatus
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, TradeClosed
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
-from undertow.trading.effects import Cancel, Journal, Lookup, Recover, Refresh, Send, SetStop
-from undertow.trading.keeper import Accepted, Refused
+from undertow.exchange.models import Touch
+from undertow.trading.effects import Amend, Cancel, Journal, LookAtTouch, Lookup, Recover, Refresh, Send, SetStop
+from undertow.trading.exit_plan import ExitRules
+from undertow.trading.keeper import Accepted, NeverSent, Refused
 from undertow.trading.orders import order_id_for
-from undertow.trading.records import EntrySubmitted, ExitSubmitted, TradeEnded
+from undertow.trading.records import EntrySubmitted, ExitSubmitted, OrderSettled, Outcome, TradeEnded
 
 ENTRY = order_id_for("s1", OrderRole.ENTRY)
 
@@ -158,6 +162,33 @@ def test_a_post_only_entry_that_would_take_ends_the_trade():
     assert rig.venue.created == [ENTRY]
 
 
+@pytest.mark.parametrize(("permit_ms", "signal_ms", "least_ms"), [(2_000, 250, 250), (100, 250, 100)])
+def test_an_entry_must_be_written_before_its_permit_and_its_signal_end_and_an_exit_at_any_time(
+    permit_ms, signal_ms, least_ms
+):
+    rig = booted(Script(fill_entry()))
+    rig.core.on_permit(permit(rig.now, valid_until_ns=rig.now + permit_ms * MS), rig.now)
+    sent_ns = rig.now
+    rig.signal(signal(rig.now, valid_until_ns=rig.now + signal_ms * MS))
+    rig.run(6)
+    assert [send.not_after_ns for send in sends(rig)] == [sent_ns + least_ms * MS, None]
+
+
+def test_an_entry_that_came_too_late_to_be_written_was_never_sent_and_is_told_and_counted():
+    rig = booted()
+    rig.perform(rig.core.on_signal(signal(rig.now), rig.now)[:1])  # the journal, and then the process stood still
+    rig.now += 10 * SECOND
+    rig.perform(rig.core.on_answer(ENTRY, NeverSent("its deadline passed 9750.0 ms before"), rig.now))
+    assert rig.core.desk.live_trades() == ()
+    assert rig.core.desk.exposure() == 0
+    assert [(anomaly.kind, anomaly.symbol) for anomaly in rig.anomalies] == [("entry_too_late", "BTCUSDT")]
+    told = [message for message in rig.published if isinstance(message, OrderChanged)][-1]
+    assert (told.status, told.reason) == (OrderStatus.REJECTED, "its deadline passed 9750.0 ms before")
+    settled = [record.outcome for record in rig.records() if isinstance(record, OrderSettled)]
+    assert settled == [Outcome.NEVER_SENT]
+    assert rig.core.on_answer(ENTRY, NeverSent("again"), rig.now) == []
+
+
 def test_a_refused_entry_ends_the_trade_and_is_told_with_its_reason():
     rig = booted()
     rig.venue.create = lambda _request: Refused(110007, "ab not enough for new order")
@@ -258,30 +289,282 @@ def test_an_exit_refused_for_another_reason_is_tried_again_with_patience():
     assert rig.venue.qty == 0
 
 
-def test_a_fill_whose_stop_the_venue_does_not_confirm_gets_one():
-    def each_step(rig: Rig) -> None:
-        rig.venue.stop_loss = Decimal(0)
-        fill_entry()(rig)
+def without_stop(rig: Rig) -> None:
+    if not rig.venue.qty:
+        rig.venue.stop_loss = Decimal(0)  # what the entry brought is lost
+    fill_entry()(rig)
 
-    rig = booted(Script(each_step))
+
+def stops_set(rig: Rig) -> list[Decimal]:
+    return [effect.stop_loss for effect in rig.effects if isinstance(effect, SetStop)]
+
+
+STOP = Decimal("49230.3")
+
+
+def test_a_fill_whose_stop_the_venue_does_not_confirm_gets_one():
+    rig = booted(Script(without_stop))
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(3)
-    assert [effect.symbol for effect in rig.effects if isinstance(effect, SetStop)] == ["BTCUSDT"]
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.stop_loss == STOP
+    assert rig.core.held()
 
 
-def test_a_fill_whose_stop_cannot_be_set_is_closed():
-    rig = booted(Script(fill_entry()))
-    rig.core.on_stop_set = lambda _symbol: []
-
-    def each_step(rig: Rig) -> None:
-        fill_entry()(rig)
-        rig.venue.stop_loss = Decimal(0)
-
-    rig.script.each_step = each_step
+def test_a_fill_whose_stop_cannot_be_set_is_closed_two_seconds_later_whatever_the_answers_say():
+    rig = booted(Script(without_stop))
+    rig.venue.takes_stops = False  # every request is answered with success, and the position has no stop
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
     rig.run(4)
     assert rig.venue.qty == 0
+    assert len(stops_set(rig)) == 4
     assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == "the venue-side stop is not confirmed"
+    entry, exit_ = rig.venue.executions
+    assert 2 * SECOND <= exit_.executed_ns - entry.executed_ns <= 2 * SECOND + 3 * Rig.STEP
+
+
+@pytest.mark.parametrize(
+    ("price", "trigger_by", "wrong"),
+    [
+        (Decimal(0), "MarkPrice", "it has none"),
+        (Decimal("49230.2"), "MarkPrice", "it is at 49230.2, wider than 49230.3"),
+        (STOP, "LastPrice", "it is triggered by LastPrice"),
+    ],
+)
+def test_a_stop_that_is_removed_or_moved_while_held_is_set_again_at_once(price, trigger_by, wrong):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(3)
+    assert stops_set(rig) == []
+    rig.venue.set_stop(price, trigger_by, by_hand=True)
+    rig.step()
+    assert stops_set(rig) == [STOP]
+    rig.run(3)
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.position().stop_loss == STOP
+    assert rig.core.held()
+    assert [(each.kind, each.detail) for each in rig.anomalies] == [("stop_missing", wrong)]
+
+
+def test_a_stop_that_is_removed_and_cannot_be_set_again_has_the_position_closed_within_two_seconds():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(3)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    removed_ns = rig.now
+    rig.run(3)
+    assert rig.venue.qty == 0
+    assert rig.venue.executions[-1].executed_ns - removed_ns <= 2 * SECOND + 3 * Rig.STEP
+
+
+def test_a_stop_drawn_tighter_by_hand_is_left_alone():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.venue.set_stop(STOP + 100, by_hand=True)
+    rig.run(2)
+    assert stops_set(rig) == []
+
+
+def test_a_removed_stop_whose_fact_is_lost_is_found_by_looking_at_the_position():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.venue.outbox.clear()
+    rig.run(6)
+    assert stops_set(rig) == [STOP]
+    assert rig.core.held()
+
+
+def test_an_older_word_about_the_position_confirms_no_stop():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    before = rig.venue.position()
+    rig.run(1)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.step()
+    rig.do(rig.core.on_position(before, rig.now))
+    rig.run(2.2)
+    assert rig.venue.qty == 0
+
+
+def test_a_stop_is_set_again_also_while_the_position_waits_for_its_exit():
+    rig = booted(Script(fill_entry()))
+    whole = rig.venue.create
+    rig.venue.create = lambda r: Refused(110066, "trading not allowed now") if r.reduce_only else whole(r)
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.run(0.2)
+    assert stops_set(rig) == [STOP]
+    assert rig.venue.stop_loss == STOP
+
+
+# leaving
+
+
+PATIENT = ExitRules(passive_ns=2 * SECOND, aggressive_ns=SECOND, through_bps=Decimal(2))
+
+
+def leaving(exits: ExitRules = PATIENT, **changes) -> Rig:
+    """Give a rig that holds, with T a moment ahead."""
+    rig = Rig(Script(fill_entry()), exits=exits)
+    rig.boot()
+    rig.step()
+    rig.signal(signal(rig.now, hold_ns=SECOND, **changes))
+    rig.run(1.2)
+    return rig
+
+
+def exits_of(rig: Rig) -> list[tuple[OrderType, TimeInForce, Decimal, Decimal]]:
+    requests = [send.request for send in sends(rig) if send.request.reduce_only]
+    return [(each.order_type, each.time_in_force, each.price, each.qty) for each in requests]
+
+
+QTY = Decimal("0.133")
+RESTS = (OrderType.LIMIT, TimeInForce.POST_ONLY, Decimal("49990.1"), QTY)
+MARKET = (OrderType.MARKET, TimeInForce.IOC, Decimal(0), QTY)
+
+
+def test_a_passive_exit_rests_at_the_touch_and_its_fill_ends_the_trade():
+    rig = leaving()
+    rig.run(0.4)
+    assert exits_of(rig) == [RESTS]
+    [resting] = [order for order in rig.venue.open_orders() if order.order_id]
+    rig.venue.fill(resting.venue_order_id, QTY, resting.price)
+    rig.run(0.2)
+    assert rig.core.desk.live_trades() == ()
+    assert closed(rig)[0].exit_price == Decimal("49990.1")
+
+
+def test_a_passive_exit_is_moved_towards_the_market_and_never_away_from_it():
+    rig = leaving()
+    rig.run(0.4)
+    rig.venue.touch = Touch(Decimal("49995.0"), Decimal("49995.1"))
+    rig.run(0.5)
+    assert [effect for effect in rig.effects if isinstance(effect, Amend)] == []
+    rig.venue.touch = Touch(Decimal("49980.0"), Decimal("49980.1"))
+    rig.run(0.6)
+    exit_id = order_id_for("s1", OrderRole.EXIT, 1)
+    assert [effect for effect in rig.effects if isinstance(effect, Amend)] == [
+        Amend("BTCUSDT", exit_id, Decimal("49980.1"))
+    ]
+    assert rig.core.desk.orders[exit_id].request.price == Decimal("49980.1")
+    assert exits_of(rig) == [RESTS]
+
+
+def test_an_exit_goes_from_the_touch_through_it_to_the_market_each_in_its_time():
+    rig = leaving()
+    rig.run(0.2)
+    asked_ns = rig.core.desk.live_trades()[0].stage.asked_ns
+    whole = rig.venue.create
+    rig.venue._crosses = lambda _request: False  # nobody is there to take
+    rig.venue.create = lambda r: Refused(110066, "later") if r.order_type is OrderType.MARKET else whole(r)
+    rig.run(2.9)
+    through = (OrderType.LIMIT, TimeInForce.IOC, Decimal("49980.0"), QTY)  # 2 bps below 49,989.9, rounded up
+    kinds = exits_of(rig)
+    assert kinds[0] == RESTS
+    assert set(kinds[1:]) == {through}
+    assert 2 <= len(kinds) <= 5
+    rig.venue.create = whole
+    rig.run(0.4)
+    assert exits_of(rig)[-1] == MARKET
+    assert rig.venue.qty == 0
+    assert rig.venue.executions[-1].executed_ns - asked_ns <= 3 * SECOND + 6 * Rig.STEP
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_a_resting_exit_that_cannot_be_cancelled_does_not_hold_the_market_back():
+    rig = leaving(ExitRules(passive_ns=SECOND))
+    rig.run(0.4)
+    rig.venue.cancel = lambda _order_id: True  # it says yes and does nothing
+    rig.run(1.5)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.venue.qty == 0
+    cancels = [effect.order_id for effect in rig.effects if isinstance(effect, Cancel)]
+    assert cancels[0] == order_id_for("s1", OrderRole.EXIT, 1)
+
+
+def test_an_exit_without_prices_goes_to_the_market_when_its_soft_legs_are_over():
+    rig = leaving()
+    rig.venue.touch = None
+    rig.run(2.5)
+    assert exits_of(rig) == []
+    assert 5 <= sum(isinstance(effect, LookAtTouch) for effect in rig.effects) <= 12
+    rig.run(1)
+    assert exits_of(rig) == [MARKET]
+    assert rig.core.desk.live_trades() == ()
+
+
+def test_who_wants_out_at_once_does_not_wait_for_a_patient_exit():
+    rig = leaving()
+    rig.run(0.4)
+    assert exits_of(rig) == [RESTS]
+    rig.do(rig.core.on_command(command(Verb.FLATTEN), rig.now))
+    rig.run(0.6)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == "held 1 s"
+
+
+def test_an_exit_that_nobody_planned_goes_to_the_market_at_once():
+    rig = Rig(Script(fill_entry()), exits=PATIENT)
+    rig.boot()
+    rig.step()
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.do(rig.core.on_command(command(Verb.HALT), rig.now))
+    rig.run(0.2)
+    assert exits_of(rig) == [MARKET]
+
+
+def test_a_patient_exit_that_loses_its_stop_goes_to_the_market():
+    rig = leaving(ExitRules(passive_ns=60 * SECOND))
+    rig.run(0.4)
+    rig.venue.takes_stops = False
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.run(3)
+    assert exits_of(rig) == [RESTS, MARKET]
+    assert rig.venue.qty == 0
+
+
+def test_a_patient_exit_survives_a_restart():
+    rig = leaving()
+    rig.run(0.4)
+    rig.restart()
+    rig.run(4)
+    assert exits_of(rig)[0] == RESTS
+    assert rig.venue.qty == 0
+    assert rig.core.desk.live_trades() == ()
+    assert rig.venue.duplicates == 0
+
+
+@pytest.mark.parametrize("status", ["Delivering", "Closed", "Unlisted"])
+def test_a_contract_that_is_no_longer_traded_is_left_at_once_and_not_entered(status):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    rig.do(rig.core.on_instrument(replace(INSTRUMENT, status=status), rig.now))
+    rig.run(0.3)
+    assert rig.venue.qty == 0
+    assert rig.core.desk.trades[closed(rig)[0].trade_id].stage.why == f"BTCUSDT is {status}"
+    assert verdict_of(rig) is Verdict.DENIED
+
+
+def test_an_exit_is_rounded_to_the_filters_as_they_are_by_then():
+    rig = leaving(ExitRules(passive_ns=10 * SECOND), rest_ns=500 * MS)
+    coarse = replace(INSTRUMENT, qty_step=Decimal("0.05"), min_qty=Decimal("0.05"), tick_size=Decimal(10))
+    rig.core.on_instrument(coarse, rig.now)
+    rig.run(0.4)
+    assert exits_of(rig) == [(OrderType.LIMIT, TimeInForce.POST_ONLY, Decimal(50_000), Decimal("0.10"))]
+    rig.do(rig.core.on_command(command(Verb.FLATTEN), rig.now))
+    rig.run(0.7)
+    last = sends(rig)[-1].request
+    assert (last.order_type, last.qty, last.closes_all) == (OrderType.MARKET, QTY, True)
+    assert rig.venue.qty == 0
 
 
 # redelivery, unknown outcomes
@@ -495,7 +778,7 @@ def test_entries_need_a_valid_permit_of_this_boot():
     rig = booted()
     core = RouterCore("boot", LIMITS, SIZING)
     rig.core = core
-    core.on_instrument(INSTRUMENT)
+    core.on_instrument(INSTRUMENT, rig.now)
     core.on_feed_up(rig.now)
     core.on_recovered([], [], [], WALLET, rig.now)
     assert verdict_of(rig, signal(rig.now, signal_id="a")) is Verdict.NO_PERMIT
@@ -704,8 +987,8 @@ def test_orders_of_the_last_second_count_against_the_rate():
     rig = booted()
     tight = RouterCore("boot", replace(LIMITS, max_orders_per_second=1), SIZING)
     rig.core = tight
-    tight.on_instrument(INSTRUMENT)
-    tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"))
+    tight.on_instrument(INSTRUMENT, rig.now)
+    tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"), rig.now)
     tight.on_feed_up(rig.now)
     tight.on_recovered([], [], [], WALLET, rig.now)
     tight.on_permit(permit(rig.now), rig.now)
@@ -731,7 +1014,7 @@ def test_the_wallet_stands_for_the_account_until_position_manager_speaks():
 def test_an_instrument_change_from_the_bus_holds_from_then_on():
     rig = booted()
     fields = {name: getattr(INSTRUMENT, name) for name in INSTRUMENT.__dataclass_fields__}
-    rig.core.on_instrument(InstrumentChanged(ts_event=0, ts_recv=0, **{**fields, "status": "Delivering"}))
+    rig.core.on_instrument(InstrumentChanged(ts_event=0, ts_recv=0, **{**fields, "status": "Delivering"}), rig.now)
     effects = rig.core.on_signal(signal(rig.now), rig.now)
     assert "Delivering" in effects[0].numbers["reason"]
 
@@ -777,6 +1060,90 @@ def test_a_foreign_position_is_reported_at_recovery():
     assert [anomaly.kind for anomaly in rig.anomalies] == ["position_residual"]
 
 
+@pytest.mark.parametrize("exec_type", ["BustTrade", "AdlTrade"])
+def test_what_the_venue_closes_by_force_ends_the_trade_and_is_an_anomaly_of_its_own(exec_type):
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    bust = replace(
+        rig.venue.executions[0],
+        exec_id="bust",
+        order_id="",
+        venue_order_id="liq-1",
+        side=Side.SELL,
+        exec_type=exec_type,
+        price=Decimal(40_000),
+    )
+    rig.do(rig.core.on_execution(bust, rig.now))
+    assert rig.core.desk.live_trades() == ()
+    assert closed(rig)[0].exit_price == Decimal(40_000)
+    [anomaly] = rig.anomalies
+    assert (anomaly.kind, anomaly.symbol) == ("forced_execution", "BTCUSDT")
+    assert exec_type in anomaly.detail
+    told = [message for message in rig.published if isinstance(message, OrderChanged)][-1]
+    assert told.role is OrderRole.FOREIGN
+
+
+def test_an_order_whose_executions_no_list_shows_is_given_up_and_the_result_is_not_known():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now))
+    rig.run(1)
+    rig.venue.executions_of = lambda _order_id: []
+    rig.script.lose_executions = True
+    rig.run(10)
+    assert rig.core.desk.live_trades()
+    lookups = [effect for effect in rig.effects if isinstance(effect, Lookup)]
+    assert len(lookups) < 20  # four a second at first, then with patience
+    rig.run(30)
+    assert rig.core.desk.live_trades() == ()
+    assert [anomaly.kind for anomaly in rig.anomalies] == ["execution_unlisted"]
+    [result] = closed(rig)
+    assert not result.is_complete
+    assert not rig.core.keeper._orders
+
+
+def test_a_stop_whose_executions_no_list_shows_is_given_up_too():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    entry = list(rig.venue.executions)
+    rig.script.lose_executions = True
+    rig.venue.hit_stop()
+    rig.venue.executions[:] = entry
+    rig.run(20)
+    assert rig.core.desk.live_trades()
+    rig.run(20)
+    assert rig.core.desk.live_trades() == ()
+    assert "execution_unlisted" in {anomaly.kind for anomaly in rig.anomalies}
+    assert not closed(rig)[0].is_complete
+
+
+def test_an_order_that_surfaces_after_its_trade_was_forgotten_is_cancelled_also_after_a_restart():
+    rig = booted(Script(lose_requests=True))
+    rig.signal(signal(rig.now))
+    rig.run(4)
+    compact = rig.core.compacted(rig.records(), rig.now, len(rig.records()))
+    request = sends(rig)[0].request
+    rig.disk = bytearray(MAGIC + b"".join(frame(ENCODER.encode(record)) for record in compact))
+    rig.restart()
+    rig.step()
+    refuse = rig.venue.cancel
+    rig.venue.cancel = lambda _order_id: True  # it says yes and does nothing
+    rig.venue.create(request)
+    rig.run(1)
+    assert [anomaly.kind for anomaly in rig.anomalies] == ["surfaced_order"]
+    rig.restart()
+    rig.run(1)
+    assert rig.venue.open_orders()
+    rig.venue.cancel = refuse
+    rig.run(1.5)
+    assert rig.venue.open_orders() == []
+    assert rig.core.next_due_ns() is None
+    cancels = [effect.order_id for effect in rig.effects if isinstance(effect, Cancel)]
+    assert set(cancels) == {ENTRY}
+    assert len(cancels) < 8
+
+
 def test_funding_is_told_and_moves_no_position():
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now, hold_ns=15 * SECOND))
@@ -789,6 +1156,11 @@ def test_funding_is_told_and_moves_no_position():
     [told] = [m for m in rig.published if isinstance(m, Execution) and m.exec_id == "f1"]
     assert told.fee == 2
     assert told.trade_id
+    rig.do(rig.core.keeper.ask_exit("enough", rig.now))
+    rig.run(1)
+    [result] = closed(rig)
+    assert result.funding == -2
+    assert result.net_pnl == result.gross_pnl - result.fees - 2
 
 
 def test_the_picture_names_trades_orders_and_reservations_and_is_json():
@@ -918,9 +1290,9 @@ def test_events_about_a_trade_that_is_over_change_nothing():
     rig.run(6)
     assert rig.core.on_answer(ENTRY, Accepted("v1"), rig.now) == []
     assert rig.core.on_lookup(ENTRY, rig.venue.find(ENTRY), rig.venue.executions, rig.now, rig.now) == []
-    assert rig.core.on_refreshed("BTCUSDT", Decimal(0), rig.venue.executions, rig.now) == []
+    assert rig.core.on_refreshed("BTCUSDT", None, rig.venue.executions, rig.now) == []
     assert rig.core.on_refresh_failed("BTCUSDT", rig.now) == []
-    assert rig.core.on_stop_set("BTCUSDT") == []
+    assert rig.core.on_stop_set("BTCUSDT", rig.now) == []
     assert rig.core.on_lookup_failed(ENTRY, rig.now) == []
     assert rig.core.on_time(rig.now) == []
 
@@ -935,11 +1307,11 @@ def test_a_refresh_that_fails_is_repeated_and_does_not_hold_the_exit_back():
     rig = booted(Script(each_step))
     refreshed, failures = rig.core.on_refreshed, []
 
-    def fail_first(symbol, qty, executions, now_ns):
+    def fail_first(symbol, position, executions, now_ns):
         if len(failures) < 2:
             failures.append(symbol)
             return rig.core.on_refresh_failed(symbol, now_ns)
-        return refreshed(symbol, qty, executions, now_ns)
+        return refreshed(symbol, position, executions, now_ns)
 
     rig.core.on_refreshed = fail_first
     rig.signal(signal(rig.now))
@@ -986,7 +1358,7 @@ def test_a_venue_clock_that_is_ahead_of_ours_does_not_delay_the_exit():
 def test_a_large_position_leaves_in_orders_the_venue_takes():
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now))
-    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")))
+    rig.core.on_instrument(replace(INSTRUMENT, max_market_qty=Decimal("0.05")), rig.now)
     rig.run(6)
     quantities = [send.request.qty for send in sends(rig) if send.request.reduce_only]
     assert quantities == [Decimal("0.05"), Decimal("0.05"), Decimal("0.033")]

@@ -14,6 +14,7 @@ from undertow.trading.orders import (
     OwnOrder,
     order_changed,
     order_id_for,
+    request_of,
     trade_id_for,
     with_execution,
     with_fact,
@@ -112,6 +113,7 @@ def test_an_answer_that_contradicts_the_stream_changes_no_status_and_is_reported
         (Outcome.REFUSED, OrderStatus.REJECTED),
         (Outcome.NEVER_ARRIVED, OrderStatus.REJECTED),
         (Outcome.GONE, OrderStatus.CANCELLED),
+        (Outcome.NEVER_SENT, OrderStatus.REJECTED),
     ],
 )
 def test_an_outcome_settles_a_submitted_order(outcome, status):
@@ -119,11 +121,40 @@ def test_an_outcome_settles_a_submitted_order(outcome, status):
     assert (order.status, order.reason, order.venue_order_id, anomaly) == (status, "why", "v9", "")
 
 
+def test_fills_that_no_list_shows_may_be_given_up_and_what_comes_late_is_still_booked():
+    facts = facts_of(10, cancelled=False)
+    lacking, _ = folded([fact for fact in facts if isinstance(fact, VenueOrder)])
+    given_up, anomaly = with_outcome(lacking, Outcome.UNLISTED, "unlisted", "")
+    assert (given_up.is_settled, given_up.unlisted_qty, given_up.status, anomaly) == (True, 10, OrderStatus.FILLED, "")
+    late, anomaly = with_execution(given_up, next(fact for fact in facts if isinstance(fact, VenueExecution)))
+    assert (late.executed_qty, late.is_settled, anomaly) == (10, True, "")
+
+
 def test_more_filled_than_ordered_is_an_anomaly():
     _, anomaly = with_fact(ORDER, replace(facts_of(cancelled=False)[0], filled_qty=Decimal(11)))
     assert anomaly == "filled 11 of 10"
     _, anomaly = with_execution(ORDER, replace(facts_of(10, cancelled=False)[1], qty=Decimal(11)))
     assert anomaly == "executed 11 of 10"
+
+
+def test_a_price_that_was_amended_is_the_orders_price_unless_the_word_is_old_or_the_price_is_the_venues_own():
+    fact = facts_of(cancelled=False)[0]
+    order, _ = with_fact(ORDER, fact)
+    moved, anomaly = with_fact(order, replace(fact, price=Decimal(101), updated_ns=fact.updated_ns + 1))
+    assert (moved.request.price, anomaly) == (101, "")
+    assert with_fact(moved, fact)[0] is moved
+    assert with_fact(moved, replace(fact, price=Decimal(0), updated_ns=fact.updated_ns + 2))[0] is moved
+    market = replace(ORDER, request=replace(REQUEST, order_type=OrderType.MARKET))
+    protected, _ = with_fact(market, replace(fact, price=Decimal(95)))
+    assert protected.request.price == 100
+
+
+def test_an_order_that_we_did_not_make_is_described_as_if_it_had_been_asked_for():
+    venue = FakeVenue()
+    venue.qty, venue.stop_loss = Decimal(2), Decimal(98)
+    venue._rest_stop()
+    stop = request_of(venue.outbox[-1])
+    assert (stop.order_id, stop.side, stop.qty, stop.reduce_only, stop.stop_loss) == ("", Side.SELL, 2, True, 98)
 
 
 def test_the_reason_of_the_end_is_kept():

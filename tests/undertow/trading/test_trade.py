@@ -46,8 +46,8 @@ def trade(stage: Stage = Stage.ENTERING) -> Trade:
     return replace(Trade.opened(PLAN, "en-1", START), stage=STAGES[stage])
 
 
-def fill(side: Side, qty: str, price: str, fee: str = "0.5") -> VenueExecution:
-    return VenueExecution(
+def fill(side: Side, qty: str, price: str, fee: str = "0.5", **changes: object) -> VenueExecution:
+    base = VenueExecution(
         exec_id="x",
         order_id="en-1",
         venue_order_id="v",
@@ -61,6 +61,7 @@ def fill(side: Side, qty: str, price: str, fee: str = "0.5") -> VenueExecution:
         is_maker=True,
         executed_ns=START,
     )
+    return replace(base, **changes)
 
 
 @pytest.mark.parametrize(("stage", "event"), sorted(itertools.product(Stage, TradeEvent)))
@@ -114,6 +115,46 @@ def test_the_result_is_what_its_fills_say():
     assert result.fees == 2
     assert result.return_bps == 0.0
     assert result.side is Side.SELL
+
+
+def test_a_fee_in_another_coin_is_kept_by_coin_and_counts_at_the_rate_that_the_venue_named():
+    mnt = {"fee_coin": "MNT", "fee_rate": Decimal("0.001")}
+    done = (
+        trade()
+        .executed(fill(Side.SELL, "1", "100", "7", **mnt), OrderRole.ENTRY)
+        .executed(fill(Side.SELL, "1", "100", "0.25"), OrderRole.ENTRY)
+        .executed(fill(Side.BUY, "2", "99", "3", **mnt), OrderRole.EXIT)
+        .flat(START)
+    )
+    result = done.result(START)
+    assert result is not None
+    assert result.gross_pnl == 2
+    assert result.fees == Decimal("0.25")  # 10 MNT are not 10 USDT
+    assert result.fees_elsewhere == (("MNT", Decimal(10)),)
+    assert result.fees_converted == Decimal("0.298")
+    assert result.net_pnl == Decimal("1.452")
+    assert result.return_bps == pytest.approx(float(Decimal("1.452") / 200 * 10_000))
+
+
+def test_funding_while_it_is_held_belongs_to_the_result():
+    done = (
+        trade()
+        .executed(fill(Side.SELL, "1", "100", "0"), OrderRole.ENTRY)
+        .funded(Decimal("0.3"))
+        .funded(Decimal("-0.1"))
+        .executed(fill(Side.BUY, "1", "99", "0"), OrderRole.EXIT)
+        .flat(START)
+    )
+    result = done.result(START)
+    assert result is not None
+    assert (result.gross_pnl, result.funding, result.net_pnl) == (1, Decimal("-0.2"), Decimal("0.8"))
+    assert result.return_bps == pytest.approx(80.0)
+
+
+def test_a_trade_that_ended_with_fills_unexplained_says_that_its_result_is_not_known():
+    whole = trade().executed(fill(Side.SELL, "1", "100"), OrderRole.ENTRY).flat(START, "position gone").result(START)
+    assert whole is not None
+    assert not whole.is_complete
 
 
 def test_a_trade_without_a_fill_has_no_result_and_one_without_an_exit_no_exit_price():

@@ -47,8 +47,12 @@ class TradeClosed(Message, frozen=True, kw_only=True, tag="trade_closed"):
 
     Attributes:
         gross_pnl: of the fills, quote coin, before fees.
-        fees: paid, quote coin.
-        return_bps: (gross − fees) / entry notional · 1e4.
+        fees: paid in quote coin.
+        return_bps: net result / entry notional · 1e4.
+        funding: received while it was held, quote coin; negative when paid.
+        fees_elsewhere: paid in other coins, by coin.
+        fees_converted: what those are worth in quote coin: each fill's value · the fee rate that the venue named for it.
+        is_complete: False where a fill was never explained, so that the result is not known.
     """
 
     trade_id: str
@@ -66,6 +70,15 @@ class TradeClosed(Message, frozen=True, kw_only=True, tag="trade_closed"):
     fees: Decimal
     return_bps: float
     expected_bps: float
+    funding: Decimal = Decimal(0)
+    fees_elsewhere: tuple[tuple[str, Decimal], ...] = ()
+    fees_converted: Decimal = Decimal(0)
+    is_complete: bool = True
+
+    @property
+    def net_pnl(self) -> Decimal:
+        """Give the result after fees in any coin and funding, quote coin."""
+        return self.gross_pnl - self.fees - self.fees_converted + self.funding
 
 
 OrderFact = OrderChanged | TradeClosed

@@ -8,7 +8,7 @@ a 403 stops every request for the venue's ten minutes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -37,6 +37,7 @@ from undertow.exchange.models import (
     KeyInfo,
     LedgerEntry,
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -58,6 +59,8 @@ _AHEAD_MS: Final = 60_000  # the venue may book a little after the time that we 
 _NS_PER_MS: Final = 1_000_000
 _SETTLE: Final = "USDT"
 _TIME: Final = "/v5/market/time"
+_CREATE: Final = "/v5/order/create"
+_WRITING: Final = "http11.send_request_headers.started"  # httpcore's word for the moment before the first byte leaves
 
 T = TypeVar("T")
 
@@ -109,7 +112,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         Raises:
             VenueError: it could not be had.
         """
-        await self._turn(_TIME, None)
+        await quota.turn(self._budget.acquire, _endpoint(_TIME), self.venue_clock, patience_s=None)
         sent_ns = self._clock.now_ns()
         result = await self._exchange("GET", _TIME, {}, signed=False)
         received_ns = self._clock.now_ns()
@@ -126,6 +129,12 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             found += [parse.read(parse.instrument, item, path) for item in result.get("list") or ()]
         return found
 
+    async def touch(self, symbol: str) -> Touch:
+        """Give a contract's best prices, asked for once: they are stale soon."""
+        path = "/v5/market/tickers"
+        result = await self.get(path, {"category": "linear", "symbol": symbol}, attempts=1)
+        return parse.read(lambda r: parse.touch(r["list"][0]), result, path)
+
     async def get(self, path: str, params: Mapping[str, str], *, attempts: int = ATTEMPTS) -> dict[str, Any]:
         """Ask a public endpoint, up to so many times; give its `result`.
 
@@ -136,10 +145,11 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
 
     # orders
 
-    async def create_order(self, request: OrderRequest) -> str:
-        """Send an order once; give the venue's id.
+    async def create_order(self, request: OrderRequest, not_after_ns: int | None = None) -> str:
+        """Send an order once, no later than `not_after_ns` by our clock; give the venue's id.
 
         Raises:
+            TooLateError: it was too late; nothing was sent.
             VenueBusyError: not connected, nothing was sent.
             OutcomeUnknownError: sent, but there is no answer, or none that can be understood.
             VenueError: the venue's refusal.
@@ -152,8 +162,10 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             except (OutcomeUnknownError, BadAnswerError) as error:
                 raise VenueBusyError(0, f"nothing was sent, the venue's clock is not known: {error.message}") from None
         try:
-            result = await self._once("POST", "/v5/order/create", body, window_ms=window, order_id=request.order_id)
-            return parse.read(lambda r: str(r["orderId"]), result, "/v5/order/create")
+            result = await self._once(
+                "POST", _CREATE, body, window_ms=window, order_id=request.order_id, not_after_ns=not_after_ns
+            )
+            return parse.read(lambda r: str(r["orderId"]), result, _CREATE)
         except BadAnswerError as error:
             raise OutcomeUnknownError(error.code, error.message) from None
 
@@ -162,6 +174,11 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         await self._idempotent(
             "POST", "/v5/order/cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}
         )
+
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price."""
+        body = {"category": "linear", "symbol": symbol, "orderLinkId": order_id, "price": price}
+        await self._idempotent("POST", "/v5/order/amend", body)
 
     async def cancel_all(self) -> int:
         """Cancel every order of the settle coin; give how many the venue names."""
@@ -299,13 +316,18 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         signed: bool = True,
         window_ms: int = WINDOW_MS,
         order_id: str = "",
+        not_after_ns: int | None = None,
     ) -> dict[str, Any]:
         if signed and self._key is None:
             raise AccessError(10003, f"{path} needs an API key, and none was given")
         if signed and not self.venue_clock.is_known:
             await self._estimate_clock()
-        await self._turn(path, window_ms / 1_000 if order_id else None)
-        return await self._exchange(method, path, params, signed=signed, window_ms=window_ms, order_id=order_id)
+        patience_s = window_ms / 1_000 if order_id else None
+        await quota.turn(
+            self._budget.acquire, _endpoint(path), self.venue_clock, patience_s=patience_s, not_after_ns=not_after_ns
+        )
+        departure = self._departure(order_id, not_after_ns) if order_id else None
+        return await self._exchange(method, path, params, signed=signed, window_ms=window_ms, departure=departure)
 
     async def _exchange(
         self,
@@ -315,7 +337,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         *,
         signed: bool,
         window_ms: int = WINDOW_MS,
-        order_id: str = "",
+        departure: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> dict[str, Any]:
         query = urlencode(params) if method == "GET" else ""
         content = b"" if method == "GET" else msgspec.json.encode(params)
@@ -323,10 +345,12 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         if signed and self._key is not None:
             headers |= signed_headers(self._key, self.venue_clock.now_ms(), window_ms, query or content.decode())
         request = self._client.build_request(
-            method, f"{path}?{query}" if query else path, content=content, headers=headers
+            method,
+            f"{path}?{query}" if query else path,
+            content=content,
+            headers=headers,
+            extensions={"trace": departure} if departure else {},
         )
-        if order_id and self._on_written:
-            self._on_written(order_id, wall_ns())
         try:
             answer = await self._client.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -367,13 +391,18 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
             raise BadAnswerError(status, f"{path} answered the result {str(result)[:200]}")
         return result
 
-    async def _turn(self, path: str, patience_s: float | None) -> None:
-        # an order that waits for its turn is stale by the end of its window
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._budget.acquire(_endpoint(path))
-        except TimeoutError:
-            raise VenueBusyError(0, f"nothing was sent: {path} had no turn within {patience_s:g} s") from None
+    def _departure(
+        self, order_id: str, not_after_ns: int | None
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        # asked after the connection is made, which may take long
+        async def departing(event: str, about: Mapping[str, Any]) -> None:
+            if event != _WRITING or about["request"].method == b"CONNECT":  # of a proxy's tunnel
+                return
+            self.venue_clock.refuse_late(not_after_ns)
+            if self._on_written:
+                self._on_written(order_id, wall_ns())
+
+        return departing
 
     async def _estimate_clock(self) -> None:
         self.venue_clock.take(estimate([await self.read_clock()]))

@@ -31,6 +31,7 @@ from undertow.exchange.models import (
     KeyInfo,
     LedgerEntry,
     OrderRequest,
+    Touch,
     VenueExecution,
     VenueOrder,
     VenuePosition,
@@ -107,13 +108,16 @@ def is_retryable(error: VenueError) -> bool:
 
 
 def order_body(request: OrderRequest) -> dict[str, Any]:
-    """Give the fields of `order/create` (§4.1); the stop is triggered by mark price and closes the full size."""
+    """Give the fields of `order/create` (§4.1); the stop is triggered by mark price and closes the full size.
+
+    A quantity of 0 with both flags closes the whole position.
+    """
     body: dict[str, Any] = {
         "category": "linear",
         "symbol": request.symbol,
         "side": request.side.value,
         "orderType": request.order_type.value,
-        "qty": plain(request.qty),
+        "qty": "0" if request.closes_all else plain(request.qty),
         "timeInForce": request.time_in_force.value,
         "positionIdx": 0,
         "orderLinkId": request.order_id,
@@ -121,6 +125,8 @@ def order_body(request: OrderRequest) -> dict[str, Any]:
     }
     if request.order_type is OrderType.LIMIT:
         body["price"] = plain(request.price)
+    if request.closes_all:
+        body["closeOnTrigger"] = True
     if request.stop_loss:
         body |= {"stopLoss": plain(request.stop_loss), "slTriggerBy": "MarkPrice", "tpslMode": "Full"}
     return body
@@ -170,6 +176,7 @@ def order(item: Json) -> VenueOrder:
         status=_STATUS[item["orderStatus"]],
         is_conditional=item["orderStatus"] == "Untriggered",
         trigger_price=_decimal(item.get("triggerPrice")),
+        trigger_by=_word(item.get("triggerBy")),
         stop_order_type=_word(item.get("stopOrderType")),
         reduce_only=bool(item.get("reduceOnly")),
         reject_reason="" if item.get("rejectReason") in (None, "EC_NoError") else str(item["rejectReason"]),
@@ -178,6 +185,14 @@ def order(item: Json) -> VenueOrder:
         created_ns=_ns(item.get("createdTime")),
         updated_ns=_ns(item.get("updatedTime")),
     )
+
+
+def touch(item: Json) -> Touch:
+    """Read the best prices of an item of `market/tickers`; both must be there."""
+    found = Touch(_decimal(item["bid1Price"]), _decimal(item["ask1Price"]))
+    if not 0 < found.bid < found.ask:
+        raise ValueError(f"the best prices are {found.bid} and {found.ask}")
+    return found
 
 
 def execution(item: Json) -> VenueExecution:
@@ -195,6 +210,7 @@ def execution(item: Json) -> VenueExecution:
         fee_coin=item.get("feeCurrency") or "USDT",
         is_maker=bool(item.get("isMaker")),
         executed_ns=_ns(item["execTime"]),
+        fee_rate=_decimal(item.get("feeRate")),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -14,13 +15,21 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
+from undertow.exchange.budget.pace import Pace
 from undertow.exchange.budget.ports import Budget
 from undertow.exchange.bybit import parse, quota
 from undertow.exchange.bybit.http import ENTRY_WINDOW_MS, WINDOW_MS
 from undertow.exchange.bybit.sign import auth_request
 from undertow.exchange.bybit.socket import Reconnects, authenticate, json_object, open_socket
 from undertow.exchange.bybit.venue_clock import VenueClock
-from undertow.exchange.errors import AccessError, ClockSkewError, OutcomeUnknownError, VenueBusyError, VenueError
+from undertow.exchange.errors import (
+    AccessError,
+    AlreadySoError,
+    ClockSkewError,
+    OutcomeUnknownError,
+    VenueBusyError,
+    VenueError,
+)
 from undertow.exchange.models import OrderRequest
 from undertow.runtime.clock import wall_ns
 from undertow.runtime.settings import Credentials
@@ -39,6 +48,7 @@ class BybitTradeSocket:
         on_written: told (order id, wall ns) when an order's bytes were handed to the socket.
         budget: told what the venue says of the account's limits, which orders over HTTP share (§2.5); no order asks it. Heeded, and told,
             when the venue bans our address. None knows of neither.
+        pace: asked for a turn before each request, and told the same limits.
     """
 
     def __init__(
@@ -49,12 +59,14 @@ class BybitTradeSocket:
         *,
         on_written: Callable[[str, int], None] | None = None,
         budget: Budget | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._url = url
         self._key = key
         self._clock = clock
         self._on_written = on_written
-        self._budget = budget
+        self._pace = pace
+        self._hearers: tuple[quota.Counts, ...] = tuple(each for each in (budget, pace) if each is not None)
         self._connection: ClientConnection | None = None
         self._pending: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._count = 0
@@ -87,16 +99,18 @@ class BybitTradeSocket:
                 self._lost()
             await reconnects.pause()
 
-    async def create_order(self, request: OrderRequest) -> str:
-        """Send an order once; give the venue's id.
+    async def create_order(self, request: OrderRequest, not_after_ns: int | None = None) -> str:
+        """Send an order once, no later than `not_after_ns` by our clock; give the venue's id.
 
         Raises:
+            TooLateError: it was too late; nothing was sent.
             VenueBusyError: not connected, nothing was sent.
             OutcomeUnknownError: sent, but not answered.
             VenueError: the venue's refusal.
         """
         window = WINDOW_MS if request.reduce_only else ENTRY_WINDOW_MS
-        data = await self._request("order.create", parse.order_body(request), window, request.order_id)
+        body = parse.order_body(request)
+        data = await self._request("order.create", body, window, order_id=request.order_id, not_after_ns=not_after_ns)
         if not isinstance(data, dict) or not data.get("orderId"):
             raise OutcomeUnknownError(0, f"order.create was accepted without an id: {str(data)[:200]}")
         return str(data["orderId"])
@@ -107,10 +121,25 @@ class BybitTradeSocket:
             "order.cancel", {"category": "linear", "symbol": symbol, "orderLinkId": order_id}, WINDOW_MS
         )
 
-    async def _request(self, op: str, body: dict[str, Any], window_ms: int, order_id: str = "") -> Any:
+    async def amend_order(self, symbol: str, order_id: str, price: str) -> None:
+        """Move a resting order to another price."""
+        body = {"category": "linear", "symbol": symbol, "orderLinkId": order_id, "price": price}
+        with suppress(AlreadySoError):
+            await self._request("order.amend", body, WINDOW_MS)
+
+    async def _request(
+        self, op: str, body: dict[str, Any], window_ms: int, *, order_id: str = "", not_after_ns: int | None = None
+    ) -> Any:
+        endpoint = op.replace(".", "/")
+        if self._pace is not None and self.is_connected:
+            patience_s = window_ms / 1_000
+            await quota.turn(
+                self._pace.acquire, endpoint, self._clock, patience_s=patience_s, not_after_ns=not_after_ns
+            )
         connection = self._connection
         if connection is None or connection.state is not State.OPEN:
             raise VenueBusyError(0, "the trade socket is not connected; nothing was sent")
+        self._clock.refuse_late(not_after_ns)  # signed and written without a pause from here
         self._count += 1
         request_id = f"r{self._count}"
         frame = {
@@ -137,8 +166,8 @@ class BybitTradeSocket:
             raise OutcomeUnknownError(0, f"{op} was answered {str(reply)[:200]}")
         stated = reply.get("header")
         header = stated if isinstance(stated, dict) else {}
-        if self._budget is not None:
-            quota.tell(self._budget, op.replace(".", "/"), header, code, self._clock)
+        for hearer in self._hearers:
+            quota.tell(hearer, endpoint, header, code, self._clock)
         if code:
             reset = parse.whole(header.get(quota.RESET))
             refusal = parse.error_for(code, str(reply.get("retMsg", "")), self._clock.now_ns(), reset)

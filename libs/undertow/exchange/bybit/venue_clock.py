@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from undertow.exchange.errors import TooLateError
 from undertow.runtime.clock import Clock
 
 
@@ -77,6 +78,19 @@ class VenueClock:
     def doubt(self) -> None:
         """The venue has refused one of our time stamps: whoever signs next by HTTP asks for the time first."""
         self.is_known = False
+
+    def left_ns(self, not_after_ns: int) -> int:
+        """Give how long it is until a time by our own clock; negative when that has passed."""
+        return not_after_ns - self._clock.now_ns()
+
+    def refuse_late(self, not_after_ns: int | None) -> None:
+        """Return while an order may still be written; `not_after_ns` is by our own clock.
+
+        Raises:
+            TooLateError: it may not.
+        """
+        if not_after_ns is not None and (left_ns := self.left_ns(not_after_ns)) < 0:
+            raise TooLateError(0, f"its deadline passed {-left_ns / 1e6:.1f} ms before it could be written")
 
     def now_ns(self) -> int:
         """Give the venue's time, ns."""

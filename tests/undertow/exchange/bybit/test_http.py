@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from tests.support import eventually
 from tests.undertow.exchange.bybit import proxies
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
 from undertow.exchange.budget.circuit import Circuit
@@ -22,6 +23,7 @@ from undertow.exchange.errors import (
     OrderRefusedError,
     OutcomeUnknownError,
     RateLimitedError,
+    TooLateError,
     VenueBusyError,
     VenueError,
 )
@@ -184,6 +186,42 @@ async def test_an_order_is_not_sent_while_the_venues_clock_cannot_be_asked(venue
     assert venue.count(CREATE) == 0
 
 
+async def test_an_entry_that_waits_for_its_turn_past_its_deadline_is_never_written(venue, http, clock):
+    venue.will(CREATE, envelope({"orderId": "v1", "orderLinkId": "id"}))
+    written = []
+    http._on_written = lambda order_id, at: written.append(order_id)
+    now_ns = clock.now_ns()
+    await http.create_order(request(), now_ns)
+    http._budget.turn.clear()
+    late = asyncio.create_task(http.create_order(request(), now_ns + 100 * MS))
+    await eventually(lambda: http._budget.asked.count("order/create") == 2)
+    clock.advance(0.2)
+    http._budget.turn.set()
+    with pytest.raises(TooLateError, match=r"100\.0 ms"):
+        await late
+    with pytest.raises(TooLateError):
+        await http.create_order(request(), now_ns)
+    assert (venue.count(CREATE), written) == (1, ["id"])
+
+
+async def test_an_entry_whose_connection_takes_past_its_deadline_is_never_written(venue, http, clock):
+    backend = http._client._transport._pool._network_backend
+    connect = backend.connect_tcp
+
+    async def slow_connect(*args, **how):
+        stream = await connect(*args, **how)
+        clock.advance(0.2)
+        return stream
+
+    http.venue_clock.learn(NOW_MS * MS, NOW_MS * MS, NOW_MS * MS)
+    backend.connect_tcp = slow_connect
+    with pytest.raises(TooLateError):
+        await http.create_order(request(), clock.now_ns() + 100 * MS)
+    assert venue.asked == []
+    venue.will(CREATE, envelope({"orderId": "v1", "orderLinkId": "id"}))
+    assert await http.create_order(request(reduce_only=True)) == "v1"  # an exit has no deadline
+
+
 async def test_an_order_that_could_not_be_sent_is_certainly_not_there(clock):
     http = BybitHttp("http://127.0.0.1:1", clock, KEY)
     with pytest.raises(VenueBusyError):
@@ -256,7 +294,7 @@ async def test_an_order_whose_turn_does_not_come_within_its_window_is_not_sent(
     await http.server_time_ns()
     http.venue_clock.learn(NOW_MS * MS, NOW_MS * MS, NOW_MS * MS)
     http._budget.turn.clear()
-    monkeypatch.setattr("undertow.exchange.bybit.http.asyncio.timeout", lambda _: asyncio.timeout_at(0))
+    monkeypatch.setattr("undertow.exchange.bybit.quota.asyncio.timeout", lambda _: asyncio.timeout_at(0))
     with pytest.raises(VenueBusyError, match=seconds) as refused:
         await http.create_order(request(reduce_only=reduce_only))
     assert refused.value.code == 0

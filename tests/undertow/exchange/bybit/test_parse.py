@@ -19,7 +19,7 @@ from undertow.exchange.errors import (
     RateLimitedError,
     VenueBusyError,
 )
-from undertow.exchange.models import OrderRequest
+from undertow.exchange.models import OrderRequest, Touch
 
 MS = 1_000_000
 TABLE = {
@@ -128,6 +128,18 @@ def request(**fields):
         "price": Decimal("0.0000001"), "time_in_force": TimeInForce.POST_ONLY, "reduce_only": False,
     }  # fmt: skip
     return OrderRequest(**{**plain, **fields})
+
+
+def test_an_exit_of_everything_goes_out_without_a_quantity():
+    body = parse.order_body(request(order_type=OrderType.MARKET, reduce_only=True, closes_all=True))
+    assert (body["qty"], body["reduceOnly"], body["closeOnTrigger"]) == ("0", True, True)
+
+
+@pytest.mark.parametrize("prices", [("", "1"), ("1", "0"), ("2", "1"), ("1", "1")])
+def test_best_prices_are_both_there_and_not_crossed(prices):
+    assert parse.touch({"bid1Price": "1", "ask1Price": "1.5"}) == Touch(Decimal(1), Decimal("1.5"))
+    with pytest.raises(ValueError, match="best prices"):
+        parse.touch(dict(zip(("bid1Price", "ask1Price"), prices, strict=True)))
 
 
 def test_an_order_goes_out_without_exponents_and_with_its_stop():

@@ -14,6 +14,7 @@ from tests.undertow.exchange.bybit.frames import BOOK, DELTA, raw
 from tests.undertow.exchange.bybit.test_parse import EXAMPLES, request
 from undertow.exchange.budget.circuit import Circuit
 from undertow.exchange.budget.connects import ConnectBudget
+from undertow.exchange.budget.pace import Pace
 from undertow.exchange.bybit import socket
 from undertow.exchange.bybit.private_ws import BybitPrivateFeed
 from undertow.exchange.bybit.public_ws import (
@@ -32,6 +33,7 @@ from undertow.exchange.errors import (
     OrderRefusedError,
     OutcomeUnknownError,
     RateLimitedError,
+    TooLateError,
     VenueBusyError,
 )
 from undertow.exchange.models import VenueExecution, VenueOrder, Wallet
@@ -438,6 +440,43 @@ async def test_an_order_goes_out_with_its_time_and_window_and_comes_back_with_an
         assert (create["op"], create["args"][0]["orderLinkId"], len(create["args"])) == ("order.create", "id", 1)
         assert (cancel["op"], cancel["reqId"] != create["reqId"]) == ("order.cancel", True)
         assert written == ["id"]
+
+
+async def test_an_entry_past_its_deadline_is_never_written_to_the_socket(clock):
+    async def script(connection, message):
+        await say(connection, answer(message))
+
+    async with trading(clock, script) as (trade, peer):
+        with pytest.raises(TooLateError):
+            await trade.create_order(request(), NOW_MS * 1_000_000 - 1)
+        assert await trade.create_order(request(), NOW_MS * 1_000_000) == "v1"
+        assert await trade.create_order(request(reduce_only=True)) == "v1"
+        assert [message["op"] for message in peer.heard] == ["auth", "order.create", "order.create"]
+
+
+async def test_orders_on_the_socket_keep_to_our_share_of_the_limit_that_the_venue_names(clock):
+    async def script(connection, message):
+        await say(connection, answer(message, header={"X-Bapi-Limit": "1"}))
+
+    pace = Pace(1_000.0)  # a second of the venue is a millisecond here
+    async with trading(clock, script, pace=pace) as (trade, peer):
+        for _ in range(4):
+            await trade.create_order(request())
+        assert peer.count("order.create") == 4
+
+
+async def test_an_order_whose_turn_on_the_socket_does_not_come_in_time_is_never_written(clock):
+    async def script(connection, message):
+        await say(connection, answer(message, header={"X-Bapi-Limit": "1"}))
+
+    async with trading(clock, script, pace=Pace(steady=lambda: 0.0)) as (trade, peer):
+        await trade.create_order(request())  # before the venue named its limit
+        await trade.create_order(request())
+        soon_ns = NOW_MS * 1_000_000 + 20_000_000
+        with pytest.raises(VenueBusyError, match=r"order/create had no turn within 0\.02 s") as refused:
+            await trade.create_order(request(), soon_ns)
+        assert refused.value.code == 0
+        assert peer.count("order.create") == 2
 
 
 class Told(Circuit):
