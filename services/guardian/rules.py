@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from undertow.domain.order import Side
+from undertow.domain.order import GUARDIAN_PREFIX, Side
 from undertow.domain.state import TradingState
 
 SECOND_NS: Final = 1_000_000_000
 MILLISECOND_NS: Final = 1_000_000
 ROUTER: Final = "order_router"
-ORDER_PREFIX: Final = "g-"
+ORDER_PREFIX: Final = GUARDIAN_PREFIX
 """Order ids that begin so are the guardian's: `g-<birth of its memory, hex>-<number>`."""
 
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import httpx
@@ -60,7 +61,7 @@ from undertow.runtime.memory import settle
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 from undertow.trading import effects as fx
-from undertow.trading.records import AnyRecord, CommandTaken, Published
+from undertow.trading.records import AnyRecord, CommandTaken, Published, Tripped
 
 SERVICE: Final = "order_router"
 MARGIN_MODE: Final = "REGULAR_MARGIN"
@@ -79,6 +80,7 @@ class Venue(TruthAtVenue, Protocol):
     async def instruments(self, symbols: Sequence[str] = ()) -> list[Instrument]: ...  # noqa: D102 - see MarketRest
     async def account_info(self) -> AccountInfo: ...  # noqa: D102 - see TradingRest
     async def position(self, symbol: str) -> list[VenuePosition]: ...  # noqa: D102 - see BybitHttp
+    async def mark_price(self, symbol: str) -> Decimal: ...  # noqa: D102 - see MarketRest
     async def set_leverage(self, symbol: str, leverage: str) -> None: ...  # noqa: D102 - see TradingRest
 
 
@@ -136,7 +138,9 @@ class OrderRouter:
         self._guardian = guardian
         self._beside = tuple(beside)
         self._close = close
-        self.core = RouterCore(runtime.boot_id, settings.limits, settings.sizing, exits=settings.exits)
+        self.core = RouterCore(
+            runtime.boot_id, settings.limits, settings.sizing, settings.breaker_rules, exits=settings.exits
+        )
         self.hands = Hands(self.core, runtime.clock, venue, ways, self.perform, runtime.survived)
         self._herald = Herald(bus, self._mark, lambda error: runtime.survived("publish_failed", error))
         self._journal: Journal | None = None
@@ -166,6 +170,7 @@ class OrderRouter:
                     self._follow_signals(),
                     self._follow_fleet(),
                     self._keep_time(),
+                    self._follow_marks(),
                     self._beat_for_ever(),
                     self._watch_bus(),
                     self._herald.run(),
@@ -183,8 +188,8 @@ class OrderRouter:
         records = [effect.record for effect in effects if isinstance(effect, fx.Journal)]
         durable = any(isinstance(effect, fx.Send) for effect in effects)
         durable = durable or any(
-            isinstance(record, CommandTaken) for record in records
-        )  # it is acknowledged after this
+            isinstance(record, CommandTaken | Tripped) for record in records
+        )  # it is acknowledged after this, or must not be forgotten
         if records and not self._write(records, durable=durable):
             return
         for effect in effects:
@@ -282,6 +287,8 @@ class OrderRouter:
 
     async def _set_up(self) -> None:
         await self._until_answered(self._check_account)
+        await self._until_answered(self._refuse_strangers)
+        await self._until_answered(self._look_at_marks)
         settle()
         self._is_set_up = True
 
@@ -292,7 +299,7 @@ class OrderRouter:
             if symbol not in found:
                 raise ConfigurationError("UNDERTOW_SYMBOLS", f"the venue has no contract {symbol}", "remove it")
             self.perform(self.core.on_instrument(found[symbol], self._clock.now_ns()))
-            rehearse(self._settings.limits, self._settings.sizing, found[symbol])
+            rehearse(self._settings.limits, self._settings.sizing, self._settings.breaker_rules, found[symbol])
         info = await self._venue.account_info()
         if info.margin_mode != MARGIN_MODE:
             raise ConfigurationError(
@@ -312,6 +319,19 @@ class OrderRouter:
                 most = found[symbol].max_leverage
                 raise ConfigurationError("UNDERTOW_ROUTER__LEVERAGE", f"{symbol} allows at most {most}", "lower it")
             await self._venue.set_leverage(symbol, format(leverage, "f"))
+
+    async def _refuse_strangers(self) -> None:
+        if self.core.desk.live_trades():
+            return  # their exits matter more; entries stop by themselves until the strangers are gone
+        orders, positions = await self._venue.open_orders(), await self._venue.positions()
+        executions = await self._venue.executions(since_ns=self.core.recover_since_ns(self._clock.now_ns()))
+        strangers = self.core.strangers(orders, positions, executions)
+        if strangers:
+            raise ConfigurationError(
+                "the account",
+                f"has what Undertow did not make: {'; '.join(strangers)}",
+                "cancel these orders and close these positions at the venue, or give Undertow a sub-account of its own",
+            )
 
     async def _until_answered(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -431,6 +451,21 @@ class OrderRouter:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(nap):  # not wait_for, which may swallow our own cancellation
                     await self._wake.wait()
+
+    async def _follow_marks(self) -> None:
+        every_s = self._settings.risk.marks_every_ms / 1_000
+        while True:
+            await asyncio.sleep(
+                max(LEAST_BEAT_S, every_s / self._clock.rate)
+            )  # tickers are read slowly, by the venue's own word
+            with contextlib.suppress(VenueError):  # a mark that grows old stops entries, with its age
+                await self._look_at_marks()
+
+    async def _look_at_marks(self) -> None:
+        for symbol in self._settings.symbols:
+            asked_ns = self._clock.now_ns()
+            price = await self._venue.mark_price(symbol)
+            self.perform(self.core.on_mark(symbol, price, asked_ns, self._clock.now_ns()))
 
     async def _beat_for_ever(self) -> None:
         gauge = self._runtime.metrics.gauge(TRADING_STATE)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from services.order_router.restraint import Restraint, funds_of
 from undertow.contracts.messages.control import Command, GuardianState, Verb
 from undertow.contracts.messages.decision import Signal, Verdict
 from undertow.contracts.messages.heartbeat import Permit
@@ -30,14 +32,17 @@ from undertow.exchange.models import (
     VenuePosition,
     Wallet,
 )
+from undertow.trading.breaker import BreakerRules
 from undertow.trading.desk import Desk
 from undertow.trading.effects import Anomaly, Decide, Effect, Journal, Publish, Recover, Send
 from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Answer, Keeper, Timing
+from undertow.trading.limits import LimitError, Limits
 from undertow.trading.orders import OwnOrder, order_changed, order_id_for, trade_id_for
 from undertow.trading.reconcile import held_by_symbol
 from undertow.trading.records import (
     AnyRecord,
+    CapsCarried,
     Carried,
     CommandTaken,
     EntrySubmitted,
@@ -49,15 +54,17 @@ from undertow.trading.records import (
     Plan,
     Published,
     TradeEnded,
+    Tripped,
 )
-from undertow.trading.risk import AFTER_SIZING, BEFORE_SIZING, EntryWish, Limits, Refusal, first_refusal
-from undertow.trading.sizing import Funds, Size, SizingRules, size_entry
+from undertow.trading.risk import AFTER_SIZING, BEFORE_SIZING, EntryWish, Refusal, first_refusal
+from undertow.trading.sizing import Size, SizingRules, size_entry
 
 _SECOND: Final = 1_000_000_000
 _ZERO: Final = Decimal(0)
 REMEMBERED_SIGNALS: Final = 5_000
 REMEMBERED_COMMANDS: Final = 1_000
 LONGEST_PERMIT_NS: Final = 2 * _SECOND
+OLDEST_STATE_NS: Final = 10 * _SECOND
 STATE_VERBS: Final = {
     Verb.REDUCE: TradingState.REDUCING,
     Verb.HALT: TradingState.HALTED,
@@ -76,18 +83,17 @@ class RouterCore:
         boot_id: str,
         limits: Limits,
         sizing: SizingRules,
+        breaker: BreakerRules,
         timing: Timing | None = None,
         exits: ExitRules | None = None,
     ) -> None:
         self.desk = Desk()
         self.keeper = Keeper(self.desk, timing or Timing(), exits or ExitRules())
         self._boot_id = boot_id
-        self._limits = limits
-        self._sizing = sizing
+        self.restraint = Restraint(self.desk, limits, sizing, breaker)
+        self._now_ns = 0
         self._instruments: dict[str, Instrument] = {}
         self._permit: Permit | None = None
-        self._equity = self._available = self._drawdown = _ZERO
-        self._account_ns = 0
         self._account_state = self._guardian_state = self._commanded = TradingState.ACTIVE
         self._paused: dict[str, str] = {}
         self._commands: OrderedDict[str, CommandTaken] = OrderedDict()
@@ -105,7 +111,9 @@ class RouterCore:
         if isinstance(record, CommandTaken):
             self._take(record)
             return []
-        return self.desk.fold(record).messages
+        messages = self.desk.fold(record).messages
+        self.restraint.replay(record, messages)
+        return messages
 
     def compacted(self, records: Sequence[AnyRecord], now_ns: int, told_until: int = 0) -> list[AnyRecord]:
         """Give a shorter journal with the same state, for a core that has replayed `records`.
@@ -117,14 +125,15 @@ class RouterCore:
         """
         kept_trades = {trade.plan.trade_id for trade in self.desk.live_trades()}
         kept_trades |= {self._trade_of(record) for record in records[told_until:]}
-        kept: list[AnyRecord] = [self.desk.carried(now_ns), *self._commands.values()]
+        changes = (taken for taken in self.restraint.changes() if taken.command_id not in self._commands)
+        kept: list[AnyRecord] = [self.desk.carried(now_ns), *changes, *self._commands.values()]
         for index, record in enumerate(records):
-            if isinstance(record, Carried | CommandTaken | Published):
+            if isinstance(record, Carried | CommandTaken | Published | Tripped | CapsCarried):
                 continue
             trade_id = self._trade_of(record)
             if (trade_id in kept_trades) if trade_id else index >= told_until:
                 kept.append(record)
-        return kept
+        return kept + self.restraint.compacted(now_ns)
 
     def restarted(self, now_ns: int) -> list[Effect]:
         """The journal has been folded."""
@@ -160,12 +169,24 @@ class RouterCore:
     ) -> list[Effect]:
         """Two passes over the venue agreed."""
         self._is_recovered = self._feed_is_up
-        effects = self.on_wallet(wallet, now_ns)
-        return effects + self.keeper.recovered(orders, executions, positions, now_ns)
+        effects: list[Effect] = [Anomaly("limit_not_restored", "", words) for words in self.restraint.unrestored]
+        self.restraint.unrestored.clear()
+        self.restraint.on_wallet(wallet, now_ns)
+        effects += self.keeper.recovered(orders, executions, positions, now_ns)
+        self.restraint.strangers.on_recovered(orders, positions)
+        return self._counted(effects, now_ns)
+
+    def strangers(
+        self, orders: Sequence[VenueOrder], positions: Sequence[VenuePosition], executions: Sequence[VenueExecution]
+    ) -> list[str]:
+        """Name the orders and positions that are not ours, for a start that refuses them."""
+        return self.restraint.strangers.found(orders, positions, executions)
 
     def on_order(self, fact: VenueOrder, now_ns: int) -> list[Effect]:
         """The venue's word about an order."""
-        return self._counted(self.keeper.on_order(fact, now_ns), now_ns)
+        effects = self.keeper.on_order(fact, now_ns)
+        self.restraint.strangers.on_order(fact)
+        return self._counted(effects, now_ns)
 
     def on_execution(self, fact: VenueExecution, now_ns: int) -> list[Effect]:
         """A fill or a cash event."""
@@ -173,12 +194,12 @@ class RouterCore:
 
     def on_position(self, fact: VenuePosition, now_ns: int) -> list[Effect]:
         """The venue's word about a position."""
+        self.restraint.strangers.on_position(fact.symbol, fact.qty)
         return self._counted(self.keeper.on_position(fact, now_ns), now_ns)
 
     def on_wallet(self, fact: Wallet, now_ns: int) -> list[Effect]:
         """The venue's word about money: it stands until position_manager speaks."""
-        if not self._account_ns or now_ns - self._account_ns > self._limits.max_account_age_ns:
-            self._equity, self._available, self._account_ns = fact.equity, fact.available, now_ns
+        self.restraint.on_wallet(fact, now_ns)
         return []
 
     def on_written(self, order_id: str, now_ns: int, wall_ns: int) -> list[Effect]:
@@ -212,7 +233,9 @@ class RouterCore:
         self, symbol: str, position: VenuePosition | None, executions: Sequence[VenueExecution], now_ns: int
     ) -> list[Effect]:
         """A symbol's position and executions arrived."""
-        return self._counted(self.keeper.on_refreshed(symbol, position, executions, now_ns), now_ns)
+        effects = self._counted(self.keeper.on_refreshed(symbol, position, executions, now_ns), now_ns)
+        qty = position.qty if position is not None else _ZERO
+        return effects + self.restraint.strangers.on_refreshed(symbol, qty, now_ns)
 
     def on_refresh_failed(self, symbol: str, now_ns: int) -> list[Effect]:
         """They did not."""
@@ -238,16 +261,19 @@ class RouterCore:
 
     def on_account(self, fact: Account, now_ns: int) -> list[Effect]:
         """Equity, free margin, drawdown and state as position_manager has them."""
-        self._equity, self._available, self._drawdown = fact.equity, fact.available, fact.drawdown
-        self._account_ns = fact.ts_event or now_ns
         self._account_state = fact.state
-        return []
+        return self.restraint.on_account(fact, now_ns)
+
+    def on_mark(self, symbol: str, price: Decimal, asked_ns: int, now_ns: int) -> list[Effect]:
+        """The venue's mark price, asked for at `asked_ns`."""
+        return self.restraint.on_mark(symbol, price, asked_ns, now_ns)
 
     def on_permit(self, permit: Permit, now_ns: int) -> list[Effect]:
         """The guardian's answer; HALTED cancels and flattens here too (what is reduce-only cannot do harm twice).
 
         A permit ends two seconds from now at the latest: the guardian's clock may be another machine's.
         """
+        self._now_ns = now_ns
         if permit.boot_id != self._boot_id:
             return []
         valid_until_ns = min(permit.valid_until_ns, now_ns + LONGEST_PERMIT_NS)
@@ -258,7 +284,12 @@ class RouterCore:
         return []
 
     def on_guardian_state(self, fact: GuardianState, now_ns: int) -> list[Effect]:
-        """The guardian's state as admin copied it; only ever makes ours more severe until the next permit."""
+        """The guardian's state as admin copied it; only ever makes ours more severe until the next permit.
+
+        One from a backlog says nothing of now: a permit does, within its time.
+        """
+        if now_ns - fact.ts_event > OLDEST_STATE_NS:
+            return []
         self._guardian_state = most_severe(self._guardian_state, fact.state)
         if fact.state is TradingState.HALTED:
             return self._counted(self.keeper.ask_exit("the guardian has halted trading", now_ns), now_ns)
@@ -276,7 +307,7 @@ class RouterCore:
 
     def on_command(self, command: Command, now_ns: int) -> list[Effect]:
         """A person or a watch asks for something; idempotent by its id."""
-        if command.command_id in self._commands or command.verb is Verb.PROMOTE:
+        if command.command_id in self._commands or command.command_id in self._denied or command.verb is Verb.PROMOTE:
             return []
         taken = CommandTaken(
             at_ns=now_ns,
@@ -285,7 +316,12 @@ class RouterCore:
             symbol=command.symbol,
             who=command.who,
             why=command.why,
+            limit=command.limit,
+            value=command.value,
+            base=self.restraint.base_of(command.limit),
         )
+        if command.verb is Verb.LIMIT:
+            return self._change_limit(taken)
         self._take(taken)
         effects: list[Effect] = [Journal(taken)]
         if command.verb in (Verb.FLATTEN, Verb.HALT):
@@ -302,30 +338,26 @@ class RouterCore:
         if instrument is None:
             refusal = Refusal(check="instrument_is_known", reason=f"{signal.symbol} has no filters yet", numbers={})
             return self._deny(signal, refusal, None, now_ns)
-        wish = self._wish(signal, instrument, _UNSIZED, now_ns)
-        refusal_or_none = first_refusal(wish, self._limits, BEFORE_SIZING)
+        wish = self._wish(signal, instrument, now_ns)
+        refusal_or_none = first_refusal(wish, self.restraint.limits, BEFORE_SIZING)
         if refusal_or_none is not None:
             return self._deny(signal, refusal_or_none, None, now_ns)
         size = size_entry(
-            self._sizing,
+            self.restraint.sizing,
             instrument,
-            Funds(
-                equity=wish.equity,
-                available=wish.available,
-                symbol_exposure=wish.symbol_exposure,
-                gross_exposure=wish.gross_exposure,
-                unfilled_exposure=wish.unfilled_exposure,
-            ),
+            funds_of(wish),
             side=signal.side,
             mid=signal.mid,
             delta_bps=signal.delta_bps,
             size_hint=signal.size_hint,
+            mark=wish.mark,
+            volatility_bps=self.restraint.volatility_bps(signal),
         )
         if size.reason:
             numbers = {"equity": str(wish.equity), "available": str(wish.available), "bound": size.bound}
             return self._deny(signal, Refusal(check="sizing", reason=size.reason, numbers=numbers), size, now_ns)
-        wish = self._wish(signal, instrument, size, now_ns)
-        refusal_or_none = first_refusal(wish, self._limits, AFTER_SIZING)
+        wish = replace(wish, price=size.price, qty=size.qty)
+        refusal_or_none = first_refusal(wish, self.restraint.limits, AFTER_SIZING)
         if refusal_or_none is not None:
             return self._deny(signal, refusal_or_none, size, now_ns)
         return self._submit(signal, size, order_id, wish, now_ns, cause)
@@ -338,12 +370,14 @@ class RouterCore:
 
     def next_due_ns(self) -> int | None:
         """Give the time at which `on_time` may have something to do, or None."""
-        return self.keeper.next_due_ns()
+        due = (self.keeper.next_due_ns(), self.restraint.strangers.next_due_ns())
+        return min((at_ns for at_ns in due if at_ns is not None), default=None)
 
     @property
     def state(self) -> TradingState:
-        """The most severe of the guardian's, the account's and the commanded state."""
-        return most_severe(self._guardian_state, self._account_state, self._commanded)
+        """The most severe of the guardian's, the account's, the commanded state and our own."""
+        own = TradingState.REDUCING if self.restraint.why(self._now_ns) else TradingState.ACTIVE
+        return most_severe(self._guardian_state, self._account_state, self._commanded, own)
 
     @property
     def is_recovered(self) -> bool:
@@ -370,17 +404,15 @@ class RouterCore:
 
     def picture(self, now_ns: int) -> dict[str, Any]:
         """Give the state for people and for admin, ready for JSON."""
-        desk = self.desk
+        desk, marks = self.desk, self.restraint.marks.prices
         return {
             "state": self.state,
             "able": self.why_not_able() or "yes",
             "paused": dict(self._paused),
             "permit": self._why_no_permit(now_ns) or "valid",
-            "equity": str(self._equity),
-            "available": str(self._available),
-            "exposure": {symbol: str(desk.exposure(symbol)) for symbol in self._instruments},
-            "gross_exposure": str(desk.exposure()),
-            "unfilled_exposure": str(desk.unfilled_exposure()),
+            **self.restraint.picture(now_ns),
+            "exposure": {symbol: str(desk.exposure(symbol, marks)) for symbol in self._instruments},
+            "gross_exposure": str(desk.exposure(marks=marks)),
             "trades": [
                 {
                     "trade_id": trade.plan.trade_id,
@@ -448,27 +480,22 @@ class RouterCore:
             effects.append(Publish(order_changed(denied, now_ns, signal.cause)))
         return effects
 
-    def _wish(self, signal: Signal, instrument: Instrument, size: Size, now_ns: int) -> EntryWish:
+    def _wish(self, signal: Signal, instrument: Instrument, now_ns: int) -> EntryWish:
+        self._now_ns = now_ns
         live = self.desk.live_trade(signal.symbol)
         self._forget_sent(now_ns)
         return EntryWish(
             now_ns=now_ns,
             symbol=signal.symbol,
             side=signal.side,
-            price=size.price,
-            qty=size.qty,
+            price=_ZERO,
+            qty=_ZERO,
             mid=signal.mid,
-            leverage=self._sizing.leverage,
+            leverage=self.restraint.sizing.leverage,
             signal_ns=signal.ts_recv,
+            event_ns=signal.ts_event,
             valid_until_ns=signal.valid_until_ns,
             instrument=instrument,
-            equity=self._equity,
-            available=self._available,
-            account_ns=self._account_ns,
-            drawdown=self._drawdown,
-            symbol_exposure=self.desk.exposure(signal.symbol),
-            gross_exposure=self.desk.exposure(),
-            unfilled_exposure=self.desk.unfilled_exposure(),
             open_orders=len(self.desk.working_orders()),
             orders_last_second=len(self._sent_ns),
             live_trade=live.plan.trade_id if live else "",
@@ -476,7 +503,22 @@ class RouterCore:
             blocked=self.why_not_able(),
             paused=self._paused.get(signal.symbol) or self._paused.get("", ""),
             permit=self._why_no_permit(now_ns),
+            **self.restraint.looked_at(signal, now_ns),
         )
+
+    def _change_limit(self, taken: CommandTaken) -> list[Effect]:
+        numbers = {"value": taken.value, "who": taken.who, "why": taken.why}
+        try:
+            self.restraint.change(taken)
+        except LimitError as error:
+            self._denied[taken.command_id] = None
+            return [Decide(Verdict.LIMIT_REFUSED, "", taken.limit, {**numbers, "reason": str(error)})]
+        self._remember(taken)
+        return [Journal(taken), Decide(Verdict.LIMIT_CHANGED, "", taken.limit, {**numbers, "settings": taken.base})]
+
+    def _remember(self, record: CommandTaken) -> None:
+        self._commands[record.command_id] = record
+        _bound(self._commands, REMEMBERED_COMMANDS)
 
     def _why_no_permit(self, now_ns: int) -> str:
         permit = self._permit
@@ -487,8 +529,7 @@ class RouterCore:
         return "" if permit.entries_permitted else f"the guardian permits no entries: {permit.reason}"
 
     def _take(self, record: CommandTaken) -> None:
-        self._commands[record.command_id] = record
-        _bound(self._commands, REMEMBERED_COMMANDS)
+        self._remember(record)
         why = f"{record.verb} by {record.who}: {record.why}"
         match record.verb:
             case Verb.PAUSE | Verb.FLATTEN:
@@ -496,19 +537,27 @@ class RouterCore:
             case Verb.RESUME:
                 self._paused.pop(record.symbol, None)
                 if not record.symbol:
+                    self.restraint.rearm()
                     self._paused.clear()
                     if self._commanded is TradingState.REDUCING:
                         self._commanded = TradingState.ACTIVE
             case Verb.REDUCE | Verb.HALT:
                 self._commanded = most_severe(self._commanded, STATE_VERBS[record.verb])
             case Verb.REARM:
+                self.restraint.rearm()
                 self._commanded = TradingState.ACTIVE
+            case Verb.LIMIT:
+                try:
+                    self.restraint.change(record)
+                except LimitError as error:  # the settings have moved on since: theirs hold, and it is told
+                    self.restraint.unrestored.append(str(error))
             case _:
                 pass
 
     def _counted(self, effects: list[Effect], now_ns: int) -> list[Effect]:
+        self._now_ns = max(self._now_ns, now_ns)
         self._sent_ns.extend(now_ns for effect in effects if isinstance(effect, Send))
-        return effects
+        return effects + self.restraint.observe(effects, now_ns)
 
     def _forget_sent(self, now_ns: int) -> None:
         while self._sent_ns and self._sent_ns[0] <= now_ns - _SECOND:
@@ -525,9 +574,6 @@ class RouterCore:
                 return record.trade_id
             case _:
                 return ""
-
-
-_UNSIZED: Final = Size(qty=_ZERO, price=_ZERO, stop_loss=_ZERO, bound="")
 
 
 def _entry_request(signal: Signal, size: Size, order_id: str) -> OrderRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -12,8 +13,9 @@ from undertow.domain.instrument import Instrument
 from undertow.domain.order import Side
 from undertow.domain.state import TradingState
 from undertow.exchange.models import Wallet
+from undertow.trading.breaker import BreakerRules
 from undertow.trading.effects import Effect
-from undertow.trading.risk import Limits
+from undertow.trading.limits import Limits
 from undertow.trading.sizing import SizingRules
 
 NAME: Final = "rehearsal"
@@ -22,10 +24,13 @@ PURSE: Final = Decimal(1_000_000)
 SECOND: Final = 1_000_000_000
 
 
-def rehearse(limits: Limits, sizing: SizingRules, instrument: Instrument) -> list[Effect]:
+def rehearse(limits: Limits, sizing: SizingRules, breaker: BreakerRules, instrument: Instrument) -> list[Effect]:
     """Take one signal from permit to order in a core of its own; give the effects, which are for nobody to perform."""
-    core = RouterCore(NAME, limits, sizing)
+    core = RouterCore(
+        NAME, replace(limits, sessions=(), hard_notional=None), replace(sizing, hard_notional=None), breaker
+    )
     core.on_instrument(instrument, 0)
+    core.on_mark(instrument.symbol, instrument.tick_size * TICKS, 1, 1)
     core.on_feed_up(0)
     wallet = Wallet(coin=instrument.quote_coin, equity=PURSE, wallet=PURSE, available=PURSE, unrealised=Decimal(0))
     core.on_recovered([], [], [], wallet, 1)

@@ -140,7 +140,7 @@ class RouterShell:
 
     def __init__(self, ground: Ground, guardian: GuardianShell, settings: RouterSettings) -> None:
         self.ground, self.guardian = ground, guardian
-        self.core = RouterCore("boot", settings.limits, settings.sizing, exits=settings.exits)
+        self.core = RouterCore("boot", settings.limits, settings.sizing, settings.breaker_rules, exits=settings.exits)
         self.journal: list[bytes] = []
         self.sent: list[str] = []
         self.anomalies: list[fx.Anomaly] = []
@@ -155,6 +155,8 @@ class RouterShell:
         for instrument in finished(ground.http.instruments(ground.symbols)):
             self.perform(self.core.on_instrument(instrument, ground.now_ns))
             finished(ground.http.set_leverage(instrument.symbol, format(self._settings.router.leverage, "f")))
+        self._look_at_marks()
+        ground.timeline.every(self._settings.risk.marks_every_ms * MS, self._look_at_marks)
         self.perform(self.core.restarted(ground.now_ns))
         self.perform(events.on_feed(self.core, FeedUp(), ground.now_ns))
         for symbol in ground.symbols:
@@ -304,6 +306,15 @@ class RouterShell:
             state=self.core.state, open_order_ids=self.core.open_order_ids(), positions=self.core.held(),
         )  # fmt: skip
         self.guardian.beat(heartbeat, lambda permit: self.perform(self.core.on_permit(permit, self.ground.now_ns)))
+
+    def _look_at_marks(self) -> None:
+        core, ground, asked_ns = self.core, self.ground, self.ground.now_ns
+        for symbol in ground.symbols:
+            ground.ask(
+                lambda symbol=symbol: ground.http.mark_price(symbol),
+                lambda price, symbol=symbol: self.perform(core.on_mark(symbol, price, asked_ns, ground.now_ns)),
+                _nothing,
+            )
 
     def _set_alarm(self) -> None:
         due_ns = self.core.next_due_ns()

@@ -42,6 +42,10 @@ class TimeInForce(StrEnum):
     POST_ONLY = "PostOnly"
 
 
+GUARDIAN_PREFIX: Final = "g-"
+"""How the `orderLinkId` of the guardian's closing orders begins: ours, though no trade's."""
+
+
 class OrderRole(StrEnum):
     """What an order is for within a trade."""
 

@@ -6,6 +6,7 @@ Errors are those of `undertow.exchange.errors`. Times are market ns. Every verb 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from undertow.domain.instrument import Instrument
@@ -109,6 +110,10 @@ class MarketRest(Protocol):
 
     async def touch(self, symbol: str) -> Touch:
         """Give a contract's best prices; asked for once."""
+        ...
+
+    async def mark_price(self, symbol: str) -> Decimal:
+        """Give a contract's mark price; asked for once."""
         ...
 
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
@@ -72,6 +73,10 @@ class Desk:
         """Answer whether this order was ever submitted by us, also before the last compaction."""
         return order_id in self.orders or order_id in self._past_order_ids
 
+    def was_ours(self, order_id: str) -> bool:
+        """Answer whether this order was of a trade that is over and forgotten."""
+        return order_id in self._past_order_ids
+
     def surfaced_orders(self) -> list[OwnOrder]:
         """Give orders that were ours, whose trade is over and forgotten, and which rest after all."""
         return [
@@ -106,14 +111,27 @@ class Desk:
         """Give the signed quantity that the trade certainly holds, by orders and executions alike."""
         return sum((order.known_qty * order.request.side.sign for order in self.orders_of(trade)), _ZERO)
 
-    def exposure(self, symbol: str = "") -> Decimal:
-        """Give the notional at entry prices of what is unknown, resting and held; of one symbol, or of all."""
-        return sum((self._reserved(trade) for trade in self._live.values() if symbol in ("", trade.plan.symbol)), _ZERO)
+    def exposures(self, marks: Mapping[str, Decimal]) -> dict[tuple[str, Side], Decimal]:
+        """Give the notional by symbol and side of what is unknown, resting and held: at the entry price or the mark, whichever is more."""
+        reserved: dict[tuple[str, Side], Decimal] = {}
+        for trade in self._live.values():
+            entry, key = self.orders[trade.entry_id], (trade.plan.symbol, trade.side)
+            notional = (abs(self.held_qty(trade)) + entry.open_qty) * _dearer(entry, marks)
+            reserved[key] = reserved.get(key, _ZERO) + notional
+        return reserved
 
-    def unfilled_exposure(self) -> Decimal:
-        """Give the notional of entries that may still fill."""
-        entries = (self.orders[trade.entry_id] for trade in self._live.values())
-        return sum((entry.open_qty * entry.request.price for entry in entries), _ZERO)
+    def exposure(self, symbol: str = "", marks: Mapping[str, Decimal] = MappingProxyType({})) -> Decimal:
+        """Give the notional of one symbol, or of all."""
+        return sum((each for (of, _), each in self.exposures(marks).items() if symbol in ("", of)), _ZERO)
+
+    def unsettled_exposure(self, since_ns: int, marks: Mapping[str, Decimal]) -> Decimal:
+        """Give the notional that a word of that time about free margin may not know: what may fill, and what filled since."""
+        total = _ZERO
+        for trade in self._live.values():
+            entry = self.orders[trade.entry_id]
+            filled = abs(self.held_qty(trade)) if entry.updated_ns > since_ns else _ZERO
+            total += (entry.open_qty + filled) * _dearer(entry, marks)
+        return total
 
     def working_orders(self) -> list[OwnOrder]:
         """Give our entries and exits that may still fill: unknown or resting."""
@@ -223,7 +241,8 @@ class Desk:
     def carried(self, at_ns: int) -> Carried:
         """Give the record that stands for everything but the live trades after a compaction."""
         live = {order_id for trade in self._live.values() for order_id in trade.order_ids}
-        order_ids = [order_id for order_id in (*self._past_order_ids, *self.orders) if order_id not in live]
+        over = (key for key, order in self.orders.items() if order.role is not OrderRole.FOREIGN and key not in live)
+        order_ids = [*self._past_order_ids, *over]
         return Carried(
             at_ns=at_ns,
             exec_ids=tuple(self._exec_ids),
@@ -348,12 +367,12 @@ class Desk:
         self._past_order_ids[order_id] = None
         _trim(self._past_order_ids, REMEMBERED)
 
-    def _reserved(self, trade: Trade) -> Decimal:
-        entry = self.orders[trade.entry_id]
-        return (abs(self.held_qty(trade)) + entry.open_qty) * entry.request.price
-
     def _key(self, order_id: str, venue_order_id: str) -> str:
         return order_id or self._by_venue_id.get(venue_order_id, venue_order_id)
+
+
+def _dearer(entry: OwnOrder, marks: Mapping[str, Decimal]) -> Decimal:
+    return max(entry.request.price, marks.get(entry.request.symbol, _ZERO))
 
 
 def _made_by_others(record: ExecutionSeen) -> OwnOrder:

@@ -118,13 +118,22 @@ class TradeEnded(Record, frozen=True, kw_only=True, tag="trade_ended"):
 
 
 class CommandTaken(Record, frozen=True, kw_only=True, tag="command_taken"):
-    """A command that changes what may be done; survives a restart."""
+    """A command that changes what may be done; survives a restart.
+
+    Attributes:
+        limit: that it changes.
+        value: what it is to be.
+        base: what the settings said of it then.
+    """
 
     command_id: str
     verb: Verb
     symbol: str
     who: str
     why: str
+    limit: str = ""
+    value: str = ""
+    base: str = ""
 
 
 class Carried(Record, frozen=True, kw_only=True, tag="carried"):
@@ -145,6 +154,26 @@ class Published(Record, frozen=True, kw_only=True, tag="published"):
     """Everything before this record has reached the bus."""
 
 
+class Tripped(Record, frozen=True, kw_only=True, tag="tripped"):
+    """The circuit breaker stopped the entries; `until_ns` 0: until a person rearms."""
+
+    kind: str
+    why: str
+    until_ns: int
+
+
+class CapsCarried(Record, frozen=True, kw_only=True, tag="caps_carried"):
+    """What a compaction keeps of the trades that it drops, for what holds entries back: it replaces what the records before it say.
+
+    Attributes:
+        entries: symbol and time of the late entries, oldest first.
+    """
+
+    losses_in_row: int
+    cooling_until_ns: int
+    entries: tuple[tuple[str, int], ...]
+
+
 AnyRecord = (
     EntrySubmitted
     | ExitSubmitted
@@ -156,4 +185,6 @@ AnyRecord = (
     | CommandTaken
     | Carried
     | Published
+    | Tripped
+    | CapsCarried
 )

@@ -4,8 +4,11 @@
     by risk        = equity · risk_per_trade / stop distance
     by symbol      = equity · symbol_fraction − exposure of the symbol
     by gross       = equity · gross_fraction − exposure of all
-    by margin      = (available − reserved margin) · margin_fraction · leverage
-    notional       = min(of these) · size_hint, then rounded down to the filters
+    by margin      = (available · margin_fraction − reserved margin) · leverage
+    by equity      = equity · margin_fraction · leverage − exposure of all
+    by hard cap    = hard_notional − exposure of all, where there is a hard cap
+    by correlation = equity · correlated_fraction − exposure of what moves with it
+    notional       = min(of these) · size_hint, at the limit price or the mark, whichever is more, then rounded down to the filters
 
 All in quote coin. Nothing is ever rounded up to a minimum: what is too small is not traded. And nothing is larger than
 one market order may be: whoever has to close it, the guardian too, can do so at once.
@@ -33,6 +36,8 @@ class SizingRules:
         symbol_fraction: most notional per symbol, as a fraction of equity.
         gross_fraction: most notional over all symbols, as a fraction of equity.
         margin_fraction: share of the free margin that may be used.
+        correlated_fraction: most notional of what moves together, as a fraction of equity.
+        hard_notional: most notional over all symbols, quote coin, whatever the equity; None: no such cap.
         volatility_multiple: the stop distance assumed is at least this many volatilities.
     """
 
@@ -42,6 +47,8 @@ class SizingRules:
     gross_fraction: Decimal
     margin_fraction: Decimal
     leverage: Decimal
+    correlated_fraction: Decimal
+    hard_notional: Decimal | None = None
     volatility_multiple: Decimal = Decimal(3)
 
 
@@ -53,14 +60,16 @@ class Funds:
         available: what the venue lets new orders use.
         symbol_exposure: notional of the symbol: unknown, resting and filled.
         gross_exposure: the same over all symbols.
-        unfilled_exposure: notional of all orders not filled: their margin may not be in `available` yet.
+        correlated_exposure: the same of what moves together with the entry.
+        unsettled_exposure: notional of what may fill or has filled since `available` was known: its margin may not be in there yet.
     """
 
     equity: Decimal
     available: Decimal
     symbol_exposure: Decimal
     gross_exposure: Decimal
-    unfilled_exposure: Decimal
+    correlated_exposure: Decimal
+    unsettled_exposure: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,7 @@ def size_entry(
     mid: Decimal,
     delta_bps: float,
     size_hint: float,
+    mark: Decimal,
     volatility_bps: Decimal | None = None,
 ) -> Size:
     """Size an entry.
@@ -106,6 +116,7 @@ def size_entry(
         mid: price that `delta_bps` counts from.
         delta_bps: distance of the limit price.
         size_hint: fraction of what is allowed that is wanted, in (0, 1].
+        mark: price at which the venue values a position.
         volatility_bps: of the price over the holding time, where known.
     """
     price = entry_price(instrument, side, mid, delta_bps)
@@ -113,13 +124,17 @@ def size_entry(
     distance = rules.stop_bps
     if volatility_bps is not None:
         distance = max(distance, volatility_bps * rules.volatility_multiple)
-    reserved_margin = funds.unfilled_exposure / rules.leverage
+    reserved_margin = funds.unsettled_exposure / rules.leverage
     allowed = {
         "risk": funds.equity * rules.risk_per_trade * _BPS / distance,
         "symbol": funds.equity * rules.symbol_fraction - funds.symbol_exposure,
         "gross": funds.equity * rules.gross_fraction - funds.gross_exposure,
-        "margin": (funds.available - reserved_margin) * rules.margin_fraction * rules.leverage,
+        "margin": (funds.available * rules.margin_fraction - reserved_margin) * rules.leverage,
+        "equity": funds.equity * rules.margin_fraction * rules.leverage - funds.gross_exposure,
+        "correlation": funds.equity * rules.correlated_fraction - funds.correlated_exposure,
     }
+    if rules.hard_notional is not None:
+        allowed["hard cap"] = rules.hard_notional - funds.gross_exposure
     bound = min(allowed, key=lambda name: allowed[name])
     none = Size(qty=Decimal(0), price=price, stop_loss=stop_loss, bound=bound)
     if price <= 0:
@@ -127,7 +142,7 @@ def size_entry(
     notional = allowed[bound] * min(Decimal(1), max(Decimal(0), Decimal(str(size_hint))))
     if notional <= 0:
         return _refused(none, f"{bound} allows {allowed[bound]:f}")
-    qty = instrument.round_qty(min(notional / price, instrument.max_limit_qty, instrument.max_market_qty))
+    qty = instrument.round_qty(min(notional / max(price, mark), instrument.max_limit_qty, instrument.max_market_qty))
     reason = instrument.why_not_orderable(OrderType.LIMIT, price, qty)
     if reason is not None:
         return _refused(none, f"{reason} ({bound} allows {notional:.4f})")

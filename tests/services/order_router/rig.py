@@ -17,6 +17,7 @@ from undertow.domain.instrument import Instrument
 from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.exchange.models import OrderRequest, Touch, VenueExecution, VenueOrder, VenuePosition, Wallet
+from undertow.trading.breaker import BreakerRules
 from undertow.trading.effects import (
     Amend,
     Anomaly,
@@ -34,14 +35,15 @@ from undertow.trading.effects import (
 )
 from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, Refused, Unknown
+from undertow.trading.limits import Limits
 from undertow.trading.records import AnyRecord
-from undertow.trading.risk import Limits
 from undertow.trading.sizing import SizingRules
 
 MS = 1_000_000
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 ZERO = Decimal(0)
+MARK = Decimal(50_000)
 ENCODER = msgspec.msgpack.Encoder()
 
 INSTRUMENT = Instrument(
@@ -65,13 +67,37 @@ INSTRUMENT = Instrument(
 LIMITS = Limits(
     max_symbol_fraction=Decimal("0.1"),
     max_gross_fraction=Decimal("0.4"),
+    max_correlated_fraction=Decimal("0.3"),
+    hard_notional=None,
     max_open_orders=10,
     max_orders_per_second=7,
     max_distance_bps=Decimal(50),
+    max_mid_distance_bps=Decimal(100),
     max_signal_age_ns=250 * MS,
+    max_event_age_ns=2 * SECOND,
+    max_mark_age_ns=10 * SECOND,
     max_account_age_ns=30 * SECOND,
+    account_lag_ns=10 * SECOND,
     max_margin_fraction=Decimal("0.8"),
+    min_liquidation_buffer=Decimal("0.2"),
     max_drawdown=Decimal("0.1"),
+    warn_drawdown=Decimal("0.05"),
+    reduces_at_warning=False,
+    max_losses_in_row=5,
+    loss_pause_ns=60 * SECOND,
+    cascade_ns=60 * SECOND,
+    max_entries_per_cascade=60,
+    max_entries_per_symbol=20,
+    sessions=(),
+)
+BREAKER = BreakerRules(
+    max_rejections=3,
+    max_jump_bps=Decimal(300),
+    residual_looks=3,
+    money_epsilon=Decimal("0.001"),
+    foreign_fills=True,
+    window_ns=30 * SECOND,
+    pause_ns=60 * SECOND,
 )
 SIZING = SizingRules(
     risk_per_trade=Decimal("0.001"),
@@ -80,6 +106,7 @@ SIZING = SizingRules(
     gross_fraction=Decimal("0.4"),
     margin_fraction=Decimal("0.8"),
     leverage=Decimal(10),
+    correlated_fraction=Decimal("0.3"),
 )
 WALLET = Wallet(
     coin="USDT", equity=Decimal(100_000), wallet=Decimal(100_000), available=Decimal(100_000), unrealised=ZERO
@@ -388,9 +415,10 @@ class Rig:
         self.perform(self.core.restarted(self.now))
         self.perform(self.core.on_feed_up(self.now))
         self.core.on_permit(permit(self.now), self.now)
+        self.perform(self.core.on_mark("BTCUSDT", MARK, self.now, self.now))
 
     def new_core(self) -> RouterCore:
-        return RouterCore("boot", LIMITS, SIZING, exits=self.exits)
+        return RouterCore("boot", LIMITS, SIZING, BREAKER, exits=self.exits)
 
     def records(self) -> list[AnyRecord]:
         return parse(bytes(self.disk))[0]
@@ -448,6 +476,7 @@ class Rig:
             if due is not None and due <= self.now:
                 self.perform(self.core.on_time(self.now))
             self.core.on_permit(permit(self.now), self.now)
+            self.perform(self.core.on_mark("BTCUSDT", MARK, self.now, self.now))
         except Crash:
             self.restart()
 

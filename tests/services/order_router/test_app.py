@@ -13,7 +13,7 @@ import pytest
 from services.order_router.app import OrderRouter
 from services.order_router.journal import parse
 from services.order_router.settings import Settings
-from tests.services.order_router.rig import INSTRUMENT, MS, WALLET, FakeVenue, signal
+from tests.services.order_router.rig import INSTRUMENT, MARK, MS, WALLET, FakeVenue, signal
 from tests.support import eventually
 from undertow.bus.errors import BusAwayError, BusRefusedError
 from undertow.bus.memory import MemoryBus, Store
@@ -25,7 +25,7 @@ from undertow.contracts.messages.heartbeat import Permit
 from undertow.contracts.messages.trading import Execution, OrderChanged, TradeClosed
 from undertow.contracts.metrics import ANOMALIES, ERRORS, FILLS, ORDERS_SUBMITTED, ROUND_TRIPS, TICK_TO_ORDER
 from undertow.contracts.streams import AUDIT, CONTROL, EXECUTIONS, ORDERS, SIGNALS
-from undertow.domain.order import OrderStatus, TimeInForce
+from undertow.domain.order import OrderStatus, Side, TimeInForce
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import (
     AccessError,
@@ -64,6 +64,8 @@ class Wire:
         self.fills = True
         self.written = None
         self.feed_down = asyncio.Event()
+        self.is_subscribed = False
+        self.mark: Decimal | None = MARK
 
     def _tick(self) -> None:
         self.venue.now = self.clock.now_ns()
@@ -93,6 +95,11 @@ class Wire:
         self._tick()
         if not self.venue.amend(order_id, Decimal(price)):
             raise OrderGoneError(110001, "order not exists or too late to replace")
+
+    async def mark_price(self, _symbol):
+        if self.mark is None:
+            raise VenueBusyError(0, "away")
+        return self.mark
 
     async def touch(self, _symbol):
         if self.touch_trouble:
@@ -133,6 +140,7 @@ class Wire:
         return self.instruments_known
 
     async def events(self) -> AsyncIterator:
+        self.is_subscribed = True
         yield FeedUp()
         while True:
             while self.venue.outbox:
@@ -514,8 +522,10 @@ async def test_a_recovery_that_fails_is_told_and_tried_again(house: House, troub
     asked = house.wire.open_orders
 
     async def fail_once():
-        monkeypatch.setattr(house.wire, "open_orders", asked)
-        raise trouble
+        if house.wire.is_subscribed:  # the start has asked before
+            monkeypatch.setattr(house.wire, "open_orders", asked)
+            raise trouble
+        return await asked()
 
     house.wire.open_orders = fail_once
     async with house.living():
@@ -569,6 +579,40 @@ async def test_an_account_that_does_not_fit_is_refused_at_start(house: House, sp
         async with house.living():
             pass
     assert house.wire.leverage == {}
+
+
+async def test_a_foreign_order_or_position_is_named_and_refused_at_start(house: House):
+    house.wire.venue.place_by_hand(Side.BUY, Decimal("0.1"))
+    house.wire.venue.qty = Decimal("0.3")
+    words = r"order hand-1: Buy 0.1 BTCUSDT at 49990; position BTCUSDT \+0.3 at 49990; cancel these orders"
+    with pytest.raises(ConfigurationError, match=words):
+        async with house.living():
+            pass
+    assert house.wire.venue.created == []
+
+
+async def test_a_restart_with_a_live_trade_is_not_refused_for_a_foreign_order(house: House):
+    async with house.living():
+        await house.fire(hold_ns=60 * 1_000 * MS)
+        await eventually(lambda: house.wire.venue.qty)
+    house.wire.venue.place_by_hand(Side.BUY, Decimal("0.1"))
+    async with house.living() as router:
+        assert router.core.state is TradingState.REDUCING
+        assert "hand-1" in router.core.picture(house.now())["reducing"]
+
+
+async def test_marks_are_read_again_and_again_and_old_ones_stop_entries(house: House, monkeypatch):
+    monkeypatch.setenv("UNDERTOW_RISK__MARKS_EVERY_MS", "100")
+    monkeypatch.setenv("UNDERTOW_RISK__MAX_MARK_AGE_MS", "100")
+    async with house.living() as router:
+        house.wire.mark = Decimal(50_001)
+        await eventually(lambda: router.core.picture(house.now())["marks"]["BTCUSDT"] == "50001")
+        house.wire.mark = None
+        read_ns = router.core.restraint.marks.at_ns("BTCUSDT")
+        await eventually(lambda: house.now() > read_ns + 300 * MS)
+        await house.fire()
+        await eventually(lambda: router.core._denied)
+    assert house.wire.venue.created == []
 
 
 async def test_a_disk_that_refuses_stops_the_router_and_nothing_is_sent(house: House):

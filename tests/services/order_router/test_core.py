@@ -9,9 +9,11 @@ import pytest
 from services.order_router.core import RouterCore
 from services.order_router.journal import MAGIC, frame
 from tests.services.order_router.rig import (
+    BREAKER,
     ENCODER,
     INSTRUMENT,
     LIMITS,
+    MARK,
     MS,
     SECOND,
     SIZING,
@@ -740,7 +742,7 @@ def test_a_compacted_journal_is_shorter_and_says_the_same():
     second.boot()
     compact = second.core.compacted(second.records(), second.now, len(second.records()))
     assert len(compact) < len(rig.records())
-    third = RouterCore("boot", LIMITS, SIZING)
+    third = RouterCore("boot", LIMITS, SIZING, BREAKER)
     for record in compact:
         third.replay(record)
     assert third.desk.knows_order(ENTRY)
@@ -754,7 +756,7 @@ def test_a_compacted_journal_keeps_live_trades_whole():
     rig.signal(signal(rig.now))
     rig.run(1)
     rig.boot()
-    third = RouterCore("boot", LIMITS, SIZING)
+    third = RouterCore("boot", LIMITS, SIZING, BREAKER)
     for record in rig.core.compacted(rig.records(), rig.now):
         third.replay(record)
     assert third.desk.live_trades() == rig.core.desk.live_trades()
@@ -776,9 +778,10 @@ def verdict_of(rig: Rig, wish=None) -> Verdict:
 
 def test_entries_need_a_valid_permit_of_this_boot():
     rig = booted()
-    core = RouterCore("boot", LIMITS, SIZING)
+    core = RouterCore("boot", LIMITS, SIZING, BREAKER)
     rig.core = core
     core.on_instrument(INSTRUMENT, rig.now)
+    core.on_mark("BTCUSDT", MARK, rig.now, rig.now)
     core.on_feed_up(rig.now)
     core.on_recovered([], [], [], WALLET, rig.now)
     assert verdict_of(rig, signal(rig.now, signal_id="a")) is Verdict.NO_PERMIT
@@ -849,7 +852,7 @@ def test_a_denied_signal_is_decided_once_and_told_with_what_was_wanted():
 def test_a_refusal_after_sizing_is_denied_with_its_numbers():
     rig = booted()
     decide, told = rig.core.on_signal(signal(rig.now, delta_bps=60.0), rig.now)
-    assert decide.numbers["check"] == "price_is_near_mid"
+    assert decide.numbers["check"] == "price_is_near_mark"
     assert told.message.status is OrderStatus.DENIED
 
 
@@ -928,7 +931,10 @@ def test_a_halted_guardian_closes_what_is_held():
     rig.run(1)
     rig.do(
         rig.core.on_guardian_state(
-            GuardianState(ts_event=0, ts_recv=0, state=TradingState.HALTED, reason="kill", heartbeat_age_ns=0), rig.now
+            GuardianState(
+                ts_event=rig.now, ts_recv=rig.now, state=TradingState.HALTED, reason="kill", heartbeat_age_ns=0
+            ),
+            rig.now,
         )
     )
     assert rig.core.state is TradingState.HALTED
@@ -942,9 +948,22 @@ def test_a_halted_guardian_closes_what_is_held():
 
 def test_a_reducing_guardian_state_on_the_bus_stops_entries():
     rig = booted()
-    fact = GuardianState(ts_event=0, ts_recv=0, state=TradingState.REDUCING, reason="", heartbeat_age_ns=0)
+    fact = GuardianState(ts_event=rig.now, ts_recv=0, state=TradingState.REDUCING, reason="", heartbeat_age_ns=0)
     assert rig.core.on_guardian_state(fact, rig.now) == []
     assert verdict_of(rig) is Verdict.PAUSED
+
+
+def test_a_halt_in_a_backlog_closes_nothing_and_stops_nothing():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=15 * SECOND))
+    rig.run(1)
+    old = GuardianState(
+        ts_event=rig.now - 11 * SECOND, ts_recv=0, state=TradingState.HALTED, reason="kill", heartbeat_age_ns=0
+    )
+    assert rig.core.on_guardian_state(old, rig.now) == []
+    assert rig.core.state is TradingState.ACTIVE
+    at_border = msgspec.structs.replace(old, ts_event=rig.now - 10 * SECOND)
+    assert any(isinstance(effect, Send) for effect in rig.core.on_guardian_state(at_border, rig.now))
 
 
 def test_entries_need_the_private_stream_a_reconciliation_and_the_bus():
@@ -985,10 +1004,12 @@ def test_the_second_trade_of_a_symbol_is_denied_while_one_is_live():
 
 def test_orders_of_the_last_second_count_against_the_rate():
     rig = booted()
-    tight = RouterCore("boot", replace(LIMITS, max_orders_per_second=1), SIZING)
+    tight = RouterCore("boot", replace(LIMITS, max_orders_per_second=1), SIZING, BREAKER)
     rig.core = tight
     tight.on_instrument(INSTRUMENT, rig.now)
+    tight.on_mark("BTCUSDT", MARK, rig.now, rig.now)
     tight.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"), rig.now)
+    tight.on_mark("ETHUSDT", MARK, rig.now, rig.now)
     tight.on_feed_up(rig.now)
     tight.on_recovered([], [], [], WALLET, rig.now)
     tight.on_permit(permit(rig.now), rig.now)
@@ -1169,7 +1190,9 @@ def test_the_picture_names_trades_orders_and_reservations_and_is_json():
     picture = msgspec.json.decode(msgspec.json.encode(rig.core.picture(rig.now)))
     assert picture["trades"][0]["stage"] == "entering"
     assert picture["orders"][0]["order_id"] == ENTRY
-    assert Decimal(picture["gross_exposure"]) == Decimal("6647.34")
+    assert Decimal(picture["gross_exposure"]) == Decimal(6650)  # at the mark
+    assert picture["limits"]["symbol_fraction"] == "0.1"
+    assert picture["marks"] == {"BTCUSDT": "50000"}
     assert rig.core.open_order_ids() == (ENTRY,)
 
 
@@ -1379,7 +1402,9 @@ def test_what_the_books_remember_is_bounded(monkeypatch):
     for number in range(6):
         rig.signal(signal(rig.now, signal_id=f"n{number}", rest_ns=100 * MS))
         rig.venue.place_by_hand(Side.BUY, Decimal("0.1"), link=f"hand-{number}")
-        rig.run(0.5)
+        rig.run(0.25)
+        rig.venue.cancel(f"hand-{number}")
+        rig.run(0.25)
     assert len(rig.core.desk.trades) == 3
     assert len(rig.core.desk.orders) == 6
     assert rig.core.desk.knows_order(order_id_for("n0", OrderRole.ENTRY))

@@ -96,6 +96,9 @@ class LateVenue:
         self.tell(answer.events)
 
 
+HURRIED = {"max_entries_per_symbol": 10_000, "max_entries_per_cascade": 10_000, "max_losses_in_row": 1_000}
+
+
 class Story:
     """A router, a venue that answers no order, and a signal whenever a symbol is free."""
 
@@ -108,10 +111,13 @@ class Story:
         self.faults = Faults(seed)
         self.faults.add([LOST], ORIGIN_NS)
         late = LateVenue(self.venue, timeline, keeps_windows, self._tell)
-        pages = MarketPages(Board(symbols, 200), instruments, tiers, self.venue.price_limits)
+        self.board = Board(symbols, 200)
+        pages = MarketPages(self.board, instruments, tiers, self.venue.price_limits)
         http = DirectHttp(self.venue, pages, UID, timeline, self._tell)
         ground = Ground(timeline, self.streams, http, symbols)
-        settings = Settings(bus={"url": "redis://127.0.0.1:1/0"}, guardian={"url": URL}, venue={"rest_url": URL})
+        settings = Settings(
+            bus={"url": "redis://127.0.0.1:1/0"}, guardian={"url": URL}, venue={"rest_url": URL}, risk=HURRIED
+        )
         self.router = DeafRouter(ground, settings, self.faults, late)
         self.wants = True
         self.signals = 0
@@ -161,6 +167,7 @@ class Story:
     def _frame(self, topic: str, data: Any, kind: str) -> None:
         now_ns = self.timeline.now_ns()
         raw = msgspec.json.encode({"topic": topic, "type": kind, "ts": now_ns // MS, "data": data, "cts": now_ns // MS})
+        self.board.saw(raw)
         self._tell(self.venue.on_frame(raw, now_ns))
 
     def _tell(self, told: list[PrivateEvent]) -> None:

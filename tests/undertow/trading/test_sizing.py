@@ -20,12 +20,14 @@ RICH = Funds(
     available=Decimal(100_000),
     symbol_exposure=Decimal(0),
     gross_exposure=Decimal(0),
-    unfilled_exposure=Decimal(0),
+    correlated_exposure=Decimal(0),
+    unsettled_exposure=Decimal(0),
 )
 
 
 def sized(funds: Funds = RICH, rules=SIZING, instrument=INSTRUMENT, **changes):
     wish = {"side": Side.BUY, "mid": Decimal(50_000), "delta_bps": 4.0, "size_hint": 1.0, **changes}
+    wish.setdefault("mark", wish["mid"] * (1 - wish["side"].sign * Decimal("0.001")))
     return size_entry(rules, instrument, funds, **wish)
 
 
@@ -37,7 +39,21 @@ def sized(funds: Funds = RICH, rules=SIZING, instrument=INSTRUMENT, **changes):
         (replace(RICH, symbol_exposure=Decimal(9_000)), SIZING, "symbol", Decimal(1_000)),
         (replace(RICH, gross_exposure=Decimal(39_000)), SIZING, "gross", Decimal(1_000)),
         (replace(RICH, available=Decimal(125)), SIZING, "margin", Decimal(1_000)),
-        (replace(RICH, available=Decimal(625), unfilled_exposure=Decimal(5_000)), SIZING, "margin", Decimal(1_000)),
+        (replace(RICH, available=Decimal(750), unsettled_exposure=Decimal(5_000)), SIZING, "margin", Decimal(1_000)),
+        (replace(RICH, correlated_exposure=Decimal(29_000)), SIZING, "correlation", Decimal(1_000)),
+        (RICH, replace(SIZING, hard_notional=Decimal(250)), "hard cap", Decimal(250)),
+        (
+            replace(RICH, gross_exposure=Decimal(200)),
+            replace(SIZING, hard_notional=Decimal(250)),
+            "hard cap",
+            Decimal(50),
+        ),
+        (
+            replace(RICH, gross_exposure=Decimal(79_000)),
+            replace(SIZING, leverage=Decimal(1), gross_fraction=Decimal(5)),
+            "equity",
+            Decimal(1_000),
+        ),
     ],
 )
 def test_the_least_of_risk_symbol_gross_and_margin_bounds_the_size(funds, rules, bound, notional):
@@ -45,6 +61,12 @@ def test_the_least_of_risk_symbol_gross_and_margin_bounds_the_size(funds, rules,
     assert size.bound == bound
     assert size.reason == ""
     assert 0 <= notional - size.qty * size.price < INSTRUMENT.qty_step * size.price
+
+
+def test_a_size_is_reckoned_at_the_mark_where_that_is_more_than_the_limit_price():
+    rules = replace(SIZING, risk_per_trade=Decimal("0.01"))
+    assert sized(rules=rules, mark=Decimal(100_000)).qty == Decimal("0.1")
+    assert sized(rules=rules, mark=Decimal(1)).qty == Decimal("0.2")
 
 
 def test_no_position_is_larger_than_one_market_order_can_close():

@@ -18,16 +18,24 @@ class Verb(StrEnum):
     REARM = "rearm"
     FLATTEN = "flatten"  # cancel entries, close positions, then stay paused
     PROMOTE = "promote"  # model registry
+    LIMIT = "limit"  # changes a risk limit of the router
 
 
 class Command(Message, frozen=True, kw_only=True, tag="command"):
-    """A command: idempotent by `command_id`; who and why are never empty."""
+    """A command: idempotent by `command_id`; who and why are never empty.
+
+    Attributes:
+        limit: name of the risk limit that LIMIT changes.
+        value: what it is to be, a decimal string.
+    """
 
     command_id: str
     verb: Verb
     who: str
     why: str
     symbol: str = ""
+    limit: str = ""
+    value: str = ""
 
 
 class GuardianState(Message, frozen=True, kw_only=True, tag="guardian_state"):

@@ -78,6 +78,9 @@ class Verdict(StrEnum):
     NO_PERMIT = "no_permit"  # the guardian did not permit an entry
     EXPIRED = "expired"  # the signal was too old when it was read
     SUBMITTED = "submitted"
+    LIMIT_CHANGED = "limit_changed"  # a person changed a risk limit
+    LIMIT_REFUSED = "limit_refused"  # a person wanted to
+    TRIPPED = "tripped"  # the circuit breaker stopped the entries
 
 
 class Decision(Message, frozen=True, kw_only=True, tag="decision"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -134,6 +135,12 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         path = "/v5/market/tickers"
         result = await self.get(path, {"category": "linear", "symbol": symbol}, attempts=1)
         return parse.read(lambda r: parse.touch(r["list"][0]), result, path)
+
+    async def mark_price(self, symbol: str) -> Decimal:
+        """Give a contract's mark price, asked for once: the next look comes soon."""
+        path = "/v5/market/tickers"
+        result = await self.get(path, {"category": "linear", "symbol": symbol}, attempts=1)
+        return parse.read(lambda r: parse.mark_price(r["list"][0]), result, path)
 
     async def get(self, path: str, params: Mapping[str, str], *, attempts: int = ATTEMPTS) -> dict[str, Any]:
         """Ask a public endpoint, up to so many times; give its `result`.

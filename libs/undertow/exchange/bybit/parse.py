@@ -195,6 +195,14 @@ def touch(item: Json) -> Touch:
     return found
 
 
+def mark_price(item: Json) -> Decimal:
+    """Read the mark price of an item of `market/tickers`; it must be there."""
+    found = _decimal(item["markPrice"])
+    if found <= 0:
+        raise ValueError(f"the mark price is {found}")
+    return found
+
+
 def execution(item: Json) -> VenueExecution:
     """Read a row of `execution/list` or the execution topic."""
     return VenueExecution(
