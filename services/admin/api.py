@@ -14,6 +14,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from services.admin.core import View
 from undertow.contracts.messages.control import Verb
 from undertow.domain.state import TradingState
+from undertow.trading.limits import CHANGEABLE, LimitError, read_limit
 
 PAGE: Final = Path(__file__).with_name("page.html")
 SECURITY_HEADERS: Final = {
@@ -44,6 +45,13 @@ class Rearming(Reason):
     token: str = ""
 
 
+class LimitChange(Reason):
+    """Which risk limit, and what it is to be: a number as text, so that nothing is rounded on the way."""
+
+    limit: Words
+    value: Words
+
+
 class GuardianUnreachableError(Exception):
     """No answer from the guardian."""
 
@@ -60,7 +68,7 @@ class Desk(Protocol):
         """Wall time, for ages."""
         ...
 
-    async def command(self, verb: Verb, who: str, why: str) -> str:
+    async def command(self, verb: Verb, who: str, why: str, *, limit: str = "", value: str = "") -> str:
         """Publish a command; give its id."""
         ...
 
@@ -89,6 +97,7 @@ def make_api(desk: Desk) -> FastAPI:
 
     _add_questions(api, desk)
     _add_commands(api, desk)
+    _add_limits(api, desk)
     return api
 
 
@@ -149,6 +158,24 @@ def _add_commands(api: FastAPI, desk: Desk) -> None:
         if answer.get("rearmed"):
             return await accepted(Verb.REARM, reason) | answer
         return {"accepted": False, "next": "call again with this token"} | answer
+
+
+def _add_limits(api: FastAPI, desk: Desk) -> None:
+    @api.get("/api/limits")
+    async def limits() -> dict[str, dict[str, str]]:
+        return {
+            name: {"least": str(bound.least), "most": str(bound.most), "unit": bound.unit}
+            for name, bound in CHANGEABLE.items()
+        }
+
+    @api.post("/api/limits")
+    async def limit(change: LimitChange) -> dict[str, Any]:
+        try:
+            read_limit(change.limit, change.value)
+        except LimitError as error:
+            raise HTTPException(422, str(error)) from error
+        command_id = await desk.command(Verb.LIMIT, change.who, change.why, limit=change.limit, value=change.value)
+        return {"accepted": True, "verb": Verb.LIMIT.value, "command_id": command_id}
 
 
 async def _ask(desk: Desk, path: str, body: dict[str, str]) -> dict[str, Any]:

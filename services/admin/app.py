@@ -55,7 +55,7 @@ class AdminApp:
         """See `Desk.wall_ns`."""
         return time.time_ns()
 
-    async def command(self, verb: Verb, who: str, why: str) -> str:
+    async def command(self, verb: Verb, who: str, why: str, *, limit: str = "", value: str = "") -> str:
         """See `Desk.command`."""
         self._commands += 1
         now_ns = self._runtime.clock.now_ns()
@@ -67,6 +67,8 @@ class AdminApp:
             verb=verb,
             who=who,
             why=why,
+            limit=limit,
+            value=value,
         )
         await self._bus.publish(Topic(CONTROL, source=SERVICE), command)
         self._runtime.log.info("commanded", verb=verb.value, who=who, why=why, command_id=command.command_id)

@@ -279,7 +279,7 @@ class View:
                 self._commanded = TradingState.HALTED
             case Verb.REARM:
                 self._commanded = TradingState.ACTIVE
-            case Verb.PROMOTE:
+            case Verb.PROMOTE | Verb.LIMIT:
                 return
 
     def _on_decision(self, decision: Decision, at_ns: int) -> None:

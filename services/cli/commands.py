@@ -245,6 +245,18 @@ def flatten(why: Why, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def limit(
+    name: Annotated[str, typer.Argument(help="The limit, such as symbol_fraction (docs/risk.md has all).")],
+    value: Annotated[str, typer.Argument(help="What it is to be.")],
+    why: Why,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Change a risk limit of the running fleet."""
+    _show(_console().command("limits", why, limit=name, value=value), as_json=as_json)
+
+
+@app.command()
 def kill(why: Why, *, as_json: AsJson = False) -> None:
     """Have the guardian cancel and flatten everything and stay HALTED."""
     _show(_console().command("kill", why), as_json=as_json)

@@ -141,8 +141,8 @@ class ModelServerCore:
                         self._halted = True
                     case Verb.REARM:
                         self._halted = False
-                    case Verb.PROMOTE:
-                        pass  # a restart serves the new champion
+                    case Verb.PROMOTE | Verb.LIMIT:
+                        pass  # a restart serves the new champion; limits are the router's
 
     def restore(self, decisions: Sequence[Decision]) -> None:
         """Take up an earlier life from its own records, oldest first: the chain, the vectors it looked at, its explorations."""

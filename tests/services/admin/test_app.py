@@ -162,6 +162,34 @@ async def test_a_guardian_that_is_away_or_refuses_is_said_and_nothing_is_claimed
     assert await commands(bus) == []
 
 
+async def test_a_risk_limit_is_changed_by_its_name(world):
+    _, face, bus, _ = world
+    body = {"who": "anna", "why": "thin books", "limit": "symbol_fraction", "value": "0.05"}
+    assert (await face.post("/api/limits", json=body)).json()["accepted"]
+    [command] = await commands(bus)
+    assert (command.verb, command.limit, command.value) == ("limit", "symbol_fraction", "0.05")
+    assert (await face.get("/api/limits")).json()["symbol_fraction"]["most"] == "0.10"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"limit": "symbol_fraction", "value": "0.11"}, "0.11 is outside its range; symbol_fraction is a number from"),
+        ({"limit": "symbol_fraction", "value": "much"}, "'much' is no number"),
+        ({"limit": "live_notional_usdt", "value": "9999"}, "'live_notional_usdt' is no limit that can be changed"),
+        ({"limit": "symbol_fraction"}, "Field required"),
+        ({"limit": "symbol_fraction", "value": "0.05", "why": ""}, "at least 1 character"),
+        ({"limit": "symbol_fraction", "value": 0.05}, "valid string"),
+    ],
+)
+async def test_a_risk_limit_that_cannot_be_is_refused_with_the_rule_and_told_to_nobody(world, change, words):
+    _, face, bus, _ = world
+    answer = await face.post("/api/limits", json={"why": "x", **change})
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert await commands(bus) == []
+
+
 async def test_resuming_does_not_end_a_halt_and_says_so(world):
     app, face, bus, outside = world
     outside.state = "HALTED"

@@ -56,6 +56,13 @@ def undertow_here(monkeypatch, capfd):
         (["run", "--fro", "3"], {}, 4, "--fro"),
         (["frobnicate"], {}, 4, "frobnicate"),
         (["pause"], {}, 4, "--why"),
+        (["limit", "symbol_fraction", "0.05"], {}, 4, "--why"),
+        (
+            ["limit", "symbol_fraction", "0.05", "--why", "x"],
+            {"UNDERTOW_CONSOLE_PORT": "{free}"},
+            3,
+            "no fleet answers",
+        ),
         (["status"], {"UNDERTOW_CONSOLE_PROT": "9"}, 4, "UNDERTOW_CONSOLE_PORT"),
         (["kill", "--why", "x"], {"UNDERTOW_CONSOLE_PORT": "{free}"}, 3, "no fleet answers"),
         (["venue"], {"UNDERTOW_MOED": "live"}, 4, "UNDERTOW_MODE"),
