@@ -288,7 +288,6 @@ class OrderRouter:
     async def _set_up(self) -> None:
         await self._until_answered(self._check_account)
         await self._until_answered(self._refuse_strangers)
-        await self._until_answered(self._look_at_marks)
         settle()
         self._is_set_up = True
 
@@ -455,17 +454,14 @@ class OrderRouter:
     async def _follow_marks(self) -> None:
         every_s = self._settings.risk.marks_every_ms / 1_000
         while True:
-            await asyncio.sleep(
-                max(LEAST_BEAT_S, every_s / self._clock.rate)
-            )  # tickers are read slowly, by the venue's own word
-            with contextlib.suppress(VenueError):  # a mark that grows old stops entries, with its age
-                await self._look_at_marks()
-
-    async def _look_at_marks(self) -> None:
-        for symbol in self._settings.symbols:
-            asked_ns = self._clock.now_ns()
-            price = await self._venue.mark_price(symbol)
-            self.perform(self.core.on_mark(symbol, price, asked_ns, self._clock.now_ns()))
+            for symbol in self._settings.symbols:
+                asked_ns = self._clock.now_ns()
+                try:
+                    price = await self._venue.mark_price(symbol)
+                except VenueError:  # none yet, or not now: entries need one, and are refused with its age
+                    continue
+                self.perform(self.core.on_mark(symbol, price, asked_ns, self._clock.now_ns()))
+            await asyncio.sleep(max(LEAST_BEAT_S, every_s / self._clock.rate))  # the marks are read slowly
 
     async def _beat_for_ever(self) -> None:
         gauge = self._runtime.metrics.gauge(TRADING_STATE)

@@ -253,6 +253,7 @@ class House:
                 if life.done():
                     life.result()
                 await eventually(lambda: router.core.picture(self.now())["permit"] == "valid" or not self.guard.answers)
+                await eventually(lambda: router.core.picture(self.now())["marks"])
             yield router
         finally:
             life.cancel()
