@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.order_router.core import RouterCore
@@ -320,6 +320,20 @@ def test_free_margin_that_is_older_than_a_fill_does_not_count_twice():
     assert Decimal(79_000) < accepted <= Decimal(80_000)
 
 
+@pytest.mark.parametrize(("compared_after_s", "bound"), [(-1, "margin"), (10, "margin"), (11, "risk")])
+def test_a_fill_counts_against_free_margin_until_a_comparison_well_after_it(compared_after_s, bound):
+    rig = booted(Script(_fill))
+    rig.core.on_instrument(replace(INSTRUMENT, symbol="ETHUSDT"), rig.now)
+    rig.signal(signal(rig.now, hold_ns=60 * SECOND))
+    rig.run(1)
+    filled_ns = rig.core.desk.orders[ENTRY].updated_ns
+    rig.core.on_mark("ETHUSDT", MARK, rig.now, rig.now)
+    # 1,000 · 0.8 · leverage 10 is 8,000 of notional, of which the fill of 6,650 has taken its part or not
+    fact = account(rig.now, available=Decimal(1_000), reconciled_ns=filled_ns + compared_after_s * SECOND - 1)
+    rig.core.on_account(fact, rig.now)
+    assert asked(rig, symbol="ETHUSDT").numbers["bound"] == bound
+
+
 def _accepted_and_filled(core: RouterCore, symbol: str, now_ns: int) -> Decimal:
     effects = core.on_signal(signal(now_ns, signal_id=symbol, symbol=symbol), now_ns)
     requests = [effect.request for effect in effects if isinstance(effect, Send)]
@@ -334,19 +348,21 @@ SYMBOLS = [f"S{number}USDT" for number in range(6)]
 STEPS = st.one_of(
     st.tuples(st.just("signal"), st.sampled_from(SYMBOLS), st.sampled_from(Side)),
     st.tuples(st.just("fill"), st.sampled_from(SYMBOLS), st.sampled_from(["0.5", "1"])),
+    st.tuples(st.just("trade"), st.sampled_from(SYMBOLS), st.sampled_from(Side)),  # a signal, and its whole fill
     st.tuples(st.just("mark"), st.sampled_from(SYMBOLS), st.integers(49_600, 50_400)),
     st.tuples(st.just("account"), st.integers(0, 25), st.just(0)),
 )
 
 
+@example(
+    [*(("trade", symbol, Side.BUY) for symbol in SYMBOLS[:3]), ("account", 0, 0), ("signal", SYMBOLS[3], Side.BUY)]
+)
 @given(st.lists(STEPS, max_size=40))
 def test_accepted_exposure_and_margin_stay_under_every_limit_however_late_the_account_is(steps):
     sizing = replace(SIZING, leverage=Decimal(1), risk_per_trade=Decimal("0.05"), gross_fraction=Decimal("0.4"))
-    limits = replace(LIMITS, max_orders_per_second=99, min_liquidation_buffer=Decimal("0.05"))
-    sizing, limits = (
-        replace(sizing, margin_fraction=Decimal("0.3")),
-        replace(limits, max_margin_fraction=Decimal("0.3")),
-    )
+    limits = replace(LIMITS, max_orders_per_second=99, min_liquidation_buffer=Decimal("0.05"), account_lag_ns=0)
+    sizing = replace(sizing, margin_fraction=Decimal("0.3"), correlated_fraction=Decimal(5))
+    limits = replace(limits, max_margin_fraction=Decimal("0.3"), max_correlated_fraction=Decimal(5))
     core, now = RouterCore("boot", limits, sizing, BREAKER), START
     core.on_feed_up(now)
     core.on_recovered([], [], [], WALLET, now)
@@ -354,7 +370,11 @@ def test_accepted_exposure_and_margin_stay_under_every_limit_however_late_the_ac
         core.on_instrument(replace(INSTRUMENT, symbol=symbol), now)
     marks = dict.fromkeys(SYMBOLS, MARK)
     fills = 0
-    for kind, what, how in steps:
+    for kind, what, how in [
+        one
+        for step in steps
+        for one in ([("signal", *step[1:]), ("fill", step[1], "1")] if step[0] == "trade" else [step])
+    ]:
         now += 200 * MS
         core.on_permit(permit(now), now)
         match kind:
