@@ -19,6 +19,7 @@ class GuardSettings(Section):
         default=Decimal("0.10"), gt=0, lt=1, description="a fraction of the peak between 0 and 1"
     )
     heartbeat_timeout_seconds: float = Field(default=3.0, ge=1, le=60, description="seconds from 1 to 60")
+    books_timeout_seconds: float = Field(default=10.0, ge=1, le=600, description="seconds from 1 to 600")
     startup_grace_seconds: float = Field(default=10.0, ge=1, le=600, description="seconds from 1 to 600")
     reduce_after_seconds: float = Field(default=5.0, ge=1, le=600, description="seconds from 1 to 600")
     halt_after_seconds: float = Field(default=15.0, ge=1, le=3600, description="seconds from 1 to 3600")
@@ -43,6 +44,7 @@ class GuardSettings(Section):
         return Rules(
             drawdown_limit=self.drawdown_limit,
             heartbeat_timeout_ns=int(self.heartbeat_timeout_seconds * SECOND_NS),
+            books_timeout_ns=int(self.books_timeout_seconds * SECOND_NS),
             startup_grace_ns=int(self.startup_grace_seconds * SECOND_NS),
             reduce_after_ns=int(self.reduce_after_seconds * SECOND_NS),
             halt_after_ns=int(self.halt_after_seconds * SECOND_NS),

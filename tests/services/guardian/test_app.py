@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -90,10 +91,12 @@ class Venue:
         self.asked_since.append(since_ns)
         return [row("1", "TRANSFER_IN", "10000"), row("2", "TRADE", "-1")]
 
-    async def cancel_all(self):
+    async def cancel_all(self, *, stops_too=True):
         self.cancels += 1
         self._meet("cancel_all")
-        self.resting.clear()
+        for order_id, order in list(self.resting.items()):
+            if stops_too or not order.is_conditional:
+                del self.resting[order_id]
         return 1
 
     async def cancel_order(self, symbol, order_id):
@@ -237,6 +240,56 @@ async def test_refusals_and_limits_do_not_end_the_trying(tmp_path):
         await kill(app)
         await eventually(lambda: flat(app, venue))
     assert len({request.order_id for request in venue.requests}) == len(venue.requests) == 3
+
+
+async def test_a_position_above_the_largest_market_order_is_closed_in_parts(tmp_path):
+    venue = Venue()
+    venue.held["BTCUSDT"] = Decimal(3)
+    create = venue.create_order
+
+    async def bounded(request):
+        if request.qty > 1:
+            raise OrderRefusedError(10001, "The number of contracts exceeds maximum limit allowed")
+        return await create(request)
+
+    venue.create_order = bounded
+    async with guardian(tmp_path, venue) as app:
+        await ready(app)
+        await kill(app)
+        await eventually(lambda: flat(app, venue))
+    assert [request.qty for request in venue.requests] == [1, 1, 1]
+
+
+async def test_a_duplicate_by_the_second_way_says_that_the_first_has_brought_it(tmp_path):
+    venue, socket = Venue(), Broken(OutcomeUnknownError(10016, "?"))
+    venue.trouble["create_order"] = [OutcomeUnknownError(110072, "OrderLinkedID is duplicate")]
+    async with guardian(tmp_path, venue, [socket, venue]) as app:
+        await ready(app)
+        lost = []
+        app.core.on_close_lost = lambda *what: lost.append(what)
+        await kill(app)
+        await eventually(lambda: venue.requests)
+        await eventually(lambda: flat(app, venue))
+    assert lost == []
+
+
+async def test_the_stop_of_a_position_outlives_it(tmp_path):
+    venue = Venue()
+    venue.resting["stop"] = replace(ENTRY, order_id="stop", is_conditional=True)
+    stop_seen = []
+    create = venue.create_order
+
+    async def watched(request):
+        stop_seen.append("stop" in venue.resting)
+        return await create(request)
+
+    venue.create_order = watched
+    venue.trouble["create_order"] = [VenueBusyError(10016, "busy")] * 3
+    async with guardian(tmp_path, venue) as app:
+        await ready(app)
+        await kill(app)
+        await eventually(lambda: flat(app, venue))
+    assert stop_seen == [True] * 4
 
 
 def obstructed(path: Path) -> bool:
