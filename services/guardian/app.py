@@ -28,7 +28,6 @@ from services.guardian.rules import (
     Phase,
     Remember,
 )
-from services.guardian.scribe import Scribe
 from services.guardian.settings import Settings
 from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
@@ -48,6 +47,7 @@ from undertow.exchange.models import OrderRequest
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.health import JSON
+from undertow.runtime.scribe import Scribe
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 
