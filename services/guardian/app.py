@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import msgspec
 
 from services.guardian.core import GuardianCore
+from services.guardian.dead_man import DeadMan
 from services.guardian.looks import Venue, calm_look, urgent_look
 from services.guardian.rules import (
     MILLISECOND_NS,
@@ -30,7 +32,7 @@ from services.guardian.rules import (
 )
 from services.guardian.settings import Settings
 from undertow.contracts.messages.heartbeat import Heartbeat
-from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
+from undertow.contracts.metrics import GUARDIAN_ORDERS, GUARDIAN_PINGED, TRADING_STATE
 from undertow.domain.order import OrderType, TimeInForce
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.bybit.parse import DUPLICATE_IDS, NOTHING_TO_REDUCE
@@ -77,6 +79,7 @@ class GuardianApp:
     Args:
         ways: where orders may be sent, the first preferred: the trade socket, then HTTP.
         checkpoint: where the memory is kept.
+        ping_by: the way to the outside watcher; by default the network, through the environment's proxy.
         companions: kept running beside, started anew when they fail: the trade socket's connection.
     """
 
@@ -88,6 +91,7 @@ class GuardianApp:
         ways: Sequence[OrderEntry],
         checkpoint: Checkpoint[Memory],
         companions: Sequence[Callable[[], Awaitable[None]]] = (),
+        ping_by: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._runtime = runtime
         self._guard = settings.guard
@@ -97,7 +101,8 @@ class GuardianApp:
         self._ways = tuple(ways)
         self._checkpoint = checkpoint
         self._scribe = Scribe(checkpoint.save, lambda error: runtime.survived("memory_not_written", error))
-        self._companions = tuple(companions)
+        self._ping_by = ping_by
+        self._companions = (*companions, *self._watchers())
         self._core: GuardianCore | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._ledger_at = float("-inf")
@@ -141,6 +146,21 @@ class GuardianApp:
             except Exception as error:  # noqa: BLE001 - without the socket there is still HTTP
                 self._runtime.survived("trade_socket_failed", error)
             await asyncio.sleep(COMPANION_PAUSE_S)
+
+    def _watchers(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        gauge = self._runtime.metrics.gauge(GUARDIAN_PINGED)
+        gauge.set(0)
+        if self._guard.dead_man_url is None:
+            return ()
+        man = DeadMan(
+            self._guard.dead_man_url,
+            self._guard.dead_man_every_seconds,
+            lambda: not self._look_failure,
+            gauge.set,
+            lambda error: self._runtime.survived("ping_failed", error),
+            self._ping_by,
+        )
+        return (man.run,)
 
     # looking and ticking
 

@@ -27,6 +27,10 @@ class GuardSettings(Section):
     press_every_ms: int = Field(default=60, ge=20, le=1000, description="wall milliseconds from 20 to 1000")
     ledger_every_seconds: float = Field(default=2.0, ge=0.5, le=60, description="wall seconds from 0.5 to 60")
     orders_per_second: int = Field(default=8, ge=1, le=60, description="orders per second from 1 to 60")
+    dead_man_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="an address that is pinged while all is well: http(s)://…"
+    )
+    dead_man_every_seconds: float = Field(default=60.0, gt=0, le=3600, description="wall seconds up to 3600")
     kill_file: Path | None = Field(default=None, description="path of the kill file")
 
     @model_validator(mode="after")

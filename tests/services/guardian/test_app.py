@@ -127,11 +127,11 @@ class Broken:
 
 
 @contextlib.asynccontextmanager
-async def guardian(tmp_path, venue, ways=None, companions=(), **guard):
+async def guardian(tmp_path, venue, ways=None, companions=(), ping_by=None, **guard):
     settings = Settings(state_dir=tmp_path, venue={"rest_url": "http://venue"}, guard={"look_every_ms": 50} | guard)
     runtime = Runtime("guardian", settings, WallClock())
     checkpoint = Checkpoint(tmp_path / "guardian.json", Memory)
-    app = GuardianApp(runtime, settings, venue, ways or [venue], checkpoint, companions)
+    app = GuardianApp(runtime, settings, venue, ways or [venue], checkpoint, companions, ping_by)
     task = asyncio.create_task(app.run())
     try:
         yield app
