@@ -10,11 +10,11 @@ from services.guardian.rules import Look, OpenOrder, Transfer
 from undertow.exchange.models import LedgerEntry, VenueOrder, VenuePosition, Wallet
 from undertow.trading.ledger import TRANSFERS
 
-ATTEMPTS: Final = 6
+ATTEMPTS: Final = 12
 """Errors that one question may meet; a look that fails is followed by the next."""
-PAUSE_S: Final = 0.06
+PAUSE_S: Final = 0.04
 CALM_PATIENCE_S: Final = 1.0
-URGENT_PATIENCE_S: Final = 0.2
+URGENT_PATIENCE_S: Final = 0.1
 """Wall seconds of silence after which a question is asked once more, beside the one that is not answered."""
 
 T = TypeVar("T")

@@ -74,14 +74,21 @@ class Press:
         plain = tuple(order for order in look.orders if not order.is_conditional) if look else ()
         rests = bool(plain) or not sees
         if self._cancelled_ns is None or (rests and self._is_old(self._cancelled_ns, now_ns)):
-            self._cancelled_ns = self.acted_ns = now_ns
-            return CancelAll(plain, stops_too=False)
-        if look is None or rests or look.positions or not look.orders or look.started_ns < self.acted_ns:
+            cancel = CancelAll(plain, stops_too=False)
+        elif look is None or rests or look.positions or not look.orders or look.started_ns < self.acted_ns:
             return None
-        if self._swept_ns is None or self._is_old(self._swept_ns, now_ns):
-            self._swept_ns = self.acted_ns = now_ns
-            return CancelAll(look.orders, stops_too=True)
-        return None
+        elif self._is_old(self._swept_ns, now_ns):
+            cancel = CancelAll(look.orders, stops_too=True)
+        else:
+            return None
+        if not self._cancels.take(now_ns):
+            return None
+        if cancel.stops_too:
+            self._swept_ns = now_ns
+        else:
+            self._cancelled_ns = now_ns
+        self.acted_ns = now_ns
+        return cancel
 
     def closes(self, held: Mapping[str, Decimal], look: Look | None, now_ns: int) -> list[Close]:
         """Give the closes that are due, those that have waited longest first."""
@@ -125,8 +132,8 @@ class Press:
         self._largest[symbol] = smaller
         self._closing.pop(symbol, None)
 
-    def _is_old(self, at_ns: int, now_ns: int) -> bool:
-        return now_ns - at_ns >= self._rules.retry_ns
+    def _is_old(self, at_ns: int | None, now_ns: int) -> bool:
+        return at_ns is None or now_ns - at_ns >= self._rules.retry_ns
 
     def _may_close(self, symbol: str, look: Look | None, now_ns: int) -> bool:
         sent_ns = self._closing.get(symbol)

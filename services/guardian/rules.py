@@ -54,7 +54,7 @@ class Rules:
         retry_ns: the same symbol's close, or cancel-all, is repeated no sooner.
         blind_ns: without a look since the last close, it is repeated after this.
         longest_wait_ns: whatever time the venue names after a refusal, the next try is no later than this.
-        orders_per_second: own share of the venue's order budget, each way of sending counted; as many cancels besides.
+        orders_per_second: own share of the venue's order budget, each way of sending counted; as many cancels, single or of all, besides.
         token_ns: a rearm token's life.
     """
 
