@@ -109,7 +109,7 @@ class GuardianShell:
 
         async def take() -> gd.Look:
             http = ground.http
-            rows = await http.ledger(since_ns=self.core.memory.born_ns)
+            rows = await http.ledger(since_ns=self.core.ledger_since_ns)
             return gd.Look(
                 started_ns=started_ns,
                 positions={position.symbol: position.qty for position in await http.positions()},

@@ -312,6 +312,16 @@ def test_half_of_a_multiple_of_a_step_is_a_multiple_of_it(qty, half):
     assert halved(D(qty)) == D(half)
 
 
+def test_a_cancel_of_all_waits_for_its_share():
+    guardian = core(orders_per_second=1)
+    guardian.on_look(look(T0, orders=[ENTRY]), T0)
+    assert of(CancelAll, guardian.on_kill("anna", "news", T0))
+    for tenth in range(1, 10):
+        now = T0 + tenth * S // 10
+        assert guardian.on_look(look(now, orders=[ENTRY]), now) == []
+    assert of(CancelAll, guardian.on_tick(T0 + S))
+
+
 def test_a_second_way_and_single_cancels_come_out_of_the_same_share():
     guardian = core(orders_per_second=3)
     guardian.on_look(look(T0, {"BTCUSDT": D(1), "ETHUSDT": D(1)}), T0)

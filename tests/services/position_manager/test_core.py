@@ -73,6 +73,16 @@ def test_a_fill_is_remembered_before_it_is_published_and_its_repetition_does_not
     assert books.on_execution(execution(), T0) == []
 
 
+def test_messages_find_their_way_and_foreign_ones_do_nothing():
+    books = core()
+    assert books.on_message(execution(), T0)
+    assert books.on_message(order("a"), T0) == []
+    assert books.open_order_ids == ("a",)
+    assert books.on_message(command(Verb.RESUME), T0) == []
+    assert books.on_message("something else", T0) == []
+    assert books.through_ns == T0
+
+
 def test_equity_follows_the_mark_and_the_account_names_the_position():
     books = core()
     books.on_execution(execution(qty="2"), T0)

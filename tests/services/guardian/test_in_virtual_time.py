@@ -1,4 +1,4 @@
-"""The guardian's program in virtual time: from the command until the venue says flat, by seeds."""
+"""The guardian's program in virtual time: from the command until the venue says flat, by seeds, and in a market that runs fast."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.guardian.rules import Phase
 from services.guardian.settings import Settings
 from tests.feed_chaos.virtual_loop import VirtualLoop
 from tests.services.guardian.rough_venue import LIMIT, Http, RoughVenue, Socket
+from tests.services.guardian.test_core import beat
 from tests.services.position_manager.facts import stopped
 from undertow.runtime.service import Runtime
 
@@ -29,16 +30,15 @@ class Loop(VirtualLoop):
 class LoopClock:
     """Market time is the loop's."""
 
-    rate = 1.0
-
-    def __init__(self, loop):
+    def __init__(self, loop, rate=1.0):
         self.loop = loop
+        self.rate = rate
 
     def now_ns(self):
-        return int(self.loop.time() * 1e9)
+        return int(self.loop.time() * self.rate * 1e9)
 
     async def sleep(self, market_seconds):
-        await asyncio.sleep(market_seconds)
+        await asyncio.sleep(market_seconds / self.rate)
 
 
 class Kept:
@@ -112,3 +112,39 @@ def test_a_banned_address_is_flat_by_the_socket(seed):
     assert "stop" in venue.resting  # nobody sees that it is flat: what protects it stays
     assert ended_s < 1
     assert max(venue.busiest("create"), venue.busiest("cancel")) <= LIMIT
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0, 30.0])
+def test_however_fast_the_market_runs_the_view_stays_fresh_and_silence_is_noticed(rate):
+    loop = Loop(1)
+    venue, clock = RoughVenue(1, 0.0, loop.time), LoopClock(loop, rate)
+    settings = Settings(venue={"rest_url": "http://venue"})
+    app = GuardianApp(Runtime("guardian", settings, clock), settings, Http(venue), [Http(venue)], Kept())
+    permitted = []
+
+    async def beat_and_fall_silent():
+        while app.unready_reason():  # noqa: ASYNC110 - of virtual time, which costs nothing
+            await asyncio.sleep(0.1)
+        for sequence in range(100):
+            for service in ("position_manager", "order_router"):
+                told = beat("a", sequence, venue.held, tuple(venue.resting), service)
+                permit = app.core.on_heartbeat(told, clock.now_ns())
+            permitted.append(permit.entries_permitted)
+            await clock.sleep(0.5)
+        assert app.core.phase is Phase.ACTIVE
+        await clock.sleep(3.0)
+        await asyncio.sleep(0.5)
+        assert "no heartbeat" in app.core.memory.reason
+
+    async def guarded():
+        task = asyncio.create_task(app.run())
+        try:
+            await beat_and_fall_silent()
+        finally:
+            await stopped(task)
+
+    try:
+        loop.run_until_complete(guarded())
+    finally:
+        loop.close()
+    assert all(permitted)
