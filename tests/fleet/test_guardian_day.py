@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from services.guardian.rules import Phase
 from tests.fleet.in_process import InProcessFleet
-from tests.fleet.virtual import SECOND, Streams
+from tests.fleet.virtual import SECOND, Streams, finished
 from undertow.contracts.messages.trading import TradeClosed
 from undertow.domain.state import TradingState
 from undertow.markets.generated import GeneratedMarket
@@ -47,3 +48,22 @@ def test_it_trips_on_nothing(seconds, trades):
         assert fleet.position_manager.core.state is TradingState.ACTIVE, f"minute {minute}"
     assert fleet.streams.counts[TradeClosed] >= trades
     assert fleet.timeline.now_ns() >= fleet.source.origin_ns + (seconds - 60) * SECOND
+
+
+def test_a_kill_in_the_middle_of_a_trade_leaves_the_venues_stop_until_the_position_is_closed():
+    fleet = fleet_of(7)
+    while not finished(fleet.router.ground.http.positions()):
+        fleet.run(0.5)
+    fleet.run(0.2)
+    fleet.guardian.perform(fleet.guardian.core.on_kill("anna", "news", fleet.timeline.now_ns()))
+    steps_held = 0
+    for _ in range(1_000):
+        fleet.run(0.0005)
+        held = finished(fleet.router.ground.http.positions())
+        stops = [each for each in finished(fleet.router.ground.http.open_orders()) if each.is_conditional]
+        assert bool(held) == bool(stops)
+        steps_held += bool(held)
+    assert steps_held
+    assert not held
+    fleet.run(3)
+    assert fleet.guardian.core.phase is Phase.HALTED
