@@ -1,13 +1,15 @@
 """Our books held against the venue's word, and what follows: which differences are errors, and for how long the fleet must reduce. Pure.
 
 The rule. A comparison is *counted* only if no execution was booked between the moment before the venue was asked and the moment of
-comparing, which lies a settling time after its answer. Executions that the venue lists and the books lack are *on their way*: they
-are added before the two are compared, so a router that starts anew, a bus that is away or a stream that is late explains itself. A
-difference *holds* as far as two counted comparisons in a row show it with the same sign; what holds is the residual, and one such pair
-is a cycle. An execution that is on its way for too long is a finding of its own.
+comparing, which lies a settling time after its answer. Executions that the venue lists and the books lack are *on their way*: they are
+added before the two are compared, so a router that starts anew, a bus that is away or a stream that is late explains itself. A difference
+*holds* as far as two counted comparisons in a row show it with the same sign and with the same executions on their way (one that comes
+between the venue's two answers makes a difference of a moment); what holds is the residual, and one such pair is a cycle. An execution
+that is on its way for too long is a finding of its own.
 
-What holds above its epsilon asks the fleet to reduce. Positions and late executions end by themselves after some agreeing comparisons in
-a row; money, drawdown and a liquidation need a person. Resting orders are compared too, by id, and only said: they are the guardian's.
+What holds above its epsilon asks the fleet to reduce. Positions and late executions end by themselves after some agreeing comparisons
+in a row; money, drawdown and a liquidation need a person. Resting orders are compared too, by id, and only said: they are the
+guardian's.
 """
 
 from __future__ import annotations
@@ -119,7 +121,10 @@ class Comparison:
             resting: our orders that may rest, with the time of their newest change.
             now_ns: market ns.
         """
+        before = {each.exec_id for each in self.on_way}
         self.on_way = tuple(each for each in view.executions if not ledger.knows(each.exec_id))
+        if before != {each.exec_id for each in self.on_way}:
+            self._last = _NONE
         venue = {position.symbol: position.qty for position in view.positions if position.qty}
         fresh = ledger.after(self.on_way).residuals(venue, view.wallet.wallet)
         orders = self._order_differences(view.orders, resting, now_ns)

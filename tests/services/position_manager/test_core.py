@@ -176,6 +176,25 @@ def test_a_fill_that_reaches_the_books_late_accuses_nobody(late_s):
     assert (books.residuals.position, books.on_way, books.account(T0).anomalies) == (0, 0, ())
 
 
+def test_fills_that_fall_between_the_venues_answers_accuse_nobody_while_the_router_is_away():
+    books, missing = core(), []
+    compare(books)
+    for number in range(5):  # each is in the list of executions already, and not yet in the wallet that was read before
+        missing.append(venue_execution(execution(f"e{number}", fee="1", at=T0 + number * S)))
+        compare(
+            books,
+            [position(str(number))] if number else [],
+            str(10_000 - number),
+            executions=missing,
+            at=T0 + number * S,
+        )
+    assert books.state is TradingState.ACTIVE
+    assert books.residuals.money == 0
+    for _ in range(2):
+        compare(books, [position("5")], "9995", executions=missing, at=T0 + 6 * S)
+    assert books.state is TradingState.ACTIVE
+
+
 def test_a_fill_that_never_comes_reduces_until_it_does_and_is_no_matter_of_money():
     books, fill = core(), execution(fee="0.5", at=T0)
     view = {"positions": [position()], "money": "9999.5", "executions": [venue_execution(fill)]}
