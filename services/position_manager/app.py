@@ -10,9 +10,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final, Protocol, TypeVar
 
-import httpx
-import msgspec
-
 from services.position_manager.comparison import VenueView
 from services.position_manager.core import (
     SERVICE,
@@ -26,12 +23,13 @@ from services.position_manager.core import (
     Tell,
     opened,
 )
+from services.position_manager.guardian import Guardian, HttpGuardian
 from services.position_manager.settings import SECOND_NS, Settings
 from undertow.bus import open_bus
 from undertow.bus.errors import BusAwayError, BusError, BusRefusedError
 from undertow.bus.ports import Bus, Topic
 from undertow.contracts.messages.base import Message
-from undertow.contracts.messages.heartbeat import Heartbeat, Permit
+from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.messages.market import Ticker
 from undertow.contracts.metrics import (
     DRAWDOWN,
@@ -60,7 +58,6 @@ from undertow.runtime.settings import credentials_for
 RECONCILE_LATE_S: Final = 30.0
 REMEMBERED_ORDERS: Final = 2_000
 OPENING_PAUSE_S: Final = 0.2
-GUARDIAN_TIMEOUT_S: Final = 1.0
 LEAST_BEAT_S: Final = 0.02
 WRITE_EVERY_S: Final = 0.5
 """Wall seconds between two writes of changed books."""
@@ -80,58 +77,6 @@ class Venue(Protocol):
     async def open_orders(self) -> list[VenueOrder]: ...  # noqa: D102
     async def wallet(self) -> Wallet: ...  # noqa: D102
     async def ledger(self, *, since_ns: int) -> list[LedgerEntry]: ...  # noqa: D102
-
-
-class Guardian(Protocol):
-    """The two things that are said to the guardian."""
-
-    async def beat(self, heartbeat: Heartbeat) -> Permit:
-        """Post a heartbeat.
-
-        Raises:
-            OSError: no answer, or none that is a permit.
-        """
-        ...
-
-    async def kill(self, who: str, why: str) -> None:
-        """Ask to halt.
-
-        Raises:
-            OSError: no answer, or a refusal.
-        """
-        ...
-
-
-class HttpGuardian:
-    """The guardian at its address."""
-
-    def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, timeout=GUARDIAN_TIMEOUT_S, trust_env=False)
-
-    async def beat(self, heartbeat: Heartbeat) -> Permit:
-        """See `Guardian.beat`."""
-        answer = await self._post("/heartbeat", msgspec.json.encode(heartbeat))
-        try:
-            return msgspec.json.decode(answer, type=Permit)
-        except msgspec.MsgspecError as error:
-            raise OSError(f"the guardian's answer is no permit: {error}") from error
-
-    async def kill(self, who: str, why: str) -> None:
-        """See `Guardian.kill`."""
-        await self._post("/kill", msgspec.json.encode({"who": who, "why": why}))
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._client.aclose()
-
-    async def _post(self, path: str, body: bytes) -> bytes:
-        try:
-            answer = await self._client.post(path, content=body)
-        except httpx.HTTPError as error:
-            raise OSError(f"the guardian does not answer: {error or type(error).__name__}") from error
-        if answer.status_code != httpx.codes.OK:
-            raise OSError(f"the guardian answers {answer.status_code}: {answer.text[:200]}")
-        return answer.content
 
 
 class PositionManagerApp:

@@ -18,10 +18,10 @@ import pytest
 from services.guardian.app import GuardianApp
 from services.guardian.rules import Memory, Phase
 from services.guardian.settings import Settings
-from tests.services.position_manager.facts import position, row, wallet
+from tests.services.position_manager.facts import position, resting, row, wallet
 from tests.support import eventually
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
-from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
+from undertow.domain.order import OrderType, Side
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import (
     BannedError,
@@ -30,33 +30,11 @@ from undertow.exchange.errors import (
     RateLimitedError,
     VenueBusyError,
 )
-from undertow.exchange.models import VenueOrder
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.clock import WallClock
 from undertow.runtime.service import Runtime
 
-ENTRY = VenueOrder(
-    order_id="entry-1",
-    venue_order_id="v",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    order_type=OrderType.LIMIT,
-    time_in_force=TimeInForce.POST_ONLY,
-    price=Decimal(99),
-    qty=Decimal(1),
-    filled_qty=Decimal(0),
-    average_price=Decimal(0),
-    status=OrderStatus.NEW,
-    is_conditional=False,
-    trigger_price=Decimal(0),
-    stop_order_type="",
-    reduce_only=False,
-    reject_reason="",
-    cancel_type="",
-    create_type="",
-    created_ns=0,
-    updated_ns=0,
-)
+ENTRY = resting("entry-1")
 
 
 class Venue:

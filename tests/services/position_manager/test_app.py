@@ -8,8 +8,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from services.position_manager.app import HttpGuardian, PositionManagerApp
+from services.position_manager.app import PositionManagerApp
 from services.position_manager.core import Memory
+from services.position_manager.guardian import HttpGuardian
 from services.position_manager.settings import Settings
 from tests.services.position_manager.facts import (
     T0,
