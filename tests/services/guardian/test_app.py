@@ -390,4 +390,14 @@ def test_the_guardian_needs_no_bus_no_kernels_and_no_web_framework():
     )
     loaded = set(done.stdout.split())
     assert "services.guardian.core" in loaded
-    assert not loaded & {"redis", "hiredis", "numba", "numpy", "fastapi", "starlette", "aiohttp"}
+    assert not loaded & {
+        "redis",
+        "hiredis",
+        "numba",
+        "numpy",
+        "fastapi",
+        "starlette",
+        "aiohttp",
+        "rich.console",
+        "pygments",
+    }
