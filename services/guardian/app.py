@@ -9,13 +9,17 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+import httpx
 import msgspec
 
 from services.guardian.core import GuardianCore
+from services.guardian.dead_man import DeadMan
+from services.guardian.looks import Venue, calm_look, urgent_look
 from services.guardian.rules import (
     MILLISECOND_NS,
+    SECOND_NS,
     Announce,
     CancelAll,
     Effect,
@@ -25,48 +29,40 @@ from services.guardian.rules import (
     OpenOrder,
     Phase,
     Remember,
-    Transfer,
 )
-from services.guardian.scribe import Scribe
 from services.guardian.settings import Settings
 from undertow.contracts.messages.heartbeat import Heartbeat
-from undertow.contracts.metrics import GUARDIAN_ORDERS, TRADING_STATE
+from undertow.contracts.metrics import GUARDIAN_ORDERS, GUARDIAN_PINGED, TRADING_STATE
 from undertow.domain.order import OrderType, TimeInForce
 from undertow.exchange.bybit.http import BybitHttp
+from undertow.exchange.bybit.parse import DUPLICATE_IDS, NOTHING_TO_REDUCE
 from undertow.exchange.bybit.trade_ws import BybitTradeSocket
 from undertow.exchange.errors import (
     AlreadySoError,
     OrderGoneError,
     OrderRefusedError,
+    OutcomeUnknownError,
     RateLimitedError,
     VenueError,
 )
-from undertow.exchange.models import LedgerEntry, OrderRequest, VenueOrder, VenuePosition, Wallet
+from undertow.exchange.models import OrderRequest
 from undertow.exchange.ports import OrderEntry
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.health import JSON
+from undertow.runtime.scribe import Scribe
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
-from undertow.trading.ledger import TRANSFERS
 
 TICK_S: Final = 0.05
+"""Wall seconds between two ticks; a market second has at least two."""
 LOOK_TIMEOUT_S: Final = 2.0
-WAY_TIMEOUT_S: Final = 0.5
+WAY_TIMEOUT_S: Final = 0.35
+CANCEL_AGAIN_NS: Final = 200 * MILLISECOND_NS
 DISK_PATIENCE_S: Final = 1.0
 """Wall seconds that an answer, or the end, waits for the memory to be on disk."""
 COMPANION_PAUSE_S: Final = 2.0
 HTTP_TIMEOUT_S: Final = 1.5
 Answer = tuple[int, bytes, str]
-
-
-class Venue(Protocol):
-    """What the guardian asks over HTTP; part of `undertow.exchange.ports.TradingRest`."""
-
-    async def positions(self) -> list[VenuePosition]: ...  # noqa: D102 - see TradingRest
-    async def open_orders(self) -> list[VenueOrder]: ...  # noqa: D102
-    async def wallet(self) -> Wallet: ...  # noqa: D102
-    async def ledger(self, *, since_ns: int) -> list[LedgerEntry]: ...  # noqa: D102
-    async def cancel_all(self) -> int: ...  # noqa: D102
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -83,6 +79,7 @@ class GuardianApp:
     Args:
         ways: where orders may be sent, the first preferred: the trade socket, then HTTP.
         checkpoint: where the memory is kept.
+        ping_by: the way to the outside watcher; by default the network, through the environment's proxy.
         companions: kept running beside, started anew when they fail: the trade socket's connection.
     """
 
@@ -94,15 +91,18 @@ class GuardianApp:
         ways: Sequence[OrderEntry],
         checkpoint: Checkpoint[Memory],
         companions: Sequence[Callable[[], Awaitable[None]]] = (),
+        ping_by: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._runtime = runtime
         self._guard = settings.guard
+        self._rules = settings.guard.rules()
         self._kill_file = settings.guard.kill_file or settings.state_dir / "KILL"
         self._venue = venue
         self._ways = tuple(ways)
         self._checkpoint = checkpoint
         self._scribe = Scribe(checkpoint.save, lambda error: runtime.survived("memory_not_written", error))
-        self._companions = tuple(companions)
+        self._ping_by = ping_by
+        self._companions = (*companions, *self._watchers())
         self._core: GuardianCore | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._ledger_at = float("-inf")
@@ -124,7 +124,7 @@ class GuardianApp:
         """Guard until cancelled."""
         now_ns = self._runtime.clock.now_ns()
         memory = self._checkpoint.load() or Memory(born_ns=now_ns)
-        self._core = GuardianCore(self._guard.rules(), memory, now_ns)
+        self._core = GuardianCore(self._rules, memory, now_ns)
         self._perform([Remember(memory)])
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._on_signal)
         try:
@@ -146,6 +146,21 @@ class GuardianApp:
             except Exception as error:  # noqa: BLE001 - without the socket there is still HTTP
                 self._runtime.survived("trade_socket_failed", error)
             await asyncio.sleep(COMPANION_PAUSE_S)
+
+    def _watchers(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        gauge = self._runtime.metrics.gauge(GUARDIAN_PINGED)
+        gauge.set(0)
+        if self._guard.dead_man_url is None:
+            return ()
+        man = DeadMan(
+            self._guard.dead_man_url,
+            self._guard.dead_man_every_seconds,
+            lambda: not self._look_failure,
+            gauge.set,
+            lambda error: self._runtime.survived("ping_failed", error),
+            self._ping_by,
+        )
+        return (man.run,)
 
     # looking and ticking
 
@@ -169,26 +184,25 @@ class GuardianApp:
         if self.core.phase is Phase.HALTING:
             await asyncio.sleep(self._guard.press_every_ms / 1000)
             return
+        # where the market runs fast, its seconds are short and a look is soon old
+        stale_s = self._rules.view_timeout_ns / SECOND_NS / self._runtime.clock.rate
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._guard.look_every_ms / 1000):  # wait_for may swallow our own cancellation
+            async with asyncio.timeout(
+                min(self._guard.look_every_ms / 1000, stale_s / 4)
+            ):  # wait_for may swallow our own cancellation
                 await self._hurry.wait()
 
     async def _take_look(self) -> Look:
-        started_ns = self._now()
-        if self.core.phase is Phase.HALTING:  # only what flattening needs
-            positions, orders = await asyncio.gather(self._venue.positions(), self._venue.open_orders())
-            return _look(started_ns, positions, orders)
-        positions, orders, wallet = await asyncio.gather(
-            self._venue.positions(), self._venue.open_orders(), self._venue.wallet()
-        )
-        # after the wallet, so that a transfer which moved it is in the log; a late row is what two looks in a row are for
-        transfers: tuple[Transfer, ...] | None = None
+        if self.core.phase is Phase.HALTING:
+            return await urgent_look(self._venue, self._now)
+        return await calm_look(self._venue, self._now, self._ledger_since_ns)
+
+    def _ledger_since_ns(self) -> int | None:
         now = asyncio.get_running_loop().time()
-        if self.core.asks_ledger or now - self._ledger_at >= self._guard.ledger_every_seconds:
-            rows = await self._venue.ledger(since_ns=self.core.ledger_since_ns)
-            transfers = tuple(Transfer(row.entry_id, row.change) for row in rows if row.kind in TRANSFERS)
-            self._ledger_at = now
-        return _look(started_ns, positions, orders, wallet, transfers)
+        if not self.core.asks_ledger and now - self._ledger_at < self._guard.ledger_every_seconds:
+            return None
+        self._ledger_at = now
+        return self.core.ledger_since_ns
 
     async def _tick_for_ever(self) -> None:
         gauge = self._runtime.metrics.gauge(TRADING_STATE)
@@ -197,7 +211,7 @@ class GuardianApp:
             self._perform(self.core.on_kill_file(now_ns, present=_exists(self._kill_file)))
             self._perform(self.core.on_tick(now_ns))
             gauge.set(self.core.state.severity)
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(min(TICK_S, 0.5 / self._runtime.clock.rate))
 
     def _on_signal(self) -> None:
         self._perform(self.core.on_kill("signal", "SIGUSR1", self._now()))
@@ -234,27 +248,43 @@ class GuardianApp:
             time_in_force=TimeInForce.IOC,
             reduce_only=True,
         )
-        counter = self._runtime.metrics.counter(GUARDIAN_ORDERS)
         retry_at_ns = 0
-        for way in self._ways:
-            counter.inc()
-            try:
-                async with asyncio.timeout(WAY_TIMEOUT_S):
-                    await way.create_order(request)
-            except (OrderRefusedError, AlreadySoError):  # flat already, or it has this id: the next look tells
+        for number, way in enumerate(self._ways):
+            if number and not self.core.may_send(self._now()):
+                break
+            failure = await self._sent(way, request)
+            if failure is None:
                 return
-            except RateLimitedError as error:
-                retry_at_ns = error.retry_at_ns
-            except Exception as error:  # noqa: BLE001 - whatever it was, there is another way and another try
-                self._runtime.survived("close_failed", error, order_id=effect.order_id)
-            else:
-                return
-        self.core.on_refused(effect.symbol, retry_at_ns)
+            if isinstance(failure, RateLimitedError):
+                retry_at_ns = failure.retry_at_ns
+        self.core.on_close_lost(effect.symbol, retry_at_ns)
+
+    async def _sent(self, way: OrderEntry, request: OrderRequest) -> Exception | None:
+        """Give what speaks for another way; None when the venue has answered for this order."""
+        self._runtime.metrics.counter(GUARDIAN_ORDERS).inc()
+        try:
+            async with asyncio.timeout(WAY_TIMEOUT_S):
+                await way.create_order(request)
+        except AlreadySoError:
+            return None
+        except OrderRefusedError as error:
+            if error.code != NOTHING_TO_REDUCE:  # else it is flat already: the next look tells
+                self._runtime.survived("close_refused", error, order_id=request.order_id)
+                self.core.on_close_refused(request.symbol, request.qty)
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it was, there is another way and another try
+            if isinstance(error, OutcomeUnknownError) and error.code in DUPLICATE_IDS:
+                return None  # the way before this one has brought it there
+            if not isinstance(error, RateLimitedError):
+                self._runtime.survived("close_failed", error, order_id=request.order_id)
+            return error
+        return None
 
     async def _cancel(self, effect: CancelAll) -> None:
         retry_at_ns = 0
         try:
-            await self._venue.cancel_all()
+            async with asyncio.timeout(WAY_TIMEOUT_S):
+                await self._venue.cancel_all(stops_too=effect.stops_too)
         except RateLimitedError as error:
             retry_at_ns = error.retry_at_ns
         except Exception as error:  # noqa: BLE001 - whatever it was, there is another way and another try
@@ -262,17 +292,20 @@ class GuardianApp:
         else:
             return
         await self._cancel_one_by_one(effect.known)
-        self.core.on_refused("", max(retry_at_ns, self._now() + 200 * MILLISECOND_NS))
+        self.core.on_cancel_lost(max(retry_at_ns, self._now() + CANCEL_AGAIN_NS))
 
     async def _cancel_one_by_one(self, known: Sequence[OpenOrder]) -> None:
         for order in known:
             if not order.order_id:
                 continue
+            if not self.core.may_cancel(self._now()):
+                return
             try:
-                await self._ways[0].cancel_order(order.symbol, order.order_id)
+                async with asyncio.timeout(WAY_TIMEOUT_S):
+                    await self._ways[0].cancel_order(order.symbol, order.order_id)
             except OrderGoneError:
                 continue
-            except VenueError as error:
+            except (VenueError, TimeoutError) as error:
                 self._runtime.survived("cancel_failed", error, order_id=order.order_id)
                 return
 
@@ -327,22 +360,6 @@ class GuardianApp:
         return 200, json.dumps(self.core.report(self._now())).encode(), JSON
 
 
-def _look(
-    started_ns: int,
-    positions: Sequence[VenuePosition],
-    orders: Sequence[VenueOrder],
-    wallet: Wallet | None = None,
-    transfers: tuple[Transfer, ...] | None = None,
-) -> Look:
-    return Look(
-        started_ns=started_ns,
-        positions={position.symbol: position.qty for position in positions if position.qty},
-        orders=tuple(OpenOrder(order.symbol, order.order_id, order.is_conditional) for order in orders),
-        equity=wallet.equity if wallet else None,
-        transfers=transfers,
-    )
-
-
 def _order(body: bytes) -> Order | str:
     try:
         order = msgspec.json.decode(body, type=Order)
@@ -367,7 +384,7 @@ def _exists(path: Path) -> bool:
 def build(settings: Settings, runtime: Runtime) -> GuardianApp:
     """Choose the real implementations: the guardian's own key, connection and trade socket."""
     key = credentials_for(settings.mode, "guardian", os.environ)
-    http = BybitHttp(settings.venue.rest_url, runtime.clock, key, timeout_s=HTTP_TIMEOUT_S)
+    http = BybitHttp(settings.venue.rest_url, runtime.clock, key, timeout_s=HTTP_TIMEOUT_S, attempts=1)
     checkpoint = Checkpoint(settings.state_dir / "guardian.json", Memory)
     if not settings.venue.trade_url:  # demo has none
         return GuardianApp(runtime, settings, http, [http], checkpoint)

@@ -1,14 +1,13 @@
 """The guardian: ACTIVE, REDUCING, HALTING (cancel, flatten, look), HALTED. Pure: inputs and `now_ns` in, effects out.
 
-It trips on: a command, a kill file, drawdown, silence of the router while something is open, and lasting disagreement between fleet and
-venue. It never trips on its own missing data: silence and disagreement count only beside a fresh look at the venue, silence starts anew
-when the guardian itself slept, and a look that fails only withdraws permits.
+It trips on: a command, a kill file, drawdown, silence of every router while something is open, and one difference between fleet and
+venue that lasts. It never trips on its own missing data: silence and disagreement count only beside a fresh look at the venue, silence
+starts anew when the guardian itself slept, and a look that fails only withdraws permits.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,13 +15,15 @@ from typing import Any, Final
 
 import msgspec
 
+from services.guardian.differences import Differences
+from services.guardian.press import Close, Press
 from services.guardian.rules import (
+    BOOKS,
     ORDER_PREFIX,
     ROUTER,
     SECOND_NS,
     STATES,
     Announce,
-    CancelAll,
     Effect,
     Flatten,
     Look,
@@ -73,16 +74,11 @@ class GuardianCore:
         self._looked_ns = 0
         self._deep_looks = 0
         self._asks_ledger = False
-        self._disagree_since_ns: int | None = None
+        self._differences = Differences()
         self._agree_since_ns: int | None = None
         self._kill_file = False
         self._flat_looks = 0
-        self._acted_ns = 0
-        self._cancelled_ns: int | None = None
-        self._closing: dict[str, int] = {}
-        self._lost: set[str] = set()
-        self._sent: deque[int] = deque()
-        self._wait_until_ns = 0
+        self._press = Press(rules)
         self._token: tuple[str, int] | None = None
 
     @property
@@ -146,11 +142,11 @@ class GuardianCore:
             return effects + self._compare(look, now_ns)
         if self._phase is Phase.HALTED:
             return effects if look.is_flat else effects + self._halt(self._reason, now_ns)
-        self._flat_looks = self._flat_looks + 1 if look.is_flat and look.started_ns >= self._acted_ns else 0
+        self._flat_looks = self._flat_looks + 1 if look.is_flat and look.started_ns >= self._press.acted_ns else 0
         if self._flat_looks >= _LOOKS_NEEDED:
             self._phase = Phase.HALTED
             return [*effects, Announce(self._phase, self._reason)]
-        return effects + self._press(now_ns)
+        return effects + self._pressed(now_ns)
 
     def on_tick(self, now_ns: int) -> list[Effect]:
         """Notice what did not happen; called several times a second."""
@@ -158,23 +154,35 @@ class GuardianCore:
             self._awake_since_ns = max(self._awake_since_ns, now_ns)
         self._ticked_ns = now_ns
         if self._phase is Phase.HALTING:
-            return self._press(now_ns)
+            return self._pressed(now_ns)
         if self._phase is not Phase.HALTED and self._is_router_lost(now_ns):
             silent_s = (now_ns - self._router_seen_ns()) / SECOND_NS
             return self._halt(f"no heartbeat of the router for {silent_s:.1f} s with positions or orders open", now_ns)
         return []
 
-    def on_refused(self, symbol: str, retry_at_ns: int) -> None:
-        """A close or, with an empty symbol, cancel-all did not get through; nothing is sent before `retry_at_ns`.
+    def may_send(self, now_ns: int) -> bool:
+        """Take one order of our share; asked before a close goes by another way."""
+        return self._press.may_send(now_ns)
+
+    def may_cancel(self, now_ns: int) -> bool:
+        """Take one cancel of our share; asked before each of those that go one by one."""
+        return self._press.may_cancel(now_ns)
+
+    def on_close_lost(self, symbol: str, retry_at_ns: int) -> None:
+        """Note that no way took a close; the next waits until `retry_at_ns`, or the longest wait.
 
         A close that was perhaps accepted is sent again under a new id: being reduce-only, it cannot overshoot.
         """
-        longest_ns = self._ticked_ns + self._rules.longest_wait_ns
-        self._wait_until_ns = max(self._wait_until_ns, min(retry_at_ns, longest_ns))
-        if symbol:
-            self._lost.add(symbol)
-        else:
-            self._cancelled_ns = None
+        self._press.on_close_lost(symbol, self._not_for_long(retry_at_ns))
+
+    def on_close_refused(self, symbol: str, qty: Decimal) -> None:
+        """Note that the venue said no to a close of this size."""
+        held = self._look.positions.get(symbol, _ZERO) if self._look else _ZERO
+        self._press.on_close_refused(symbol, qty, held or qty)
+
+    def on_cancel_lost(self, retry_at_ns: int) -> None:
+        """Note that a cancel-all did not get through; only cancels wait."""
+        self._press.on_cancel_lost(self._not_for_long(retry_at_ns))
 
     def on_rearm(self, who: str, why: str, token: str, now_ns: int) -> tuple[RearmAnswer, list[Effect]]:
         """Rearm in two steps: without a token give one, with it go back to ACTIVE and measure drawdown from here."""
@@ -189,7 +197,8 @@ class GuardianCore:
             return RearmAnswer(rearmed=False, refusal="the token is wrong or has expired; ask for a new one"), []
         self._token = None
         self._phase, self._reason = Phase.ACTIVE, ""
-        self._disagree_since_ns = self._agree_since_ns = None
+        self._differences.clear()
+        self._agree_since_ns = None
         self._deep_looks = 0
         self._awake_since_ns = now_ns
         self._memory = msgspec.structs.replace(self._memory, reason="", peak=None)
@@ -212,7 +221,7 @@ class GuardianCore:
             "equity": str(look.equity) if look and look.equity is not None else "",
             "peak": "" if self._memory.peak is None else str(self._memory.peak),
             "net_transfers": str(self._memory.transfers),
-            "disagreement_ns": 0 if self._disagree_since_ns is None else now_ns - self._disagree_since_ns,
+            "disagreement_ns": self._differences.lasted_ns(now_ns),
             "kill_file": self._kill_file,
             "orders_sent": self._memory.orders,
         }
@@ -228,6 +237,9 @@ class GuardianCore:
             return f"the guardian is {self._phase}"
         if not self._sees(now_ns):
             return "the guardian has no fresh look at the venue"
+        books_silent_ns = now_ns - max(self._heard.get(BOOKS, 0), self._awake_since_ns)
+        if books_silent_ns > self._rules.books_timeout_ns:
+            return f"no heartbeat of the position manager for {books_silent_ns / SECOND_NS:.1f} s: nobody watches the books"
         return ""
 
     def _takes_permit(self, heartbeat: Heartbeat, now_ns: int) -> bool:
@@ -246,7 +258,8 @@ class GuardianCore:
     # reasons to trip
 
     def _router_seen_ns(self) -> int:
-        return max(self._holder.seen_ns if self._holder else 0, self._awake_since_ns)
+        # any boot's: a new one must wait for the permit of the old one, and is there nevertheless
+        return max(self._heard.get(ROUTER, 0), self._awake_since_ns)
 
     def _is_router_lost(self, now_ns: int) -> bool:
         silent = now_ns - self._router_seen_ns() > self._rules.heartbeat_timeout_ns
@@ -293,23 +306,23 @@ class GuardianCore:
     def _compare(self, look: Look, now_ns: int) -> list[Effect]:
         holder = self._holder
         if holder is None or now_ns - holder.seen_ns > self._rules.heartbeat_timeout_ns:
-            self._disagree_since_ns = self._agree_since_ns = None  # silence is another rule's business
+            self._differences.clear()  # silence is another rule's business
+            self._agree_since_ns = None
             return []
-        difference = _difference(holder.heartbeat, look)
-        if not difference:
-            self._disagree_since_ns = None
+        self._differences.take(holder.heartbeat, look, now_ns)
+        if not self._differences:
             self._agree_since_ns = now_ns if self._agree_since_ns is None else self._agree_since_ns
             if self._phase is Phase.REDUCING and now_ns - self._agree_since_ns >= self._rules.reduce_after_ns:
                 self._phase, self._reason = Phase.ACTIVE, ""
                 return [Announce(self._phase, "fleet and venue agree again")]
             return []
         self._agree_since_ns = None
-        self._disagree_since_ns = now_ns if self._disagree_since_ns is None else self._disagree_since_ns
-        lasted_ns = now_ns - self._disagree_since_ns
+        lasted_ns = self._differences.lasted_ns(now_ns)
+        words = self._differences.words(now_ns, self._rules.reduce_after_ns)
         if lasted_ns >= self._rules.halt_after_ns:
-            return self._halt(f"fleet and venue disagree for {lasted_ns / SECOND_NS:.1f} s: {difference}", now_ns)
+            return self._halt(f"fleet and venue disagree for {lasted_ns / SECOND_NS:.1f} s: {words}", now_ns)
         if lasted_ns >= self._rules.reduce_after_ns and self._phase is Phase.ACTIVE:
-            self._phase, self._reason = Phase.REDUCING, f"fleet and venue disagree: {difference}"
+            self._phase, self._reason = Phase.REDUCING, f"fleet and venue disagree: {words}"
             return [Announce(self._phase, self._reason)]
         return []
 
@@ -319,34 +332,17 @@ class GuardianCore:
         self._phase, self._reason = Phase.HALTING, reason
         self._token = None
         self._flat_looks = 0
-        self._acted_ns = now_ns
-        self._cancelled_ns = None
-        self._closing.clear()
-        self._lost.clear()
+        self._press.begin(now_ns)
         self._memory = msgspec.structs.replace(self._memory, reason=reason)
-        return [Remember(self._memory), Announce(self._phase, reason), *self._press(now_ns)]
+        return [Remember(self._memory), Announce(self._phase, reason), *self._pressed(now_ns)]
 
-    def _press(self, now_ns: int) -> list[Effect]:
-        """Give what is to be sent now: cancel-all when something rests or nothing was cancelled yet, a close for each position."""
-        if now_ns < self._wait_until_ns:
-            return []
+    def _pressed(self, now_ns: int) -> list[Effect]:
         effects: list[Effect] = []
-        look = self._look
-        rests = look is None or bool(look.orders) or not self._sees(now_ns)
-        due = self._cancelled_ns is None or (rests and now_ns - self._cancelled_ns >= self._rules.retry_ns)
-        if due:
-            self._cancelled_ns = self._acted_ns = now_ns
-            effects.append(CancelAll(look.orders if look else ()))
-        longest_waiting_first = sorted(self._held(now_ns).items(), key=lambda item: self._closing.get(item[0], 0))
-        closes = [
-            self._close(symbol, qty, now_ns)
-            for symbol, qty in longest_waiting_first
-            if self._may_close(symbol, now_ns) and self._in_budget(now_ns)
-        ]
-        if closes:
-            self._acted_ns = now_ns
-            effects += [Remember(self._memory), *closes]
-        return effects
+        cancel = self._press.cancel(self._look, sees=self._sees(now_ns), now_ns=now_ns)
+        if cancel:
+            effects.append(cancel)
+        closes = [self._numbered(close) for close in self._press.closes(self._held(now_ns), self._look, now_ns)]
+        return [*effects, Remember(self._memory), *closes] if closes else effects
 
     def _held(self, now_ns: int) -> Mapping[str, Decimal]:
         """Positions to close: the venue's word; without a fresh look also what the router last believed."""
@@ -356,27 +352,14 @@ class GuardianCore:
         believed = {symbol: qty for symbol, qty in self._holder.heartbeat.positions.items() if qty}
         return believed | seen
 
-    def _may_close(self, symbol: str, now_ns: int) -> bool:
-        sent_ns = self._closing.get(symbol)
-        if sent_ns is None:
-            return True
-        age_ns = now_ns - sent_ns
-        settled = symbol in self._lost or (self._look is not None and self._look.started_ns > sent_ns)
-        return age_ns >= (self._rules.retry_ns if settled else self._rules.blind_ns)
-
-    def _in_budget(self, now_ns: int) -> bool:
-        while self._sent and now_ns - self._sent[0] >= SECOND_NS:
-            self._sent.popleft()
-        return len(self._sent) < self._rules.orders_per_second
-
-    def _close(self, symbol: str, qty: Decimal, now_ns: int) -> Flatten:
+    def _numbered(self, close: Close) -> Flatten:
         number = self._memory.orders + 1
         self._memory = msgspec.structs.replace(self._memory, orders=number)
-        self._closing[symbol] = now_ns
-        self._lost.discard(symbol)
-        self._sent.append(now_ns)
-        side = Side.SELL if qty > 0 else Side.BUY
-        return Flatten(f"{ORDER_PREFIX}{self._memory.born_ns:x}-{number}", symbol, side, abs(qty))
+        side = Side.SELL if close.qty > 0 else Side.BUY
+        return Flatten(f"{ORDER_PREFIX}{self._memory.born_ns:x}-{number}", close.symbol, side, abs(close.qty))
+
+    def _not_for_long(self, retry_at_ns: int) -> int:
+        return min(retry_at_ns, self._ticked_ns + self._rules.longest_wait_ns)
 
     def _why_not_rearm(self) -> str:
         if self._kill_file:
@@ -386,19 +369,3 @@ class GuardianCore:
         if self._phase is not Phase.HALTED:
             return f"not halted: {self._phase}"
         return ""
-
-
-def _difference(heartbeat: Heartbeat, look: Look) -> str:
-    words = [
-        f"{symbol} {heartbeat.positions.get(symbol, _ZERO)} in the fleet, {look.positions.get(symbol, _ZERO)} at the venue"
-        for symbol in sorted(heartbeat.positions.keys() | look.positions.keys())
-        if heartbeat.positions.get(symbol, _ZERO) != look.positions.get(symbol, _ZERO)
-    ]
-    words += [
-        f"order {order.order_id or 'without our id'} in {order.symbol} is nobody's"
-        for order in look.orders
-        if not order.is_conditional
-        and order.order_id not in heartbeat.open_order_ids
-        and not order.order_id.startswith(ORDER_PREFIX)
-    ]
-    return "; ".join(words)

@@ -15,6 +15,7 @@ from undertow.domain.state import TradingState
 SECOND_NS: Final = 1_000_000_000
 MILLISECOND_NS: Final = 1_000_000
 ROUTER: Final = "order_router"
+BOOKS: Final = "position_manager"
 ORDER_PREFIX: Final = GUARDIAN_PREFIX
 """Order ids that begin so are the guardian's: `g-<birth of its memory, hex>-<number>`."""
 
@@ -42,22 +43,24 @@ class Rules:
 
     Attributes:
         permit_ns: how long a permit holds.
-        heartbeat_timeout_ns: silence of the router that trips while positions or orders are open.
+        heartbeat_timeout_ns: silence of every router boot that trips while positions or orders are open.
+        books_timeout_ns: silence of the position manager that withholds permits; it never trips.
         startup_grace_ns: the first heartbeat may take this long after the guardian's own start.
         stall_ns: a gap between two of our own ticks above this means that we slept: heartbeat ages start anew.
         view_timeout_ns: an older look at the venue is no view: no permits, and no trip by silence or disagreement.
-        reduce_after_ns: fleet and venue disagree this long without a break: REDUCING; agree as long: ACTIVE again.
-        halt_after_ns: fleet and venue disagree this long without a break: halt.
+        reduce_after_ns: one and the same difference between fleet and venue lasts so long: REDUCING; none for as long: ACTIVE again.
+        halt_after_ns: one and the same difference lasts so long: halt.
         drawdown_limit: of the peak, a fraction; two looks in a row must show it.
         retry_ns: the same symbol's close, or cancel-all, is repeated no sooner.
         blind_ns: without a look since the last close, it is repeated after this.
         longest_wait_ns: whatever time the venue names after a refusal, the next try is no later than this.
-        orders_per_second: own share of the venue's order budget.
+        orders_per_second: own share of the venue's order budget, each way of sending counted; as many cancels, single or of all, besides.
         token_ns: a rearm token's life.
     """
 
     permit_ns: int = 2 * SECOND_NS
     heartbeat_timeout_ns: int = 3 * SECOND_NS
+    books_timeout_ns: int = 10 * SECOND_NS
     startup_grace_ns: int = 10 * SECOND_NS
     stall_ns: int = SECOND_NS
     view_timeout_ns: int = 5 * SECOND_NS
@@ -66,7 +69,7 @@ class Rules:
     drawdown_limit: Decimal = field(default_factory=lambda: Decimal("0.10"))
     retry_ns: int = 300 * MILLISECOND_NS
     blind_ns: int = SECOND_NS
-    longest_wait_ns: int = 2 * SECOND_NS
+    longest_wait_ns: int = 500 * MILLISECOND_NS
     orders_per_second: int = 8
     token_ns: int = 60 * SECOND_NS
 
@@ -95,11 +98,18 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """An order that rests at the venue; `is_conditional` for stops that wait for their trigger."""
+    """An order that rests at the venue.
+
+    Attributes:
+        order_id: our id; empty for an order that has none.
+        is_conditional: it is a stop that waits for its trigger.
+        created_ns: when the venue made it.
+    """
 
     symbol: str
     order_id: str
     is_conditional: bool = False
+    created_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +156,10 @@ class Remember:
 
 @dataclass(frozen=True, slots=True)
 class CancelAll:
-    """Cancel every order; `known` for the way that can only cancel one by one."""
+    """Cancel every order that is no stop, or with `stops_too` every order; `known` for the way that can only cancel one by one."""
 
     known: tuple[OpenOrder, ...]
+    stops_too: bool
 
 
 @dataclass(frozen=True, slots=True)

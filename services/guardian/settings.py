@@ -19,6 +19,7 @@ class GuardSettings(Section):
         default=Decimal("0.10"), gt=0, lt=1, description="a fraction of the peak between 0 and 1"
     )
     heartbeat_timeout_seconds: float = Field(default=3.0, ge=1, le=60, description="seconds from 1 to 60")
+    books_timeout_seconds: float = Field(default=10.0, ge=1, le=600, description="seconds from 1 to 600")
     startup_grace_seconds: float = Field(default=10.0, ge=1, le=600, description="seconds from 1 to 600")
     reduce_after_seconds: float = Field(default=5.0, ge=1, le=600, description="seconds from 1 to 600")
     halt_after_seconds: float = Field(default=15.0, ge=1, le=3600, description="seconds from 1 to 3600")
@@ -26,6 +27,10 @@ class GuardSettings(Section):
     press_every_ms: int = Field(default=60, ge=20, le=1000, description="wall milliseconds from 20 to 1000")
     ledger_every_seconds: float = Field(default=2.0, ge=0.5, le=60, description="wall seconds from 0.5 to 60")
     orders_per_second: int = Field(default=8, ge=1, le=60, description="orders per second from 1 to 60")
+    dead_man_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="an address that is pinged while all is well: http(s)://…"
+    )
+    dead_man_every_seconds: float = Field(default=60.0, gt=0, le=3600, description="wall seconds up to 3600")
     kill_file: Path | None = Field(default=None, description="path of the kill file")
 
     @model_validator(mode="after")
@@ -43,6 +48,7 @@ class GuardSettings(Section):
         return Rules(
             drawdown_limit=self.drawdown_limit,
             heartbeat_timeout_ns=int(self.heartbeat_timeout_seconds * SECOND_NS),
+            books_timeout_ns=int(self.books_timeout_seconds * SECOND_NS),
             startup_grace_ns=int(self.startup_grace_seconds * SECOND_NS),
             reduce_after_ns=int(self.reduce_after_seconds * SECOND_NS),
             halt_after_ns=int(self.halt_after_seconds * SECOND_NS),

@@ -6,33 +6,38 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final, Protocol, TypeVar
 
-import httpx
-import msgspec
-
+from services.position_manager.comparison import VenueView
 from services.position_manager.core import (
     SERVICE,
     Effect,
     Kill,
     Memory,
+    Page,
     PositionManagerCore,
     Publish,
     Remember,
     Tell,
-    VenueView,
     opened,
 )
+from services.position_manager.guardian import Guardian, HttpGuardian
 from services.position_manager.settings import SECOND_NS, Settings
 from undertow.bus import open_bus
+from undertow.bus.errors import BusAwayError, BusError, BusRefusedError
 from undertow.bus.ports import Bus, Topic
-from undertow.contracts.messages.heartbeat import Heartbeat, Permit
+from undertow.contracts.messages.base import Message
+from undertow.contracts.messages.heartbeat import Heartbeat
 from undertow.contracts.messages.market import Ticker
-from undertow.contracts.messages.trading import OrderChanged
 from undertow.contracts.metrics import (
     DRAWDOWN,
     EQUITY,
+    EXECUTIONS_ON_WAY,
+    FORCED_CLOSES,
     MONEY_RESIDUAL,
+    ORDER_RESIDUAL,
     POSITION_RESIDUAL,
     REALISED_PNL,
     RECONCILED,
@@ -43,16 +48,20 @@ from undertow.exchange.budget.ports import Priority
 from undertow.exchange.budget.shared import SharedBudget, expose
 from undertow.exchange.bybit.http import BybitHttp
 from undertow.exchange.errors import VenueError
-from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
+from undertow.exchange.models import LedgerEntry, VenueExecution, VenueOrder, VenuePosition, Wallet
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.health import JSON
+from undertow.runtime.scribe import Scribe
 from undertow.runtime.service import Runtime
 from undertow.runtime.settings import credentials_for
 
 RECONCILE_LATE_S: Final = 30.0
 REMEMBERED_ORDERS: Final = 2_000
 OPENING_PAUSE_S: Final = 0.2
-GUARDIAN_TIMEOUT_S: Final = 1.0
+LEAST_BEAT_S: Final = 0.02
+WRITE_EVERY_S: Final = 0.5
+"""Wall seconds between two writes of changed books."""
+DISK_PATIENCE_S: Final = 2.0
 RETRY_S: Final = 0.5
 UNHURRIED_S: Final = 0.02
 """Wall seconds between two reads of the market: few large batches leave the cores to those on an order's way."""
@@ -65,60 +74,9 @@ class Venue(Protocol):
 
     async def executions(self, *, since_ns: int, order_id: str = "") -> list[VenueExecution]: ...  # noqa: D102
     async def positions(self) -> list[VenuePosition]: ...  # noqa: D102
+    async def open_orders(self) -> list[VenueOrder]: ...  # noqa: D102
     async def wallet(self) -> Wallet: ...  # noqa: D102
     async def ledger(self, *, since_ns: int) -> list[LedgerEntry]: ...  # noqa: D102
-
-
-class Guardian(Protocol):
-    """The two things that are said to the guardian."""
-
-    async def beat(self, heartbeat: Heartbeat) -> Permit:
-        """Post a heartbeat.
-
-        Raises:
-            OSError: no answer, or none that is a permit.
-        """
-        ...
-
-    async def kill(self, who: str, why: str) -> None:
-        """Ask to halt.
-
-        Raises:
-            OSError: no answer, or a refusal.
-        """
-        ...
-
-
-class HttpGuardian:
-    """The guardian at its address."""
-
-    def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, timeout=GUARDIAN_TIMEOUT_S, trust_env=False)
-
-    async def beat(self, heartbeat: Heartbeat) -> Permit:
-        """See `Guardian.beat`."""
-        answer = await self._post("/heartbeat", msgspec.json.encode(heartbeat))
-        try:
-            return msgspec.json.decode(answer, type=Permit)
-        except msgspec.MsgspecError as error:
-            raise OSError(f"the guardian's answer is no permit: {error}") from error
-
-    async def kill(self, who: str, why: str) -> None:
-        """See `Guardian.kill`."""
-        await self._post("/kill", msgspec.json.encode({"who": who, "why": why}))
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._client.aclose()
-
-    async def _post(self, path: str, body: bytes) -> bytes:
-        try:
-            answer = await self._client.post(path, content=body)
-        except httpx.HTTPError as error:
-            raise OSError(f"the guardian does not answer: {error or type(error).__name__}") from error
-        if answer.status_code != httpx.codes.OK:
-            raise OSError(f"the guardian answers {answer.status_code}: {answer.text[:200]}")
-        return answer.content
 
 
 class PositionManagerApp:
@@ -140,6 +98,8 @@ class PositionManagerApp:
         self._venue = venue
         self._guardian = guardian
         self._checkpoint = checkpoint
+        self._scribe = Scribe(checkpoint.save, lambda error: runtime.survived("books_not_written", error))
+        self._is_changed = False
         self._core: PositionManagerCore | None = None
         self._failure = "the books are not open yet"
         self._counted_at: float | None = None
@@ -165,21 +125,24 @@ class PositionManagerApp:
 
     async def run(self) -> None:
         """Keep the books until cancelled."""
-        self._core = await self._open()
+        self._core, happened = await self._open()
+        await self._perform(happened)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read_trading(), name="trading")
-                tasks.create_task(self._read_market(), name="market")
+                tasks.create_task(self._despite_refusals(self._read_trading), name="trading")
+                tasks.create_task(self._despite_refusals(self._read_market), name="market")
+                tasks.create_task(self._write_for_ever(), name="write")
                 tasks.create_task(self._publish_for_ever(), name="account")
                 tasks.create_task(self._beat_for_ever(), name="heartbeat")
                 tasks.create_task(self._reconcile_for_ever(), name="reconcile")
         finally:
-            self._checkpoint.save(self.core.memory())
+            self._scribe.write(self.core.memory())
+            await self._scribe.settled(DISK_PATIENCE_S)
             await self._bus.close()
 
     # opening
 
-    async def _open(self) -> PositionManagerCore:
+    async def _open(self) -> tuple[PositionManagerCore, list[Effect]]:
         memory = self._checkpoint.load()
         while memory is None:
             memory = await self._retried(self._first_opening)
@@ -188,12 +151,17 @@ class PositionManagerApp:
         missed = None
         while missed is None:
             missed = await self._retried(lambda: self._happened(since_ns))
-        core.on_reread(*missed, self._now())
+        effects = core.on_reread(*missed, self._now())
         self._checkpoint.save(core.memory())
-        for delivery in await self._bus.tail(Topic(ORDERS), REMEMBERED_ORDERS):
-            if isinstance(delivery.message, OrderChanged):
-                core.on_order(delivery.message)
-        return core
+        return core, effects
+
+    async def _despite_refusals(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:  # a bus that is away must not end the books, the beats and the comparisons
+            try:
+                return await work()
+            except (BusAwayError, BusRefusedError) as error:
+                self._runtime.survived("bus_failed", error)
+                await asyncio.sleep(RETRY_S)
 
     async def _first_opening(self) -> Memory | None:
         """Read the account twice; only two equal answers are an opening balance."""
@@ -218,6 +186,8 @@ class PositionManagerApp:
     # streams
 
     async def _read_trading(self) -> None:
+        for delivery in await self._bus.tail(Topic(ORDERS), REMEMBERED_ORDERS):
+            self.core.on_message(delivery.message, self._now())
         topics = [Topic(ORDERS), Topic(EXECUTIONS), Topic(CONTROL, source="admin")]
         reader = self._bus.reader(SERVICE, self._settings.instance, topics)
         async for batch in reader.batches():
@@ -263,17 +233,30 @@ class PositionManagerApp:
                 self._runtime.log.warning("guardian_silent", reason=str(error))
             else:
                 self.core.on_guardian(permit.state)
-            await asyncio.sleep(self._watch.heartbeat_every_seconds)
+            every = self._watch.heartbeat_every_seconds
+            await asyncio.sleep(max(LEAST_BEAT_S, every / max(1.0, self._runtime.clock.rate)))
 
     async def _reconcile_for_ever(self) -> None:
         while True:
             counted = await self._retried(self._compare)
-            await asyncio.sleep(self._watch.reconcile_every_seconds if counted else self._watch.settle_seconds)
+            calm = counted and not self.core.suspects
+            await asyncio.sleep(self._watch.reconcile_every_seconds if calm else self._watch.settle_seconds)
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            if self._is_changed:
+                self._is_changed = False
+                self._scribe.write(self.core.memory())
+            await asyncio.sleep(WRITE_EVERY_S)
 
     async def _compare(self) -> bool:
         revision = self.core.revision
-        since_ns = self.core.through_ns - int(self._watch.reread_seconds * SECOND_NS)
-        view = await self._view(revision, since_ns)
+        reread_ns = int(self._watch.reread_seconds * SECOND_NS)
+        view = await self._view(revision, self.core.through_ns - reread_ns)
+        orders, executions = await asyncio.gather(
+            self._venue.open_orders(), self._venue.executions(since_ns=self.core.missing_since_ns - reread_ns)
+        )
+        view = replace(view, orders=orders, executions=executions)
         await asyncio.sleep(self._watch.settle_seconds)
         await self._perform(self.core.on_view(view, self._now()))
         if self.core.revision == revision:
@@ -299,18 +282,26 @@ class PositionManagerApp:
     # effects
 
     async def _perform(self, effects: Sequence[Effect]) -> None:
-        memories = [effect for effect in effects if isinstance(effect, Remember)]
-        if memories:
-            self._checkpoint.save(memories[-1].memory)
+        self._is_changed = self._is_changed or any(isinstance(effect, Remember) for effect in effects)
         views = [effect for effect in effects if isinstance(effect, Publish)]
         if views:
-            await self._bus.publish(Topic(ACCOUNT), views[-1].account)
+            await self._published(Topic(ACCOUNT), views[-1].account)
         for effect in effects:
-            if isinstance(effect, Tell):
-                self._runtime.log.error("reduce", reason=effect.command.why)
-                await self._bus.publish(Topic(CONTROL, source=SERVICE), effect.command)
-            elif isinstance(effect, Kill):
-                await self._kill(effect.why)
+            match effect:
+                case Tell():
+                    self._runtime.log.error("reduce", reason=effect.command.why)
+                    await self._published(Topic(CONTROL, source=SERVICE), effect.command)
+                case Page():
+                    self._runtime.log.error("closed_by_the_venue", kind=effect.kind, words=effect.words)
+                    self._runtime.metrics.counter(FORCED_CLOSES, kind=effect.kind).inc()
+                case Kill():
+                    await self._kill(effect.why)
+
+    async def _published(self, topic: Topic, message: Message) -> None:
+        try:
+            await self._bus.publish(topic, message)
+        except BusError as error:  # `account` comes each second, and says REDUCING by itself
+            self._runtime.survived("not_published", error)
 
     async def _kill(self, why: str) -> None:
         self._runtime.log.error("kill", reason=why)
@@ -328,6 +319,8 @@ class PositionManagerApp:
             (DRAWDOWN, account.drawdown),
             (POSITION_RESIDUAL, account.position_residual),
             (MONEY_RESIDUAL, account.money_residual),
+            (ORDER_RESIDUAL, Decimal(self.core.order_residual)),
+            (EXECUTIONS_ON_WAY, Decimal(self.core.on_way)),
             (RECONCILED, account.reconciled_ns / SECOND_NS),
             (TRADING_STATE, account.state.severity),
         ):

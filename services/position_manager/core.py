@@ -1,26 +1,24 @@
 """Our books beside the venue's: executions in; account view, residuals, commands out. Pure: `now_ns` is an argument.
 
-The rule of comparison. A comparison is *counted* only if no execution was booked between the moment before the venue was asked and the
-moment of comparing, which lies a settling time after its answer (an execution takes that long to reach us at most). A difference *holds*
-as far as two counted comparisons in a row show it with the same sign; what holds is the residual. Above an epsilon it asks the fleet to
-reduce, once, until a person resumes.
+`comparison` says which differences are errors and how long the fleet must reduce for them.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from services.position_manager.comparison import STICKY, Cause, Comparison, Limits, VenueView
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.market import Ticker
 from undertow.contracts.messages.trading import Account, Execution, OrderChanged, PositionView
-from undertow.domain.execution import FORCED
+from undertow.domain.execution import FORCED, LIQUIDATED
 from undertow.domain.position import Position
 from undertow.domain.state import TradingState, most_severe
 from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
@@ -31,16 +29,6 @@ KILL_AGAIN_NS: Final = 5_000_000_000
 SERVICE: Final = "position_manager"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """When to speak up; drawdowns are fractions of the peak, epsilons base and settle coin."""
-
-    drawdown_warning: Decimal = field(default_factory=lambda: Decimal("0.05"))
-    drawdown_limit: Decimal = field(default_factory=lambda: Decimal("0.10"))
-    position_epsilon: Decimal = _ZERO
-    money_epsilon: Decimal = field(default_factory=lambda: Decimal("0.001"))
-
-
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What survives a restart.
 
@@ -49,6 +37,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         floor_ns: executions before it are in the opening balance; those since whose ids were adopted are, too.
         through_ns: newest execution or ledger row in the books; what is later is read again.
         peak: highest equity less net transfers; None before the first view.
+        wishes: why the fleet shall reduce.
+        drawdown_noted: the warning was acted on, and equity has not been above it since.
     """
 
     books: Books
@@ -56,23 +46,13 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     floor_ns: int
     through_ns: int
     peak: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VenueView:
-    """The venue's word on the account; `revision` is that of our books before it was asked."""
-
-    positions: Sequence[VenuePosition]
-    wallet: Wallet
-    rows: Sequence[LedgerEntry]
-    revision: int
+    wishes: dict[Cause, str] = {}
+    drawdown_noted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Write the memory before anything is acknowledged."""
-
-    memory: Memory
+    """The memory has changed and should be written soon; what a crash loses of it the venue is asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +76,15 @@ class Kill:
     why: str
 
 
-Effect = Remember | Publish | Tell | Kill
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Something that a person must look at: the venue has closed a position of ours."""
+
+    kind: str
+    words: str
+
+
+Effect = Remember | Publish | Tell | Kill | Page
 
 
 def opened(
@@ -138,13 +126,10 @@ class PositionManagerCore:
         self._mark_texts: dict[str, str] = {}
         self._venue: dict[str, VenuePosition] = {}
         self._venue_wallet: Wallet | None = None
-        self._open_orders: dict[str, None] = {}
+        self._open_orders: dict[str, int] = {}
         self._revision = 0
-        self._last = Residuals({}, _ZERO)
-        self._held = Residuals({}, _ZERO)
-        self._reconciled_ns = 0
-        self._counted = 0
-        self._reduced = ""
+        self._comparison = Comparison(limits, memory.wishes)
+        self._drawdown_noted = memory.drawdown_noted
         self._forced: deque[str] = deque(maxlen=10)
         self._guardian = TradingState.ACTIVE
         self._killed_ns: int | None = None
@@ -159,7 +144,7 @@ class PositionManagerCore:
             case OrderChanged():
                 self.on_order(message)
             case Command():
-                self.on_command(message)
+                return self.on_command(message)
         return []
 
     @property
@@ -182,14 +167,14 @@ class PositionManagerCore:
         for execution in executions:
             effects += self._booked(execution, execution.executed_ns, now_ns)
         self._book_rows(rows)
-        return [*effects, Remember(self.memory())]
+        return [*effects, Remember()]
 
     def on_order(self, order: OrderChanged) -> None:
         """Note which orders may rest."""
         if order.status.is_terminal:
             self._open_orders.pop(order.order_id, None)
         else:
-            self._open_orders[order.order_id] = None
+            self._open_orders[order.order_id] = order.ts_event
 
     def on_ticker(self, ticker: Ticker) -> None:
         """Note the mark price."""
@@ -197,10 +182,12 @@ class PositionManagerCore:
             self._mark_texts[ticker.symbol] = ticker.mark_price
             self._marks[ticker.symbol] = Decimal(ticker.mark_price)
 
-    def on_command(self, command: Command) -> None:
-        """A person's resume ends our own wish to reduce; a residual that still holds brings it back."""
-        if command.verb is Verb.RESUME:
-            self._reduced = ""
+    def on_command(self, command: Command) -> list[Effect]:
+        """A person's resume ends our own wishes to reduce; a residual that still holds brings them back."""
+        if command.verb is not Verb.RESUME or not self._comparison.wishes:
+            return []
+        self._comparison.wishes.clear()
+        return [Remember()]
 
     def on_guardian(self, state: TradingState) -> None:
         """Note what the guardian's answer says."""
@@ -212,14 +199,15 @@ class PositionManagerCore:
         effects: list[Effect] = []
         if self._peak is None or own > self._peak:
             self._peak = own
-            effects.append(Remember(self.memory()))
+            effects.append(Remember())
+        effects += self._warn(now_ns)
         if self.drawdown >= self._limits.drawdown_limit and self._may_kill(now_ns):
             self._killed_ns = now_ns
-            effects.append(Kill(f"drawdown {self.drawdown:.2%} of the peak {self._peak}"))
+            effects.append(Kill(self._drawdown_words()))
         return [*effects, Publish(self.account(now_ns))]
 
     def on_view(self, view: VenueView, now_ns: int) -> list[Effect]:
-        """Compare with the venue by the rule above."""
+        """Compare with the venue by the rule of `comparison`."""
         before = self._ledger.transfers, self._ledger.other_cash
         self._book_rows(view.rows)
         self._venue = {position.symbol: position for position in view.positions}
@@ -228,15 +216,16 @@ class PositionManagerCore:
             self._marks.setdefault(position.symbol, position.mark_price)
         effects: list[Effect] = []
         if before != (self._ledger.transfers, self._ledger.other_cash):
-            effects.append(Remember(self.memory()))
+            effects.append(Remember())
         if view.revision != self._revision:
             return effects
-        fresh = self._ledger.residuals({p.symbol: p.qty for p in view.positions if p.qty}, view.wallet.wallet)
-        self._held = _holding(self._last, fresh) if self._counted else Residuals({}, _ZERO)
-        self._last = fresh
-        self._counted += 1
-        self._reconciled_ns = now_ns
-        return effects + self._judge(now_ns)
+        executions = [each for each in view.executions if each.executed_ns >= self._floor_ns]
+        before_wishes = set(self._comparison.wishes)
+        view = replace(view, executions=executions)
+        news = self._comparison.take(self._ledger, view, self._open_orders, now_ns)
+        if set(self._comparison.wishes) != before_wishes:
+            effects += [Remember(), Publish(self.account(now_ns))]
+        return effects + [self._told(cause, now_ns) for cause in news if cause in STICKY]
 
     # what is known
 
@@ -250,12 +239,32 @@ class PositionManagerCore:
     @property
     def residuals(self) -> Residuals:
         """The differences that hold."""
-        return self._held
+        return self._comparison.residuals
 
     @property
     def is_reconciled(self) -> bool:
         """True after the first counted comparison."""
-        return self._counted > 0
+        return self._comparison.counted > 0
+
+    @property
+    def suspects(self) -> bool:
+        """True when the last comparison showed a difference: the next should follow soon."""
+        return self._comparison.suspects
+
+    @property
+    def order_residual(self) -> int:
+        """Number of resting orders that only we or only the venue know."""
+        return len(self._comparison.orders)
+
+    @property
+    def on_way(self) -> int:
+        """Number of executions that the venue lists and the books lack."""
+        return len(self._comparison.on_way)
+
+    @property
+    def missing_since_ns(self) -> int:
+        """Executions since then are asked for: all that the books may lack."""
+        return min([self._through_ns, *(each.executed_ns for each in self._comparison.on_way)])
 
     @property
     def open_order_ids(self) -> tuple[str, ...]:
@@ -275,7 +284,7 @@ class PositionManagerCore:
     @property
     def state(self) -> TradingState:
         """The most severe of the guardian's state and our own wish."""
-        return most_severe(self._guardian, TradingState.REDUCING if self._reduced else TradingState.ACTIVE)
+        return most_severe(self._guardian, TradingState.REDUCING if self._comparison.wishes else TradingState.ACTIVE)
 
     def memory(self) -> Memory:
         """Give what a restart needs."""
@@ -285,6 +294,8 @@ class PositionManagerCore:
             floor_ns=self._floor_ns,
             through_ns=self._through_ns,
             peak=self._peak,
+            wishes=dict(self._comparison.wishes),
+            drawdown_noted=self._drawdown_noted,
         )
 
     def account(self, now_ns: int) -> Account:
@@ -305,9 +316,9 @@ class PositionManagerCore:
             funding=self._ledger.funding,
             drawdown=self.drawdown,
             positions=tuple(self._view(symbol) for symbol, each in self._ledger.positions.items() if each.qty),
-            position_residual=self._held.position,
-            money_residual=self._held.money,
-            reconciled_ns=self._reconciled_ns,
+            position_residual=self.residuals.position,
+            money_residual=self.residuals.money,
+            reconciled_ns=self._comparison.reconciled_ns,
             state=self.state,
             anomalies=self._anomalies(),
         )
@@ -322,7 +333,9 @@ class PositionManagerCore:
             "net_transfers": format(self._ledger.transfers, "f"),
             "open_orders": list(self._open_orders),
             "opened_ns": self._opened_ns,
-            "comparisons": self._counted,
+            "comparisons": self._comparison.counted,
+            "reducing": dict(self._comparison.wishes),
+            "executions_on_way": self.on_way,
         }
 
     # within
@@ -332,9 +345,14 @@ class PositionManagerCore:
             return []
         self._revision += 1
         self._through_ns = max(self._through_ns, happened_ns)
+        effects: list[Effect] = [Remember()]
         if fill.exec_type in FORCED:
-            self._forced.append(f"{fill.exec_type} of {fill.qty} {fill.symbol} at {fill.price}: closed by the venue")
-        return [Remember(self.memory()), Publish(self.account(now_ns))]
+            words = f"{fill.exec_type} of {fill.qty} {fill.symbol} at {fill.price}: closed by the venue"
+            self._forced.append(words)
+            effects.append(Page(fill.exec_type, words))
+            if fill.exec_type == LIQUIDATED and self._comparison.wish(Cause.LIQUIDATION, words):
+                effects.append(self._told(Cause.LIQUIDATION, now_ns))
+        return [*effects, Publish(self.account(now_ns))]
 
     def _book_rows(self, rows: Sequence[LedgerEntry]) -> None:
         for row in rows:
@@ -349,20 +367,22 @@ class PositionManagerCore:
             return False
         return self._killed_ns is None or now_ns - self._killed_ns >= KILL_AGAIN_NS
 
-    def _judge(self, now_ns: int) -> list[Effect]:
-        over = []
-        if self._held.position > self._limits.position_epsilon:
-            over.append("positions " + ", ".join(f"{s} {q:+f}" for s, q in self._held.qty.items()))
-        if abs(self._held.money) > self._limits.money_epsilon:
-            over.append(f"money {self._held.money:+f}")
-        if not over or self._reduced:
+    def _warn(self, now_ns: int) -> list[Effect]:
+        is_deep = self.drawdown >= self._limits.drawdown_warning
+        if not self._limits.drawdown_reduces or is_deep == self._drawdown_noted:
             return []
-        self._reduced = f"our books minus the venue's: {'; '.join(over)}"
-        digest = hashlib.sha256(f"{SERVICE}|{self._opened_ns}|{now_ns}|{self._reduced}".encode()).hexdigest()[:32]
-        command = Command(
-            ts_event=now_ns, ts_recv=now_ns, command_id=digest, verb=Verb.REDUCE, who=SERVICE, why=self._reduced
-        )
-        return [Tell(command)]
+        self._drawdown_noted = is_deep
+        if not is_deep or not self._comparison.wish(Cause.DRAWDOWN, self._drawdown_words()):
+            return [Remember()]
+        return [Remember(), self._told(Cause.DRAWDOWN, now_ns)]
+
+    def _drawdown_words(self) -> str:
+        return f"drawdown {self.drawdown:.2%} of the peak {self._peak}"
+
+    def _told(self, cause: Cause, now_ns: int) -> Tell:
+        why = self._comparison.wishes[cause]
+        digest = hashlib.sha256(f"{SERVICE}|{self._opened_ns}|{now_ns}|{why}".encode()).hexdigest()[:32]
+        return Tell(Command(ts_event=now_ns, ts_recv=now_ns, command_id=digest, verb=Verb.REDUCE, who=SERVICE, why=why))
 
     def _view(self, symbol: str) -> PositionView:
         position = self._ledger.positions[symbol]
@@ -382,11 +402,11 @@ class PositionManagerCore:
         )
 
     def _anomalies(self) -> tuple[str, ...]:
-        words = [*self._forced]
-        if self._reduced:
-            words.append(self._reduced)
+        words = [*self._forced, *self._comparison.wishes.values(), *self._comparison.orders.values()]
+        if self._comparison.on_way:
+            words.append(f"{self.on_way} executions are on their way to the books")
         if self.drawdown >= self._limits.drawdown_warning:
-            words.append(f"drawdown {self.drawdown:.2%} of the peak {self._peak}")
+            words.append(self._drawdown_words())
         words += [f"fees of {paid} {coin} outside the wallet" for coin, paid in self._ledger.fees_elsewhere.items()]
         return tuple(words)
 
@@ -397,19 +417,3 @@ def _plain(struct: Account | PositionView, names: Sequence[str]) -> dict[str, An
         for name in names
         for value in (getattr(struct, name),)
     }
-
-
-def _holding(last: Residuals, fresh: Residuals) -> Residuals:
-    """As far as both show it with the same sign."""
-    qty: Mapping[str, Decimal] = {
-        symbol: held for symbol in fresh.qty if (held := _common(last.qty.get(symbol, _ZERO), fresh.qty[symbol]))
-    }
-    return Residuals(qty, _common(last.money, fresh.money))
-
-
-def _common(one: Decimal, other: Decimal) -> Decimal:
-    if one > 0 and other > 0:
-        return min(one, other)
-    if one < 0 and other < 0:
-        return max(one, other)
-    return _ZERO

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from services.position_manager.core import Limits
+from services.position_manager.comparison import Limits
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.settings import (
     PREFIX,
@@ -27,8 +27,11 @@ class WatchSettings(Section):
     coin: str = Field(default="USDT", description="the settle coin")
     drawdown_warning: Decimal = Field(default=Decimal("0.05"), gt=0, lt=1, description="a fraction between 0 and 1")
     drawdown_limit: Decimal = Field(default=Decimal("0.10"), gt=0, lt=1, description="a fraction between 0 and 1")
+    drawdown_reduces: bool = Field(default=False, description="true to put the fleet in REDUCING at the warning")
     position_epsilon: Decimal = Field(default=Decimal(0), ge=0, description="base coin, 0 or more")
     money_epsilon: Decimal = Field(default=Decimal("0.001"), ge=0, description="settle coin, 0 or more")
+    agreeing_comparisons: int = Field(default=3, ge=1, le=1000, description="comparisons from 1 to 1000")
+    on_way_seconds: float = Field(default=30.0, ge=1, le=3600, description="market seconds from 1 to 3600")
     account_every_seconds: float = Field(default=1.0, gt=0, le=60, description="seconds up to 60")
     heartbeat_every_seconds: float = Field(default=0.5, gt=0, le=5, description="seconds up to 5")
     reconcile_every_seconds: float = Field(default=2.0, gt=0, le=60, description="seconds up to 60")
@@ -52,6 +55,9 @@ class WatchSettings(Section):
             drawdown_limit=self.drawdown_limit,
             position_epsilon=self.position_epsilon,
             money_epsilon=self.money_epsilon,
+            drawdown_reduces=self.drawdown_reduces,
+            agreeing_needed=self.agreeing_comparisons,
+            on_way_ns=int(self.on_way_seconds * SECOND_NS),
         )
 
 

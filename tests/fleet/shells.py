@@ -109,11 +109,13 @@ class GuardianShell:
 
         async def take() -> gd.Look:
             http = ground.http
-            rows = await http.ledger(since_ns=self.core.memory.born_ns)
+            rows = await http.ledger(since_ns=self.core.ledger_since_ns)
             return gd.Look(
                 started_ns=started_ns,
                 positions={position.symbol: position.qty for position in await http.positions()},
-                orders=tuple(gd.OpenOrder(o.symbol, o.order_id, o.is_conditional) for o in await http.open_orders()),
+                orders=tuple(
+                    gd.OpenOrder(o.symbol, o.order_id, o.is_conditional, o.created_ns) for o in await http.open_orders()
+                ),
                 equity=(await http.wallet()).equity,
                 transfers=tuple(gd.Transfer(row.entry_id, row.change) for row in rows if row.kind in TRANSFERS),
             )
@@ -125,8 +127,8 @@ class GuardianShell:
             match effect:
                 case gd.Announce():
                     self.phases.append(effect)
-                case gd.CancelAll():
-                    self.ground.ask(self.ground.http.cancel_all, _nothing, _nothing)
+                case gd.CancelAll(_, stops_too):
+                    self.ground.ask(lambda s=stops_too: self.ground.http.cancel_all(stops_too=s), _nothing, _nothing)
                 case gd.Flatten(order_id, symbol, side, qty):
                     request = OrderRequest(
                         order_id=order_id, symbol=symbol, side=side, order_type=OrderType.MARKET, qty=qty,

@@ -172,6 +172,15 @@ REALISED_PNL: Final = Gauge("undertow_realised_pnl_usdt", "Realised PnL net of f
 POSITION_RESIDUAL: Final = Gauge("undertow_position_residual", "Sum over symbols of |our quantity - the venue's|.")
 MONEY_RESIDUAL: Final = Gauge("undertow_money_residual_usdt", "Our wallet minus the venue's.")
 DRAWDOWN: Final = Gauge("undertow_drawdown_ratio", "1 - (equity - net transfers) / peak.")
+ORDER_RESIDUAL: Final = Gauge(
+    "undertow_order_residual", "Resting orders that only the books or only the venue know, in two comparisons."
+)
+EXECUTIONS_ON_WAY: Final = Gauge(
+    "undertow_executions_on_way", "Executions that the venue lists and that have not reached the books."
+)
+FORCED_CLOSES: Final = Counter(
+    "undertow_forced_closes_total", "Times the venue closed a position of ours by force, by kind.", labels=("kind",)
+)
 RECONCILED: Final = Gauge("undertow_reconciled_timestamp_seconds", "Market time of the last comparison with the venue.")
 
 # snapshotter
@@ -192,6 +201,9 @@ SNAPSHOT_FLUSH_SECONDS: Final = Histogram("undertow_snapshot_flush_seconds", "Wa
 
 # guardian
 GUARDIAN_ORDERS: Final = Counter("undertow_guardian_orders_total", "Closing orders the guardian has sent.")
+GUARDIAN_PINGED: Final = Gauge(
+    "undertow_guardian_pinged_timestamp_seconds", "Wall time when the outside watcher last took a ping; 0 before."
+)
 
 # venue
 VENUE_FAULTS: Final = Counter(

@@ -7,5 +7,6 @@ from typing import Final
 MOVES_POSITION: Final = frozenset(
     {"Trade", "BustTrade", "AdlTrade", "BlockTrade", "Settle", "Delivery", "MovePosition"},
 )
-FORCED: Final = frozenset({"BustTrade", "AdlTrade"})
+LIQUIDATED: Final = "BustTrade"
+FORCED: Final = frozenset({LIQUIDATED, "AdlTrade"})
 """Made by the venue against our will: a liquidation, or a deleveraging for somebody else's."""

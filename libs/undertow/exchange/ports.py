@@ -76,8 +76,8 @@ class TradingRest(Protocol):
         """Give transaction-log rows since a time, oldest first, all pages."""
         ...
 
-    async def cancel_all(self) -> int:
-        """Cancel every order of the settle coin; give how many the venue names."""
+    async def cancel_all(self, *, stops_too: bool = True) -> int:
+        """Cancel every order of the settle coin, or only those that wait for no trigger; give how many the venue names."""
         ...
 
     async def set_stop_loss(self, symbol: str, stop_loss: str) -> None:

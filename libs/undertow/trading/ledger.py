@@ -133,12 +133,8 @@ class Ledger:
 
     def books(self) -> Books:
         """Give the books at rest."""
-        return Books(
-            coin=self._coin,
-            opening_wallet=self._opening,
-            transfers=self.transfers,
-            other_cash=self.other_cash,
-            fees_elsewhere=dict(self.fees_elsewhere),
+        return msgspec.structs.replace(
+            self._money(),
             positions=tuple(self.positions.values()),
             booked_executions=tuple(self._executions),
             booked_rows=tuple(self._rows),
@@ -175,6 +171,17 @@ class Ledger:
         _remember(self._rows, row.entry_id)
         return True
 
+    def knows(self, exec_id: str) -> bool:
+        """Tell whether an execution was counted."""
+        return exec_id in self._executions
+
+    def after(self, fills: Iterable[Fill]) -> Ledger:
+        """Give the books as they would be with these fills, to be compared and thrown away: they recognise no repetition."""
+        twin = Ledger(msgspec.structs.replace(self._money(), positions=tuple(self.positions.values())))
+        for fill in fills:
+            twin.book(fill)
+        return twin
+
     def adopt(self, executions: Iterable[str], rows: Iterable[str]) -> None:
         """Note ids that the opening balance contains already."""
         for exec_id in executions:
@@ -207,6 +214,15 @@ class Ledger:
         return sum(
             (each.unrealised(marks[each.symbol]) for each in self.positions.values() if each.symbol in marks),
             _ZERO,
+        )
+
+    def _money(self) -> Books:
+        return Books(
+            coin=self._coin,
+            opening_wallet=self._opening,
+            transfers=self.transfers,
+            other_cash=self.other_cash,
+            fees_elsewhere=dict(self.fees_elsewhere),
         )
 
     def residuals(self, qty: Mapping[str, Decimal], wallet: Decimal) -> Residuals:

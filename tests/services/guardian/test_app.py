@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,10 +18,10 @@ import pytest
 from services.guardian.app import GuardianApp
 from services.guardian.rules import Memory, Phase
 from services.guardian.settings import Settings
-from tests.services.position_manager.facts import position, row, wallet
+from tests.services.position_manager.facts import position, resting, row, wallet
 from tests.support import eventually
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
-from undertow.domain.order import OrderStatus, OrderType, Side, TimeInForce
+from undertow.domain.order import OrderType, Side
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import (
     BannedError,
@@ -29,33 +30,11 @@ from undertow.exchange.errors import (
     RateLimitedError,
     VenueBusyError,
 )
-from undertow.exchange.models import VenueOrder
 from undertow.runtime.checkpoint import Checkpoint
 from undertow.runtime.clock import WallClock
 from undertow.runtime.service import Runtime
 
-ENTRY = VenueOrder(
-    order_id="entry-1",
-    venue_order_id="v",
-    symbol="BTCUSDT",
-    side=Side.BUY,
-    order_type=OrderType.LIMIT,
-    time_in_force=TimeInForce.POST_ONLY,
-    price=Decimal(99),
-    qty=Decimal(1),
-    filled_qty=Decimal(0),
-    average_price=Decimal(0),
-    status=OrderStatus.NEW,
-    is_conditional=False,
-    trigger_price=Decimal(0),
-    stop_order_type="",
-    reduce_only=False,
-    reject_reason="",
-    cancel_type="",
-    create_type="",
-    created_ns=0,
-    updated_ns=0,
-)
+ENTRY = resting("entry-1")
 
 
 class Venue:
@@ -90,10 +69,12 @@ class Venue:
         self.asked_since.append(since_ns)
         return [row("1", "TRANSFER_IN", "10000"), row("2", "TRADE", "-1")]
 
-    async def cancel_all(self):
+    async def cancel_all(self, *, stops_too=True):
         self.cancels += 1
         self._meet("cancel_all")
-        self.resting.clear()
+        for order_id, order in list(self.resting.items()):
+            if stops_too or not order.is_conditional:
+                del self.resting[order_id]
         return 1
 
     async def cancel_order(self, symbol, order_id):
@@ -124,11 +105,11 @@ class Broken:
 
 
 @contextlib.asynccontextmanager
-async def guardian(tmp_path, venue, ways=None, companions=(), **guard):
+async def guardian(tmp_path, venue, ways=None, companions=(), ping_by=None, **guard):
     settings = Settings(state_dir=tmp_path, venue={"rest_url": "http://venue"}, guard={"look_every_ms": 50} | guard)
     runtime = Runtime("guardian", settings, WallClock())
     checkpoint = Checkpoint(tmp_path / "guardian.json", Memory)
-    app = GuardianApp(runtime, settings, venue, ways or [venue], checkpoint, companions)
+    app = GuardianApp(runtime, settings, venue, ways or [venue], checkpoint, companions, ping_by)
     task = asyncio.create_task(app.run())
     try:
         yield app
@@ -237,6 +218,56 @@ async def test_refusals_and_limits_do_not_end_the_trying(tmp_path):
         await kill(app)
         await eventually(lambda: flat(app, venue))
     assert len({request.order_id for request in venue.requests}) == len(venue.requests) == 3
+
+
+async def test_a_position_above_the_largest_market_order_is_closed_in_parts(tmp_path):
+    venue = Venue()
+    venue.held["BTCUSDT"] = Decimal(3)
+    create = venue.create_order
+
+    async def bounded(request):
+        if request.qty > 1:
+            raise OrderRefusedError(10001, "The number of contracts exceeds maximum limit allowed")
+        return await create(request)
+
+    venue.create_order = bounded
+    async with guardian(tmp_path, venue) as app:
+        await ready(app)
+        await kill(app)
+        await eventually(lambda: flat(app, venue))
+    assert [request.qty for request in venue.requests] == [1, 1, 1]
+
+
+async def test_a_duplicate_by_the_second_way_says_that_the_first_has_brought_it(tmp_path):
+    venue, socket = Venue(), Broken(OutcomeUnknownError(10016, "?"))
+    venue.trouble["create_order"] = [OutcomeUnknownError(110072, "OrderLinkedID is duplicate")]
+    async with guardian(tmp_path, venue, [socket, venue]) as app:
+        await ready(app)
+        lost = []
+        app.core.on_close_lost = lambda *what: lost.append(what)
+        await kill(app)
+        await eventually(lambda: venue.requests)
+        await eventually(lambda: flat(app, venue))
+    assert lost == []
+
+
+async def test_the_stop_of_a_position_outlives_it(tmp_path):
+    venue = Venue()
+    venue.resting["stop"] = replace(ENTRY, order_id="stop", is_conditional=True)
+    stop_seen = []
+    create = venue.create_order
+
+    async def watched(request):
+        stop_seen.append("stop" in venue.resting)
+        return await create(request)
+
+    venue.create_order = watched
+    venue.trouble["create_order"] = [VenueBusyError(10016, "busy")] * 3
+    async with guardian(tmp_path, venue) as app:
+        await ready(app)
+        await kill(app)
+        await eventually(lambda: flat(app, venue))
+    assert stop_seen == [True] * 4
 
 
 def obstructed(path: Path) -> bool:
@@ -359,4 +390,14 @@ def test_the_guardian_needs_no_bus_no_kernels_and_no_web_framework():
     )
     loaded = set(done.stdout.split())
     assert "services.guardian.core" in loaded
-    assert not loaded & {"redis", "hiredis", "numba", "numpy", "fastapi", "starlette", "aiohttp"}
+    assert not loaded & {
+        "redis",
+        "hiredis",
+        "numba",
+        "numpy",
+        "fastapi",
+        "starlette",
+        "aiohttp",
+        "rich.console",
+        "pygments",
+    }

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from services.guardian.core import GuardianCore
+from services.guardian.press import halved
 from services.guardian.rules import (
     SECOND_NS,
     Announce,
@@ -33,12 +34,12 @@ def core(memory=None, at=T0, **rules):
     return GuardianCore(Rules(**rules), memory or Memory(born_ns=T0), at)
 
 
-def beat(boot="a", sequence=1, positions=None, orders=(), service="order_router"):
+def beat(boot="a", sequence=1, positions=None, orders=(), service="order_router", sent_ns=1):
     return Heartbeat(
         service=service,
         boot_id=boot,
         sequence=sequence,
-        sent_ns=0,
+        sent_ns=sent_ns,
         state=TradingState.ACTIVE,
         open_order_ids=tuple(orders),
         positions=positions or {},
@@ -138,7 +139,7 @@ def test_a_kill_remembers_then_cancels_then_closes_each_position():
     assert isinstance(effects[0], Remember)
     assert effects[0].memory.reason == "anna: news"
     assert effects[1] == Announce(Phase.HALTING, "anna: news")
-    assert effects[2] == CancelAll((ENTRY,))
+    assert effects[2] == CancelAll((ENTRY,), stops_too=False)
     assert of(Flatten, effects) == [
         Flatten(f"g-{T0:x}-1", "BTCUSDT", Side.SELL, D("0.5")),
         Flatten(f"g-{T0:x}-2", "ETHUSDT", Side.BUY, D("2")),
@@ -154,7 +155,7 @@ def test_a_kill_before_any_look_still_cancels_and_closes_what_the_router_believe
     guardian = core()
     guardian.on_heartbeat(beat(positions={"BTCUSDT": D("-1"), "ETHUSDT": D(0)}), T0)
     effects = guardian.on_kill("anna", "news", T0)
-    assert of(CancelAll, effects) == [CancelAll(())]
+    assert of(CancelAll, effects) == [CancelAll((), stops_too=False)]
     assert [(f.symbol, f.side, f.qty) for f in of(Flatten, effects)] == [("BTCUSDT", Side.BUY, D(1))]
 
 
@@ -162,7 +163,7 @@ def test_a_kill_without_any_knowledge_cancels_and_keeps_cancelling():
     guardian = core()
     assert of(CancelAll, guardian.on_kill("anna", "news", T0))
     assert guardian.on_tick(T0 + 1) == []
-    assert of(CancelAll, guardian.on_tick(T0 + S)) == [CancelAll(())]
+    assert of(CancelAll, guardian.on_tick(T0 + S)) == [CancelAll((), stops_too=False)]
 
 
 def test_the_kill_file_halts_once_and_forbids_rearming_while_it_is_there():
@@ -226,7 +227,7 @@ def test_orders_that_still_rest_are_cancelled_again_and_no_longer_when_they_are_
     guardian = core()
     guardian.on_kill("anna", "news", T0)
     later = T0 + 300_000_000
-    assert of(CancelAll, guardian.on_look(look(later, orders=[ENTRY]), later)) == [CancelAll((ENTRY,))]
+    assert of(CancelAll, guardian.on_look(look(later, orders=[ENTRY]), later)) == [CancelAll((ENTRY,), stops_too=False)]
     assert guardian.on_look(look(later + S), later + S) == []
 
 
@@ -234,18 +235,108 @@ def test_a_refusal_is_answered_after_the_time_the_venue_named_and_not_before():
     guardian = core()
     guardian.on_look(look(T0, LONG), T0)
     guardian.on_kill("anna", "news", T0)
-    guardian.on_refused("BTCUSDT", T0 + S // 2)
-    guardian.on_refused("", T0 + S // 2 + 1)
-    assert guardian.on_tick(T0 + S // 2) == []
-    effects = guardian.on_tick(T0 + S // 2 + 1)
+    named = T0 + 2 * S // 5
+    guardian.on_close_lost("BTCUSDT", named)
+    guardian.on_cancel_lost(named)
+    assert guardian.on_tick(named - 1) == []
+    effects = guardian.on_tick(named)
     assert len(of(Flatten, effects)) == len(of(CancelAll, effects)) == 1
+
+
+def test_a_refused_cancel_holds_no_close_back():
+    guardian = core()
+    guardian.on_look(look(T0, LONG, [ENTRY]), T0)
+    guardian.on_kill("anna", "news", T0)
+    guardian.on_cancel_lost(T0 + 5 * S)
+    effects = guardian.on_look(look(T0 + 1, LONG | {"ETHUSDT": D(1)}, [ENTRY]), T0 + 1)
+    assert [close.symbol for close in of(Flatten, effects)] == ["ETHUSDT"]
+    assert of(CancelAll, effects) == []
+
+
+def test_the_stops_stay_at_the_venue_until_nothing_is_held_and_nothing_else_rests():
+    guardian = core()
+    stop = OpenOrder("BTCUSDT", "", is_conditional=True)
+    guardian.on_look(look(T0, LONG, [ENTRY, stop]), T0)
+    assert of(CancelAll, guardian.on_kill("anna", "news", T0)) == [CancelAll((ENTRY,), stops_too=False)]
+    now = T0
+    for positions, orders in ((LONG, [ENTRY, stop]), (LONG, [stop]), ({}, [ENTRY, stop])):
+        now += S
+        effects = guardian.on_look(look(now, positions, orders), now)
+        assert not any(cancel.stops_too for cancel in of(CancelAll, effects))
+    begun_before = look(now, {}, [stop])
+    assert of(CancelAll, guardian.on_look(begun_before, now + 1)) == [CancelAll((stop,), stops_too=True)]
+    assert of(CancelAll, guardian.on_look(look(now + 2, {}, [stop]), now + 2)) == []
+    later = now + S
+    assert of(CancelAll, guardian.on_look(look(later, {}, [stop]), later)) == [CancelAll((stop,), stops_too=True)]
+    assert guardian.phase is Phase.HALTING
+    guardian.on_look(look(later + 1), later + 1)
+    guardian.on_look(look(later + 2), later + 2)
+    assert guardian.phase is Phase.HALTED
+
+
+def test_a_close_that_the_venue_refuses_is_halved_at_once_until_it_fits_and_the_parts_go_together():
+    guardian = core()
+    guardian.on_look(look(T0, {"BTCUSDT": D("-0.9")}), T0)
+    (whole,) = of(Flatten, guardian.on_kill("anna", "news", T0))
+    guardian.on_close_refused("BTCUSDT", whole.qty)
+    parts = of(Flatten, guardian.on_tick(T0 + 1))
+    assert [part.qty for part in parts] == [D("0.4"), D("0.4"), D("0.1")]
+    assert {part.side for part in parts} == {Side.BUY}
+    assert len({part.order_id for part in parts}) == 3
+    guardian.on_close_refused("BTCUSDT", D("0.4"))
+    guardian.on_close_refused("BTCUSDT", D("0.4"))  # what was sent beside it says nothing new
+    assert [part.qty for part in of(Flatten, guardian.on_tick(T0 + 2))] == [
+        D("0.2")
+    ] * 4  # the share of a second ends here
+
+
+def test_a_close_that_is_refused_at_every_size_is_tried_whole_again_and_never_given_up():
+    guardian = core()
+    guardian.on_look(look(T0, {"BTCUSDT": D(50_000)}), T0)
+    sizes, effects = [], guardian.on_kill("anna", "news", T0)
+    for step in range(1, 400):
+        now = T0 + step * S // 10
+        for close in of(Flatten, effects):
+            sizes.append(close.qty)
+            guardian.on_close_refused(close.symbol, close.qty)
+        effects = guardian.on_look(look(now, {"BTCUSDT": D(50_000)}), now)
+    assert sizes[:3] == [D(50_000), D(20_000), D(20_000)]
+    assert sizes.count(D(50_000)) > 2
+    assert min(sizes) >= D(50_000) / 256
+
+
+@pytest.mark.parametrize(
+    ("qty", "half"), [("12300", 6100), ("0.5", "0.2"), ("0.003", "0.001"), ("7E+2", 300), ("1000", 500)]
+)
+def test_half_of_a_multiple_of_a_step_is_a_multiple_of_it(qty, half):
+    assert halved(D(qty)) == D(half)
+
+
+def test_a_cancel_of_all_waits_for_its_share():
+    guardian = core(orders_per_second=1)
+    guardian.on_look(look(T0, orders=[ENTRY]), T0)
+    assert of(CancelAll, guardian.on_kill("anna", "news", T0))
+    for tenth in range(1, 10):
+        now = T0 + tenth * S // 10
+        assert guardian.on_look(look(now, orders=[ENTRY]), now) == []
+    assert of(CancelAll, guardian.on_tick(T0 + S))
+
+
+def test_a_second_way_and_single_cancels_come_out_of_the_same_share():
+    guardian = core(orders_per_second=3)
+    guardian.on_look(look(T0, {"BTCUSDT": D(1), "ETHUSDT": D(1)}), T0)
+    assert len(of(Flatten, guardian.on_kill("anna", "news", T0))) == 2
+    assert guardian.may_send(T0)
+    assert not guardian.may_send(T0 + S - 1)
+    assert guardian.may_send(T0 + S)
+    assert [guardian.may_cancel(T0) for _ in range(3)] == [True, True, False]
 
 
 def test_no_time_that_the_venue_names_holds_a_close_back_for_long():
     guardian = core()
     guardian.on_look(look(T0, LONG), T0)
     guardian.on_kill("anna", "news", T0)
-    guardian.on_refused("BTCUSDT", T0 + 3600 * S)
+    guardian.on_close_lost("BTCUSDT", T0 + 3600 * S)
     effects = [effect for step in range(30) for effect in guardian.on_tick(T0 + step * S // 10)]
     assert of(Flatten, effects)
 
@@ -254,7 +345,7 @@ def test_a_close_that_got_lost_is_sent_again_without_waiting_for_a_look():
     guardian = core()
     guardian.on_look(look(T0, LONG), T0)
     guardian.on_kill("anna", "news", T0)
-    guardian.on_refused("BTCUSDT", 0)
+    guardian.on_close_lost("BTCUSDT", 0)
     assert of(Flatten, guardian.on_tick(T0 + 299_999_999)) == []
     assert len(of(Flatten, guardian.on_tick(T0 + 300_000_000))) == 1
 
@@ -479,6 +570,52 @@ def test_a_router_that_never_spoke_has_the_grace_of_the_start():
     assert of(Flatten, guardian.on_tick(T0 + 10 * S + 1))
 
 
+@pytest.mark.parametrize("silent_s", [1.5, 2.5])
+def test_a_router_that_starts_again_with_something_open_is_no_silence_and_gets_its_permit_after_four_seconds(silent_s):
+    guardian = core()
+    permitted, died = [], T0 + 20 * S
+    for tick in range(30 * 20):
+        now = T0 + tick * S // 20
+        guardian.on_tick(now)
+        if tick % 10:
+            continue
+        guardian.on_look(look(now, LONG), now)
+        guardian.on_heartbeat(beat(service="position_manager"), now)
+        if now <= died:
+            guardian.on_heartbeat(beat("a", tick, LONG, sent_ns=now), now)
+        elif (
+            now >= died + silent_s * S
+            and guardian.on_heartbeat(beat("b", tick, LONG, sent_ns=now), now).entries_permitted
+        ):
+            permitted.append(now)
+    assert guardian.phase is Phase.ACTIVE
+    assert permitted[0] == died + 4 * S + S // 2  # the first of its beats after four seconds
+
+
+def test_two_routers_that_both_fell_silent_are_silent():
+    guardian = core(stall_ns=100 * S)
+    guardian.on_heartbeat(beat("a", positions=LONG), T0 + 20 * S)
+    guardian.on_heartbeat(beat("b", positions=LONG), T0 + 21 * S)
+    guardian.on_look(look(T0 + 24 * S, LONG), T0 + 24 * S)
+    assert guardian.on_tick(T0 + 24 * S) == []
+    assert of(Flatten, guardian.on_tick(T0 + 24 * S + 1))
+
+
+def test_without_the_position_manager_nobody_enters_and_nothing_is_closed():
+    guardian = core(startup_grace_ns=10 * S, books_timeout_ns=5 * S)
+    for second in range(13):
+        guardian.on_tick(T0 + second * S)
+    now = T0 + 12 * S  # the grace of the start is 10 s, less the router's 3, and 5 more
+    guardian.on_look(look(now, LONG), now)
+    assert guardian.on_heartbeat(beat(positions=LONG), now).entries_permitted
+    permit = guardian.on_heartbeat(beat(positions=LONG), now + 1)
+    assert not permit.entries_permitted
+    assert "position manager" in permit.reason
+    assert (permit.state, guardian.phase) == (TradingState.ACTIVE, Phase.ACTIVE)
+    guardian.on_heartbeat(beat(service="position_manager"), now + 2)
+    assert guardian.on_heartbeat(beat(positions=LONG), now + 3).entries_permitted
+
+
 # disagreement
 
 
@@ -532,6 +669,43 @@ def test_an_order_that_nobody_names_is_a_disagreement(order, differs):
     guardian = core()
     disagree(guardian, 5, orders=[order])
     assert (guardian.phase is Phase.REDUCING) is differs
+
+
+def test_an_order_is_not_held_against_a_heartbeat_that_is_older_than_it():
+    guardian = core()
+    for half in range(80):
+        now = T0 + half * S // 2
+        young = OpenOrder("BTCUSDT", f"entry-{half}", created_ns=now + S // 5)
+        guardian.on_heartbeat(beat(sequence=half, sent_ns=now), now)
+        guardian.on_look(look(now + S // 4, orders=[young]), now + S // 4)
+        assert guardian.report(now + S // 4)["disagreement_ns"] == 0
+
+
+def test_ever_new_differences_that_each_end_are_lag_and_no_disagreement():
+    guardian = core()
+    for half in range(80):
+        now = T0 + half * S // 2
+        guardian.on_heartbeat(beat(sequence=half, orders=(), sent_ns=now), now)
+        guardian.on_look(look(now, orders=[OpenOrder("BTCUSDT", f"entry-{half}")]), now)
+    assert guardian.phase is Phase.ACTIVE
+
+
+def test_a_fleet_that_follows_a_growing_position_is_late_and_not_wrong():
+    guardian = core()
+    for half in range(80):
+        now = T0 + half * S // 2
+        guardian.on_heartbeat(beat(sequence=half, positions={"BTCUSDT": D(half)}, sent_ns=now), now)
+        guardian.on_look(look(now, {"BTCUSDT": D(half + 1)}), now)
+    assert guardian.phase is Phase.ACTIVE
+
+
+def test_a_fleet_that_is_wrong_by_as_much_all_the_time_is_found_while_it_trades():
+    guardian = core()
+    for half in range(40):
+        now = T0 + half * S // 2
+        guardian.on_heartbeat(beat(sequence=half, positions={"BTCUSDT": D(half)}, sent_ns=now), now)
+        guardian.on_look(look(now, {"BTCUSDT": D(half) - D("0.5")}), now)
+    assert guardian.phase is Phase.HALTING
 
 
 def test_a_silent_router_cannot_disagree():

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from undertow.contracts.messages.trading import Execution, OrderChanged
 from undertow.domain.order import OrderRole, OrderStatus, OrderType, Side, TimeInForce
-from undertow.exchange.models import LedgerEntry, VenueExecution, VenuePosition, Wallet
+from undertow.exchange.models import LedgerEntry, VenueExecution, VenueOrder, VenuePosition, Wallet
 
 D = Decimal
 S = 1_000_000_000
@@ -70,6 +70,31 @@ def order(order_id="o1", status=OrderStatus.NEW):
         reason="",
         reduce_only=False,
         stop_loss=D(90),
+    )
+
+
+def resting(order_id="o1", *, is_conditional=False, created_ns=T0):
+    return VenueOrder(
+        order_id=order_id,
+        venue_order_id="v1",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.POST_ONLY,
+        price=D(100),
+        qty=D(1),
+        filled_qty=D(0),
+        average_price=D(0),
+        status=OrderStatus.NEW,
+        is_conditional=is_conditional,
+        trigger_price=D(0),
+        stop_order_type="",
+        reduce_only=False,
+        reject_reason="",
+        cancel_type="",
+        create_type="",
+        created_ns=created_ns,
+        updated_ns=created_ns,
     )
 
 

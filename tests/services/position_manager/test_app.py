@@ -8,8 +8,9 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from services.position_manager.app import HttpGuardian, PositionManagerApp
+from services.position_manager.app import PositionManagerApp
 from services.position_manager.core import Memory
+from services.position_manager.guardian import HttpGuardian
 from services.position_manager.settings import Settings
 from tests.services.position_manager.facts import (
     T0,
@@ -24,12 +25,15 @@ from tests.services.position_manager.facts import (
     wallet,
 )
 from tests.support import eventually
+from undertow.bus.errors import BusAwayError
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.heartbeat import Heartbeat, Permit
 from undertow.contracts.messages.market import Ticker
+from undertow.contracts.metrics import FORCED_CLOSES
 from undertow.contracts.streams import ACCOUNT, CONTROL, EXECUTIONS, MARKET, ORDERS
+from undertow.domain.order import Side
 from undertow.domain.state import TradingState
 from undertow.exchange.errors import VenueBusyError
 from undertow.runtime.checkpoint import Checkpoint
@@ -60,6 +64,9 @@ class Venue:
     async def wallet(self):
         return wallet(str(self.money))
 
+    async def open_orders(self):
+        return []
+
     async def executions(self, *, since_ns, order_id=""):
         return [each for each in self.fills if each.executed_ns >= since_ns]
 
@@ -87,6 +94,24 @@ class Guardian:
         self.kills.append((who, why))
 
 
+class AwayBus(MemoryBus):
+    """Refuses everything until it is there."""
+
+    is_away = True
+
+    async def tail(self, *what, **how):
+        self._refuse()
+        return await super().tail(*what, **how)
+
+    async def publish(self, *what, **how):
+        self._refuse()
+        return await super().publish(*what, **how)
+
+    def _refuse(self):
+        if self.is_away:
+            raise BusAwayError("redis://127.0.0.1:1", "gone")
+
+
 class World:
     def __init__(self, path):
         self.path = path
@@ -96,7 +121,7 @@ class World:
         self.guardian = Guardian()
 
     @contextlib.asynccontextmanager
-    async def running(self, *, crash=False):
+    async def running(self, *, crash=False, bus=None):
         settings = Settings(
             bus={"url": "redis://127.0.0.1:1/0"},
             venue={"rest_url": "http://venue"},
@@ -112,7 +137,7 @@ class World:
         app = PositionManagerApp(
             Runtime("position_manager", settings, ManualClock(T0)),
             settings,
-            MemoryBus("position_manager/1", self.store),
+            bus or MemoryBus("position_manager/1", self.store),
             self.venue,
             self.guardian,
             checkpoint,
@@ -201,6 +226,40 @@ async def test_a_lasting_difference_asks_the_fleet_to_reduce(world):
         await eventually(lambda: app.core.residuals.money == 0)
         await world.bus.publish(Topic(CONTROL, source="admin"), resume)
         await eventually(lambda: app.core.state is TradingState.ACTIVE)
+
+
+async def test_books_that_changed_are_written_soon_and_beside_the_loop(world):
+    async with world.running() as app:
+        await ready(app)
+        await world.happens(execution("e1", at=T0 + S))
+        await eventually(lambda: b'"e1"' in (world.path / "books.json").read_bytes())
+
+
+async def test_a_bus_that_is_away_ends_neither_start_nor_comparisons_nor_beats(world):
+    away = AwayBus("position_manager/1", world.store)
+    async with world.running(bus=away) as app:
+        await ready(app)
+        count = app.core.report(T0)["comparisons"]
+        world.venue.fill(execution("e1", fee="0", at=T0 + S))
+        await eventually(lambda: app.core.on_way == 1)
+        await eventually(lambda: app.core.report(T0)["comparisons"] > count + 4)
+        assert app.core.state is TradingState.ACTIVE
+        assert world.guardian.beats
+        away.is_away = False
+        await world.bus.publish(Topic(EXECUTIONS), execution("e1", fee="0", at=T0 + S))
+        await eventually(lambda: app.core.quantities == {"BTCUSDT": D(1)} and app.core.on_way == 0)
+
+
+async def test_what_the_venue_forced_is_counted(world):
+    async with world.running() as app:
+        await ready(app)
+        await world.happens(execution("e1", at=T0 + S))
+        await world.happens(execution("e2", Side.SELL, exec_type="BustTrade", at=T0 + S))
+        topic = Topic(CONTROL, source="position_manager")
+        (told,) = await eventually(lambda: world.bus.tail(topic, 5))
+        assert "BustTrade" in told.message.why
+        counter = app._runtime.metrics.counter(FORCED_CLOSES, kind="BustTrade")
+        assert counter._value.get() == 1
 
 
 async def test_it_beats_with_its_positions_and_the_orders_that_rest(world):

@@ -74,6 +74,7 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         clock: market time.
         key: who signs; without it only public requests work.
         timeout_s: for one answer, wall seconds.
+        attempts: how often a signed question is asked until it is answered.
         on_written: told (order id, wall ns) when an order's bytes go out.
         budget: asked before each request; by default only a ban stops us. Closed with the connection.
     """
@@ -85,12 +86,14 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         key: Credentials | None = None,
         *,
         timeout_s: float = 5.0,
+        attempts: int = ATTEMPTS,
         on_written: Callable[[str, int], None] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._clock = clock
         self._key = key
         self._on_written = on_written
+        self._attempts = attempts
         self._budget = budget or Circuit(clock)
         self.venue_clock = VenueClock(clock)
         loopback = urlsplit(base_url).hostname in {"127.0.0.1", "localhost", "::1"}
@@ -187,9 +190,10 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         body = {"category": "linear", "symbol": symbol, "orderLinkId": order_id, "price": price}
         await self._idempotent("POST", "/v5/order/amend", body)
 
-    async def cancel_all(self) -> int:
-        """Cancel every order of the settle coin; give how many the venue names."""
-        result = await self._idempotent("POST", "/v5/order/cancel-all", {"category": "linear", "settleCoin": _SETTLE})
+    async def cancel_all(self, *, stops_too: bool = True) -> int:
+        """Cancel every order of the settle coin, or only those that wait for no trigger; give how many the venue names."""
+        body = {"category": "linear", "settleCoin": _SETTLE} | ({} if stops_too else {"orderFilter": "Order"})
+        result = await self._idempotent("POST", "/v5/order/cancel-all", body)
         return len(result.get("list") or ())
 
     async def find_order(self, symbol: str, order_id: str) -> VenueOrder | None:
@@ -296,9 +300,10 @@ class BybitHttp(MarketRest, TradingRest, OrderEntry):
         raise BadAnswerError(0, f"{path} has more than {_MOST_PAGES} pages")
 
     async def _idempotent(
-        self, method: str, path: str, params: Mapping[str, Any], *, signed: bool = True, attempts: int = ATTEMPTS
+        self, method: str, path: str, params: Mapping[str, Any], *, signed: bool = True, attempts: int | None = None
     ) -> dict[str, Any]:
         pauses = backoff(0.1, 2.0)
+        attempts = attempts or self._attempts
         for attempt in range(1, attempts + 1):
             try:
                 return await self._once(method, path, params, signed=signed)

@@ -59,6 +59,9 @@ _STATUS: Final = {
 }
 
 _UNKNOWN_OUTCOME: Final = frozenset({429, 10000, 10014, 10016, 10019, 110072, 110079, 170141})
+DUPLICATE_IDS: Final = frozenset({110072, 170141})
+"""The venue has an order of this id already."""
+NOTHING_TO_REDUCE: Final = 110017
 RATE_LIMITS: Final = frozenset({10006, 10403, 10429, 20003, 170222})
 _BUSY: Final = frozenset({110005, 110066, 110103})
 _BANNED: Final = frozenset({403, 10018})
