@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from tests.simulation.lives import LIFE
-from undertow.bus.errors import BusAwayError, BusRefusedError
+from undertow.bus.errors import BusAwayError
 from undertow.bus.memory import MemoryBus, MemoryReader, Pending, Store, _number
 from undertow.bus.outbox import Letter, Outbox
 from undertow.bus.ports import Delivery, Topic
@@ -26,6 +26,7 @@ from undertow.contracts.messages.base import Message
 
 SHORTEST_S: Final = 0.000_1
 LONGEST_S: Final = 0.000_9
+RETRY_S: Final = 0.05
 SAFE_MS: Final = 1_000
 """What is older is on Redis' disk (`appendfsync everysec`)."""
 _HEADER: Final = msgspec.msgpack.Decoder(Envelope[msgspec.Raw])
@@ -46,7 +47,7 @@ class SimulatedRedis:
     """The one server.
 
     Attributes:
-        is_full: it refuses to write.
+        is_full: it refuses to write, and publishers take it for away.
         epoch: of its lives, so that whoever was connected notices.
     """
 
@@ -68,12 +69,25 @@ class SimulatedRedis:
     def go_away(self) -> None:
         """Answer nobody; who waits for an answer notices."""
         self.is_up = False
-        self.epoch += 1
         self.came_up.clear()
+        self._lose_connections()
+
+    def fill(self) -> None:
+        """Have no room for more."""
+        self.is_full = True
+        self._lose_connections()
+
+    def _lose_connections(self) -> None:
+        self.epoch += 1
         for answer in self._waiting:
             if not answer.done():
                 answer.set_result(None)
         self._waiting.clear()
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes what is published."""
+        return self.is_up and not self.is_full
 
     def come_back(self) -> None:
         """Answer again."""
@@ -101,7 +115,7 @@ class SimulatedRedis:
 
     def take(self, letters: Sequence[Letter], epoch: int) -> None:
         """Letters arrive that were sent in some epoch."""
-        if self.is_up and epoch == self.epoch:
+        if self.takes and epoch == self.epoch:
             now_ms = self.wall_ns() // 1_000_000
             for letter in letters:
                 self.store.append(letter.key, letter.raw, now_ms, letter.bound)
@@ -151,8 +165,6 @@ class SimulatedBus(MemoryBus):
     async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
         redis = self._redis
         redis.at_port("bus.publish")
-        if redis.is_full:
-            raise BusRefusedError("OOM command not allowed when used memory > 'maxmemory'")
         self._outbox.require_room(len(items))
         letters = []
         for topic, message, hops in items:
@@ -191,7 +203,7 @@ class SimulatedBus(MemoryBus):
 
     def _is_connected(self) -> bool:
         redis = self._redis
-        if redis.is_up and self._epoch == redis.epoch:
+        if redis.takes and self._epoch == redis.epoch:
             return True
         if self._catching_up is None or self._catching_up.done():
             self._catching_up = asyncio.create_task(self._catch_up())
@@ -204,7 +216,8 @@ class SimulatedBus(MemoryBus):
             await redis.came_up.wait()
             await asyncio.sleep(self._way_s() * 4)
             epoch = redis.epoch
-            if not redis.is_up:
+            if not redis.takes:
+                await asyncio.sleep(RETRY_S)
                 continue
             survived = {key: redis.last_number(key, self._producer) for key in self._outbox.keys()}  # noqa: SIM118 - a verb
             self._outbox.missing(survived, lost_ns)
@@ -226,7 +239,7 @@ class SimulatedBus(MemoryBus):
         finally:
             LIFE.reset(life)
         await answer
-        if redis.is_up and redis.epoch == epoch:
+        if redis.takes and redis.epoch == epoch:
             self._outbox.confirm(min(len(letters), self._outbox.unconfirmed), self._wall_ns())
 
     def _way_s(self) -> float:

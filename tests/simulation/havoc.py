@@ -13,7 +13,7 @@ from tests.simulation.bus import SimulatedRedis
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.fleet import BOOKS, GUARDIAN, ROUTER, Door
 from tests.simulation.lives import LIFE, Killed, Life, LivingLoop
-from tests.simulation.plan import PATIENCE_S, Planned
+from tests.simulation.plan import OVER_A_COMMAND, PATIENCE_S, Planned
 from tests.simulation.venue import SimulatedVenue
 from tests.simulation.witness import Witness
 
@@ -21,6 +21,9 @@ SHORT: Final = {"router": ROUTER, "books": BOOKS, "guardian": GUARDIAN}
 ROUTERS_KEY: Final = "paper-router"
 LATEST_SURFACING_S: Final = 4.9
 ANSWER_TIMEOUT_S: Final = 3.0
+BALANCE_SHORT: Final = 110_007
+EVERYDAY_REFUSALS: Final = 0.06
+"""Of the orders of any day: so many are refused, or no fault would meet an order that is."""
 Work = Coroutine[Any, Any, None]
 
 
@@ -54,6 +57,14 @@ class Havoc:
         self._waiting: list[tuple[str, asyncio.Event]] = []
         self._armed: dict[str, Planned] = {}
         self.left = 0
+        venue.misbehave(
+            "refuse",
+            endpoint="order?create",
+            key=ROUTERS_KEY,
+            code=BALANCE_SHORT,
+            probability=EVERYDAY_REFUSALS,
+            seed=7,
+        )
         witness.on_state = self._on_state
         witness.on_fault = self._on_hit
 
@@ -87,7 +98,9 @@ class Havoc:
         if fault.after_s:
             await asyncio.sleep(fault.after_s)
         whom = _whom(fault)
-        if whom and fault.port:
+        if fault.kind == OVER_A_COMMAND:
+            await asyncio.gather(self._trapped(fault, whom), self._command(fault.amount))
+        elif whom and fault.port:
             await self._trapped(fault, whom)
         elif whom:
             life = self._lives.get(whom)
@@ -151,7 +164,9 @@ class Havoc:
         self._armed[name] = fault
 
     def _on_hit(self, name: str) -> None:
-        fault = self._armed[name]
+        fault = self._armed.get(name)
+        if fault is None:
+            return  # the venue's everyday refusals are no fault of the plan
         lasts_s = {"order late": LATEST_SURFACING_S, "request lost": ANSWER_TIMEOUT_S, "answer lost": ANSWER_TIMEOUT_S}
         self._strikes(fault, lasts_s.get(fault.kind, 0.0))
 
@@ -175,7 +190,7 @@ class Havoc:
 
     async def _bus_full(self, fault: Planned) -> None:
         self._strikes(fault, fault.for_s)
-        self._redis.is_full = True
+        self._redis.fill()
         await asyncio.sleep(fault.for_s)
         self._redis.is_full = False
 
@@ -202,8 +217,10 @@ class Havoc:
             return
         holding = self._venue.core.account.holdings[symbol, 0]
         lots = max(1, round(abs(holding.lots) * (1.0 if fault.amount > 0.6 else fault.amount)))
+        if not holding.lots:
+            return
         self._strikes(fault, 0.0)
-        qty = holding.market.scale.qty(lots)
+        qty = holding.market.scale.qty(min(lots, abs(holding.lots)))
         self._venue.tell(self._venue.core.deleverage(ACCOUNT_UID, symbol, 0, qty, self._now_ns()))
 
     async def _jump(self, fault: Planned) -> None:
@@ -254,7 +271,7 @@ async def _or_patience(event: asyncio.Event) -> None:
 
 def _whom(fault: Planned) -> str:
     first = fault.kind.partition(" ")[0]
-    if fault.kind == "power lost":
+    if fault.kind in ("power lost", OVER_A_COMMAND):
         return ROUTER
     is_of_process = fault.kind.endswith(("killed", "stopped"))
     return SHORT[first] if is_of_process else ""
@@ -290,12 +307,18 @@ _VENUES: Final[dict[str, Callable[[Planned], tuple[str, dict[str, Any]]]]] = {
     "frame lost": _frame("drop"),
     "frame late": _frame("delay", delay_ms=(5, 1_500)),
     "frame twice": _frame("duplicate"),
-    "frame overtaken": _frame("reorder"),
+    "frame overtaken": lambda fault: _frame("reorder", behind=1 + fault.number % 4)(fault),
     "request lost": _order("swallow"),
     "answer lost": _order("hang_up", performed=True),
     "order late": _order("accept_silently", surface_ms=(0, 4_900)),
     "request refused": _order("refuse", "order*", code=10016, performed=lambda fault: fault.amount < 0.5),
-    "answer slow": _order("answer_slowly", "order*", delay_ms=(20, 1_500)),
+    "answer slow": lambda fault: (
+        "answer_slowly",
+        {
+            "endpoint": "order*" if fault.amount < 0.5 else "*", "delay_ms": (20, 1_500), "count": 3,
+            "for_ms": _ms(fault), "seed": fault.number,
+        },
+    ),
     "answer 504": lambda fault: (
         "http",
         {"where": "rest", "status": 504, "probability": 0.5 + fault.amount / 2, "for_ms": _ms(fault), "seed": fault.number},

@@ -57,9 +57,9 @@ class Walk:
     def _prints(self, before: int, now_ms: int) -> bytes:
         trades = []
         falls = self.mid < before
-        for part in (0.4, 0.8, 1.0):
+        for part in (0.5, 1.0):
             ticks = round(before + (self.mid - before) * part) + (-1 if falls else 1)
-            lots = max(1, round(self._own_lots * self._chance.uniform(0.1, 1.6)))
+            lots = max(1, round(self._own_lots * self._chance.uniform(0.05, 0.6)))
             side, direction = ("Sell", "MinusTick") if falls else ("Buy", "PlusTick")
             name = f"{self._number:08x}-0000-5000-a000-{round(part * 10):012x}"
             trades.append(trade_json(self.contract, now_ms, side, ticks, lots, direction, name, self._number))

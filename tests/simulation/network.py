@@ -119,6 +119,7 @@ class Network:
         chances: gives the chance of a channel.
         at_port: called where a process sends or receives.
         order_leaves: told the body of each order at the moment of its sending.
+        order_refused: told its id when the answer is no.
         servers: by host.
         join: opens a session by path; may raise ConnectionError, or never return.
     """
@@ -129,6 +130,7 @@ class Network:
         chances: Callable[[str], random.Random],
         at_port: Callable[[str], None],
         order_leaves: Callable[[dict[str, Any]], None],
+        order_refused: Callable[[str], None],
         servers: Mapping[str, Server],
         join: Callable[[str, Transport], Awaitable[Session]],
     ) -> None:
@@ -136,6 +138,7 @@ class Network:
         self.chances = chances
         self.at_port = at_port
         self.order_leaves = order_leaves
+        self.order_refused = order_refused
         self.servers = servers
         self.join = join
         self._under_way: set[asyncio.Task[None]] = set()
@@ -185,8 +188,9 @@ class HttpClient:
     async def send(self, request: Any) -> Answer:
         network = self._network
         network.at_port("http.send")
-        if request[1] == CREATE:
-            network.order_leaves(msgspec.json.decode(request[2]))
+        order = msgspec.json.decode(request[2]) if request[1] == CREATE else None
+        if order is not None:
+            network.order_leaves(order)
         loop = network.loop
         answer: asyncio.Future[Answer] = loop.create_future()
         ways = (self._chance.uniform(SHORTEST_S, LONGEST_S), self._chance.uniform(SHORTEST_S, LONGEST_S))
@@ -198,6 +202,8 @@ class HttpClient:
                 got = await answer
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time") from None
+        if order is not None and got.is_success and msgspec.json.decode(got.content)["retCode"]:
+            network.order_refused(order["orderLinkId"])
         network.at_port("http.answer")
         return got
 
@@ -232,6 +238,7 @@ class Socket:
         self._chance = chance
         self._session: Session | None = None
         self._heard: deque[bytes] = deque()
+        self._orders: dict[str, str] = {}  # by the id of their request
         self._waiter: asyncio.Future[None] | None = None
         self._out_s = self._in_s = 0.0
         self.state = State.CONNECTING
@@ -261,6 +268,7 @@ class Socket:
         message = msgspec.json.decode(raw)
         if message["op"] == "order.create":
             self._network.order_leaves(message["args"][0])
+            self._orders[message["reqId"]] = message["args"][0]["orderLinkId"]
         self._to_venue(lambda session: session.hear(message))
         self._network.at_port("socket.send+")
 
@@ -308,6 +316,11 @@ class Socket:
 
     def _hear(self, raw: bytes) -> None:
         if self.state is not State.CLOSED:
+            if self._orders:
+                frame = msgspec.json.decode(raw)
+                order_id = self._orders.pop(frame.get("reqId", ""), "")
+                if order_id and frame["retCode"]:
+                    self._network.order_refused(order_id)
             self._heard.append(raw)
             self._wake()
 
@@ -331,7 +344,7 @@ class Socket:
         self._wake()
 
     def _abort(self) -> None:
-        if self.state is not State.CLOSED:
+        if self.state is not State.CLOSED and not self._loop.is_closed():
             self._to_venue(lambda session: self._leave())
             self._ended()
 

@@ -34,7 +34,6 @@ from tests.simulation.network import Network, Sent, Transport
 from tests.simulation.plan import Planned, drawn
 from tests.simulation.venue import SimulatedVenue
 from tests.simulation.witness import SECOND, Witness
-from undertow.bus.errors import BusRefusedError
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.control import Command, Verb
 from undertow.contracts.messages.decision import Signal
@@ -115,7 +114,15 @@ class World:
         self.ground = Ground(settings, Clock(loop.wall_ns), self.disk, self._open_bus, self.witness.say)
         self.door = Door(self.ground, self.lives, self._serve)
         servers = {"venue": self.venue, "guardian": self.door}
-        self.network = Network(loop, self.chance, self._at_port, self.witness.order_leaves, servers, self.venue.join)
+        self.network = Network(
+            loop,
+            self.chance,
+            self._at_port,
+            self.witness.order_leaves,
+            self.witness.order_refused,
+            servers,
+            self.venue.join,
+        )
         self.havoc = Havoc(
             loop, self.witness, self.venue, self.redis, self.disk, self.door, self.lives, self._let_a_person_command
         )
@@ -152,7 +159,7 @@ class World:
         for task in done:
             error = task.exception()
             if error is not None:
-                raise error
+                raise RuntimeError(f"seed {self.seed} could not be played") from error
         for task in (course, *tasks):
             task.cancel()
         self.network.close()
@@ -281,8 +288,7 @@ class World:
                     ts_event=now_ns, ts_recv=now_ns, symbol=symbol, last_price=walk.price, mark_price=walk.price,
                     index_price=walk.price, open_interest="", funding_rate="", next_funding_ns=0,
                 )  # fmt: skip
-                with contextlib.suppress(BusRefusedError):  # the next one says as much
-                    await self._ingestor.publish(Topic(MARKET, symbol=symbol), ticker)
+                await self._ingestor.publish(Topic(MARKET, symbol=symbol), ticker)
             await asyncio.sleep(0.5)
 
     async def _publish_signals(self, symbol: str) -> None:
@@ -315,8 +321,7 @@ class World:
             self.witness.signalled(signal)
             topic = Topic(SIGNALS, symbol=symbol, source="model_server")
             for _ in range(1 + (chance.random() < 0.1)):
-                with contextlib.suppress(BusRefusedError):  # the next signal may find room
-                    await self._model.publish(topic, signal)
+                await self._model.publish(topic, signal)
 
     async def _let_a_person_command(self, amount: float) -> None:
         """Pause or flatten, and resume a little later."""
@@ -335,11 +340,7 @@ class World:
         )
         self._commands.append(command)
         self.witness.say(f"a person commands {verb} of {symbol}")
-        while True:
-            try:
-                return await self._admin.publish(Topic(CONTROL, source="admin"), command)
-            except BusRefusedError:
-                await asyncio.sleep(LOOK_S)  # a person tries again
+        await self._admin.publish(Topic(CONTROL, source="admin"), command)
 
     # how it hangs together
 

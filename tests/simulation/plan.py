@@ -12,8 +12,8 @@ from tests.simulation.witness import STATES
 FIRST_S: Final = 2.5
 MOST_APART_S: Final = 1.7
 LEAST_APART_S: Final = 0.4
-FEWEST: Final = 11
-MOST: Final = 14
+FEWEST: Final = 12
+MOST: Final = 15
 PATIENCE_S: Final = 1.2
 """A fault that waits for its moment strikes anyway after this."""
 
@@ -25,6 +25,10 @@ PORTS: Final = {
     "books": ("disk.write", "disk.sync+", "disk.replace+", "bus.publish", "bus.publish+", "bus.deliver", "bus.ack", "http.send+"),
     "guardian": ("disk.write", "disk.sync", "disk.replace+", "http.send", "http.answer"),
 }  # fmt: skip
+
+
+OVER_A_COMMAND: Final = "killed over a command"
+"""While the router has it in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +61,17 @@ KINDS: Final = (
     Kind("bus lost a second", 1.0, 0.1, 1.2),
     Kind("bus full", 0.7, 0.1, 1.5),
     Kind("guardian unheard", 0.8, 0.2, 1.5),
-    Kind("frame lost", 1.2, 1.0, 1.5),
-    Kind("frame late", 1.0, 1.0, 1.5),
-    Kind("frame twice", 1.0, 1.0, 1.5),
-    Kind("frame overtaken", 1.0, 1.0, 1.5),
+    Kind("frame lost", 1.2, 1.5, 2.5),
+    Kind("frame late", 1.0, 1.5, 2.5),
+    Kind("frame twice", 1.0, 1.5, 2.5),
+    Kind("frame overtaken", 1.0, 1.5, 2.5),
     Kind("private stream cut", 1.0),
     Kind("trade socket cut", 1.0),
-    Kind("request lost", 1.2, 1.0, 1.5),
-    Kind("answer lost", 1.5, 1.0, 1.5),
-    Kind("order late", 1.5, 1.0, 1.5),
-    Kind("request refused", 1.0, 1.0, 1.5),
-    Kind("answer slow", 1.0, 1.0, 1.5),
+    Kind("request lost", 1.2, 1.5, 2.5),
+    Kind("answer lost", 1.5, 1.5, 2.5),
+    Kind("order late", 1.5, 1.5, 2.5),
+    Kind("request refused", 1.0, 1.5, 2.5),
+    Kind("answer slow", 1.0, 1.5, 2.5),
     Kind("answer 504", 1.0, 0.5, 1.0),
     Kind("too many requests", 0.7, 0.3, 1.0),
     Kind("venue restarted", 0.8, 0.2, 1.5),
@@ -77,7 +81,8 @@ KINDS: Final = (
     Kind("deleveraged", 0.7),
     Kind("price jump", 0.9),
     Kind("transfer", 0.6),
-    Kind("command", 0.9),
+    Kind("command", 0.6),
+    Kind(OVER_A_COMMAND, 0.9, whom="router"),
 )
 NAMES: Final = tuple(kind.name for kind in KINDS)
 
@@ -126,7 +131,9 @@ def drawn(seed: int) -> tuple[Planned, ...]:
         at_s += chance.uniform(LEAST_APART_S, MOST_APART_S)
         state = chance.choice(("", *STATES, *STATES))
         port, turn = "", 1
-        if kind.whom and chance.random() < 0.6:
+        if kind.name == OVER_A_COMMAND:
+            port = chance.choice(("bus.deliver", "bus.deliver", "disk.write", "disk.write+", "disk.sync", "bus.ack"))
+        elif kind.whom and chance.random() < 0.6:
             port, turn = chance.choice(PORTS[kind.whom]), chance.choice((1, 1, 1, 2, 3))
         after_s = chance.choice((0.0, 0.0, chance.uniform(0.0, 0.01), chance.uniform(0.0, 0.3)))
         for_s = chance.uniform(kind.shortest_s, kind.longest_s)

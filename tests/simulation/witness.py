@@ -134,6 +134,13 @@ class Witness:
             f"{_name(known)} leaves: {body['side']} {body['qty']} {body['symbol']} at {body.get('price', 'market')}"
         )
 
+    def order_refused(self, order_id: str) -> None:
+        """The answer to an order is no; with some codes it may be there all the same, and then the venue has said so."""
+        known = self.orders.get(order_id)
+        if known is not None and known.state == "submitted":
+            self._enter(known, "rejected", self.now_ns())
+            self.say(f"{_name(known)} is refused")
+
     def struck_by(self, kind: str) -> None:
         """A fault strikes now."""
         now_ns = self.now_ns()
@@ -165,10 +172,7 @@ class Witness:
         known = self.orders.get(body["orderLinkId"])
         if known is None:
             return
-        if answer.ret_code:
-            self._enter(known, "rejected", now_ns)
-            self.say(f"{_name(known)} is refused: {answer.ret_code} {answer.ret_msg}")
-        elif known.role is OrderRole.ENTRY:
+        if not answer.ret_code and known.role is OrderRole.ENTRY:
             self._check_exposure(body["symbol"], now_ns)
 
     def venue_changed(self, events: Sequence[PrivateEvent], now_ns: int) -> None:
