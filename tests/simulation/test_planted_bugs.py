@@ -22,7 +22,7 @@ from undertow.trading.ledger import Ledger
 from undertow.trading.records import EntrySubmitted, ExitSubmitted
 from undertow.trading.trade import Trade
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
 SEEDS = 200
 Patch = pytest.MonkeyPatch

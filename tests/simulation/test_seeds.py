@@ -15,7 +15,7 @@ from tests.simulation.plan import NAMES, drawn
 from tests.simulation.report import Report
 from tests.simulation.shrink import shrunk
 
-pytestmark = pytest.mark.compiled
+pytestmark = [pytest.mark.compiled, pytest.mark.unmeasured]
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
