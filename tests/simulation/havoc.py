@@ -215,12 +215,13 @@ class Havoc:
         symbol = await self._a_held_symbol()
         if not symbol:
             return
+        self._venue.tell(self._venue.core.on_time(self._now_ns()))  # an exit that takes effect just now comes first
         holding = self._venue.core.account.holdings[symbol, 0]
-        lots = max(1, round(abs(holding.lots) * (1.0 if fault.amount > 0.6 else fault.amount)))
         if not holding.lots:
             return
         self._strikes(fault, 0.0)
-        qty = holding.market.scale.qty(min(lots, abs(holding.lots)))
+        lots = max(1, round(abs(holding.lots) * (1.0 if fault.amount > 0.6 else fault.amount)))
+        qty = holding.market.scale.qty(lots)
         self._venue.tell(self._venue.core.deleverage(ACCOUNT_UID, symbol, 0, qty, self._now_ns()))
 
     async def _jump(self, fault: Planned) -> None:
