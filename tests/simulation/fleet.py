@@ -44,6 +44,8 @@ GUARDIAN_URL: Final = "http://guardian"
 HTTP_TIMEOUT_S: Final = 1.5
 HEARTBEAT: Final = "/heartbeat"
 _WHO: Final = msgspec.json.Decoder(Heartbeat)
+LONGEST_PAUSE_S: Final = 1.0
+"""Before the launcher starts again what has died."""
 JOURNAL: Final = Path("/router/orders.journal")
 
 

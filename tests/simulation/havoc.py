@@ -11,7 +11,7 @@ from services.venue.answers import CommandRefused
 from services.venue.keys import ACCOUNT_UID
 from tests.simulation.bus import SimulatedRedis
 from tests.simulation.disk import SimulatedDisk
-from tests.simulation.fleet import BOOKS, GUARDIAN, ROUTER, Door
+from tests.simulation.fleet import BOOKS, GUARDIAN, LONGEST_PAUSE_S, ROUTER, Door
 from tests.simulation.lives import LIFE, Killed, Life, LivingLoop
 from tests.simulation.plan import OVER_A_COMMAND, PATIENCE_S, Planned
 from tests.simulation.venue import SimulatedVenue
@@ -24,6 +24,17 @@ ANSWER_TIMEOUT_S: Final = 3.0
 BALANCE_SHORT: Final = 110_007
 EVERYDAY_REFUSALS: Final = 0.06
 """Of the orders of any day: so many are refused, or no fault would meet an order that is."""
+BLINDING: Final = (
+    "router killed",
+    "router stopped",
+    "power lost",
+    OVER_A_COMMAND,
+    "private stream cut",
+    "venue restarted",
+    "maintenance",
+)
+RECOVERY_S: Final = 1.0
+"""To be connected again after that, and to have asked for everything."""
 Work = Coroutine[Any, Any, None]
 
 
@@ -130,7 +141,7 @@ class Havoc:
             self._strike_process(fault, life)
 
     def _strike_process(self, fault: Planned, life: Life) -> None:
-        self._strikes(fault, fault.for_s)
+        self._strikes(fault, fault.for_s or LONGEST_PAUSE_S)
         if fault.kind.endswith("stopped"):
             self._loop.stop_life(life)
             token = LIFE.set(None)
@@ -154,6 +165,8 @@ class Havoc:
         self._witness.say(f"FAULT {fault}")
         self._witness.struck_by(fault.kind)
         self._witness.disturbed(for_s)
+        if fault.kind in BLINDING:
+            self._witness.blinded(max(for_s, fault.for_s) + RECOVERY_S)
 
     # the venue misbehaves
 
@@ -207,6 +220,7 @@ class Havoc:
         if not symbol:
             return
         self._strikes(fault, 0.0)
+        self._witness.stripped(symbol)
         body = {"category": "linear", "symbol": symbol, "tpslMode": "Full", "positionIdx": 0, "stopLoss": "0"}
         answer = self._venue.core.post(ACCOUNT_UID, "/v5/position/trading-stop", body, self._now_ns())
         self._venue.tell(answer.events)
@@ -220,6 +234,7 @@ class Havoc:
         if not holding.lots:
             return
         self._strikes(fault, 0.0)
+        self._witness.stripped(symbol)
         lots = max(1, round(abs(holding.lots) * (1.0 if fault.amount > 0.6 else fault.amount)))
         qty = holding.market.scale.qty(lots)
         self._venue.tell(self._venue.core.deleverage(ACCOUNT_UID, symbol, 0, qty, self._now_ns()))

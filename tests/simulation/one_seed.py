@@ -309,7 +309,7 @@ class World:
                 side=chance.choice((Side.BUY, Side.SELL)),
                 mid=Decimal(self.venue.walks[symbol].price),
                 delta_bps=chance.choice((0.1, 0.5, 1.0, 2.0)),
-                hold_ns=round(chance.choice((0.3, 0.8, 1.6)) * SECOND),
+                hold_ns=round(chance.choice((0.3, 0.8, 1.6, 4.0)) * SECOND),
                 rest_ns=round(chance.choice((0.3, 0.7, 1.5)) * SECOND),
                 valid_until_ns=now_ns + VALID_NS,
                 expected_bps=5.0,
@@ -354,7 +354,7 @@ class World:
         self.loop.begin(life, lambda: work)
 
     def _pause_s(self) -> float:
-        return self.chance("launcher").uniform(0.2, 1.0)
+        return self.chance("launcher").uniform(0.2, fleet.LONGEST_PAUSE_S)
 
 
 @contextlib.contextmanager

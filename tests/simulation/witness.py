@@ -56,10 +56,11 @@ class Known:
 
 @dataclass
 class Held:
-    """A position of the venue."""
+    """A position of the venue; `is_stripped`: somebody has taken its stop away, which its entry had brought."""
 
     opened_ns: int
     naked_ns: int | None = None
+    is_stripped: bool = False
     due_ns: int = 0
 
 
@@ -77,6 +78,7 @@ class Witness:
         hits: how often a fault struck an order in a state: (state, kind).
         struck: faults that struck, by kind.
         disturbed_ns: until when faults have been at work.
+        blind_ns: until when the router was down, or the venue to it.
     """
 
     symbol_fraction: Decimal
@@ -89,6 +91,7 @@ class Witness:
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     disturbed_ns: int = 0
+    blind_ns: int = 0
     orders: dict[str, Known] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -153,6 +156,14 @@ class Witness:
         """Faults are at work for so long from now on."""
         self.disturbed_ns = max(self.disturbed_ns, self.now_ns() + round(for_s * SECOND))
 
+    def blinded(self, for_s: float) -> None:
+        """The router cannot see or do anything for so long from now on."""
+        self.blind_ns = max(self.blind_ns, self.now_ns() + round(for_s * SECOND))
+
+    def stripped(self, symbol: str) -> None:
+        """Somebody takes a position's stop away now."""
+        self.held[symbol].is_stripped = True
+
     # the venue
 
     def order_arrives(self, body: Item, now_ns: int) -> None:
@@ -194,7 +205,10 @@ class Witness:
         """Look whether something has lasted too long."""
         now_ns = self.now_ns()
         for symbol, held in self.held.items():
-            if held.naked_ns is not None and now_ns - held.naked_ns > NAKED_NS:
+            naked_ns = held.naked_ns
+            if naked_ns is not None and held.is_stripped:  # who is down meanwhile cannot see it: 2 s from when it can
+                naked_ns = max(naked_ns, min(self.blind_ns, now_ns))
+            if naked_ns is not None and now_ns - naked_ns > NAKED_NS:
                 self.complain(f"the position in {symbol} has had no stop for more than {NAKED_NS / SECOND:g} s")
             deadline_ns = max(held.due_ns, min(self.disturbed_ns, now_ns)) + ESCALATION_NS
             if now_ns > deadline_ns:
