@@ -41,6 +41,7 @@ from undertow.contracts.messages.market import Ticker
 from undertow.contracts.streams import CONTROL, MARKET, SIGNALS
 from undertow.domain.order import Side
 from undertow.domain.state import TradingState
+from undertow.exchange.bybit.http import BybitHttp
 
 CONVERGENCE_S: Final = 10.0
 LEAST_TRADES: Final = 3
@@ -375,8 +376,8 @@ def _seams(world_of: list[World]) -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("undertow.runtime.clock.time", SimpleNamespace(time_ns=now_ns, monotonic_ns=now_ns))
         patch.setattr("undertow.runtime.retry.random", jitter)
-        for module in ("undertow.exchange.bybit.http", "services.order_router.app", "services.position_manager.app"):
-            patch.setattr(f"{module}.httpx", clients)
+        for caller in (BybitHttp, fleet.RoutersGuardian, fleet.BooksGuardian):
+            patch.setattr(f"{caller.__module__}.httpx", clients)
         for module in ("undertow.exchange.bybit.trade_ws", "undertow.exchange.bybit.private_ws"):
             patch.setattr(f"{module}.open_socket", lambda url, proxy="": world_of[0].network.open_socket(url, proxy))
         patch.setattr("services.order_router.app.settle", lambda: None)
