@@ -182,8 +182,16 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._chance = chance
 
-    def build_request(self, method: str, url: str, content: bytes, headers: Mapping[str, str]) -> Any:
-        return method, url, content, headers
+    def build_request(
+        self,
+        method: str,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        extensions: Mapping[str, Any] | None = None,
+    ) -> Any:
+        own = (extensions or {}).get("timeout")
+        return method, url, content, headers, own["read"] if own else self._timeout_s
 
     async def send(self, request: Any) -> Answer:
         network = self._network
@@ -198,7 +206,7 @@ class HttpClient:
             loop.call_later(ways[0], lambda: network.spawn(self._arrive(request, answer, ways[1])))
         network.at_port("http.send+")
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(request[4]):
                 got = await answer
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time") from None
@@ -208,13 +216,13 @@ class HttpClient:
         return got
 
     async def post(self, path: str, content: bytes) -> Answer:
-        return await self.send(("POST", path, content, {}))
+        return await self.send(("POST", path, content, {}, self._timeout_s))
 
     async def aclose(self) -> None:
         return
 
     async def _arrive(self, request: Any, answer: asyncio.Future[Answer], back_s: float) -> None:
-        method, url, content, headers = request
+        method, url, content, headers, _ = request
         loop = self._network.loop
 
         def cut() -> None:
