@@ -29,7 +29,7 @@ RATE ?=
 BUS ?=
 SHARDS ?=
 CHECK ?=
-SEEDS ?= 3
+SEEDS ?=
 RUN_OPTIONS := $(if $(FOR),--for $(FOR)) $(if $(TAPE),--tape '$(TAPE)') $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(SHARDS),--shards $(SHARDS))
 
 $(TOOLS)/uv/bin/uv:
@@ -93,9 +93,13 @@ calibrate: dev-env ## Estimate the generated market from the recordings; writes 
 train: dev-env ## Train a model on the generated market and put it into the registry
 	@.venv/bin/undertow train
 
+.PHONY: simulate
+simulate: dev-env ## Crashes, losses and delays in virtual time, one seed deciding each. SEEDS=n
+	@$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),1000)
+
 .PHONY: chaos
 chaos: dev-env ## Kill real services and Redis in the middle of runs. SEEDS=n
-	@UNDERTOW_TEST_SEEDS=$(SEEDS) $(PYTHON) -m pytest -n 0 -m fleet tests/fleet/test_chaos.py
+	@UNDERTOW_TEST_SEEDS=$(or $(SEEDS),3) $(PYTHON) -m pytest -n 0 -m fleet tests/fleet/test_chaos.py
 
 .PHONY: up down
 up: ## The fleet as containers with Prometheus, Alertmanager and Grafana

@@ -55,6 +55,7 @@ from undertow.exchange.errors import AccessError, VenueError
 from undertow.exchange.models import AccountInfo, VenuePosition
 from undertow.exchange.ports import OrderEntry, PrivateFeed
 from undertow.runtime.clock import wall_ns
+from undertow.runtime.disk import Disk, LocalDisk
 from undertow.runtime.errors import ConfigurationError
 from undertow.runtime.health import JSON
 from undertow.runtime.memory import settle
@@ -114,6 +115,7 @@ class OrderRouter:
         ways: where orders may be sent, the first preferred.
         beside: what the ways need to run beside us, once the venue has answered.
         close: awaited at the end.
+        disk: on which the journal is.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class OrderRouter:
         *,
         beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         close: Callable[[], Awaitable[None]] | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._settings = settings
         self._runtime = runtime
@@ -138,6 +141,7 @@ class OrderRouter:
         self._guardian = guardian
         self._beside = tuple(beside)
         self._close = close
+        self._disk = disk or LocalDisk()
         self.core = RouterCore(
             runtime.boot_id, settings.limits, settings.sizing, settings.breaker_rules, exits=settings.exits
         )
@@ -265,7 +269,7 @@ class OrderRouter:
     # start and end
 
     def _open_journal(self) -> Journal:
-        journal = Journal(self._settings.journal_path)
+        journal = Journal(self._settings.journal_path, disk=self._disk)
         if journal.cut_bytes:
             self._runtime.log.warning("journal_tail_cut", bytes=journal.cut_bytes)
         marks = [index for index, record in enumerate(journal.records) if isinstance(record, Published)]

@@ -10,8 +10,6 @@ open rather than forget an order. A lock on the file keeps a second router of th
 
 from __future__ import annotations
 
-import fcntl
-import os
 import struct
 import time
 import zlib
@@ -21,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from undertow.runtime.disk import Disk, File, LocalDisk
 from undertow.trading.records import AnyRecord
 
 MAGIC: Final = b"UNDERJ\x00\x01"
@@ -39,6 +38,8 @@ class Journal:
 
     Args:
         path: of the file; its directory is made when missing.
+        timer: seconds of the wall.
+        disk: on which it is.
 
     Attributes:
         records: what the file held, in order; drop it once it is folded.
@@ -49,23 +50,22 @@ class Journal:
         JournalError: it is corrupt, not a journal, or open in another process.
     """
 
-    def __init__(self, path: Path, timer: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, path: Path, timer: Callable[[], float] = time.perf_counter, disk: Disk | None = None) -> None:
         self._path = path
         self._timer = timer
+        self._disk = disk = disk or LocalDisk()
         self._encode = msgspec.msgpack.Encoder().encode
         self.sync_seconds = 0.0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        disk.make_directory(path.parent)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = disk.lock(path.with_suffix(".lock"))
         except OSError:
-            os.close(self._lock)
             raise JournalError(f"{path} is open in another order_router; only one may trade an account") from None
         try:
-            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+            self._file: File = disk.append(path)
             self.records, self.cut_bytes = self._load()
         except BaseException:  # interrupted too: the lock is given free whatever ended the reading
-            os.close(self._lock)
+            self._lock.close()
             raise
 
     def append(self, records: Sequence[AnyRecord], *, durable: bool) -> None:
@@ -74,56 +74,45 @@ class Journal:
         Raises:
             OSError: the disk refuses; nothing may be sent.
         """
-        self._write(self._file, b"".join(frame(self._encode(record)) for record in records))
+        self._file.write(b"".join(frame(self._encode(record)) for record in records))
         if durable:
             began = self._timer()
-            os.fdatasync(self._file)
+            self._file.sync()
             self.sync_seconds = self._timer() - began
 
     def rewrite(self, records: Sequence[AnyRecord]) -> None:
         """Replace the content by these records; a crash leaves the old or the new file, never half. The old one stays as `.previous`."""
         beside = self._path.with_suffix(".new")
-        file = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_APPEND, 0o600)
-        self._write(file, MAGIC + b"".join(frame(self._encode(record)) for record in records))
-        os.fsync(file)
-        previous = self._path.with_suffix(".previous")
-        previous.unlink(missing_ok=True)
-        os.link(self._path, previous)
-        beside.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-        os.close(self._file)
+        file = self._disk.create(beside)
+        file.write(MAGIC + b"".join(frame(self._encode(record)) for record in records))
+        file.sync()
+        self._disk.link(self._path, self._path.with_suffix(".previous"))
+        self._disk.replace(self._path, beside)
+        self._file.close()
         self._file = file
 
     def close(self) -> None:
         """Flush and let go."""
-        os.fsync(self._file)
-        os.close(self._file)
-        os.close(self._lock)
+        self._file.sync()
+        self._file.close()
+        self._lock.close()
 
     def _load(self) -> tuple[list[AnyRecord], int]:
-        content = self._path.read_bytes()
+        content = self._disk.read(self._path)
         if not content:
-            self._write(self._file, MAGIC)
-            os.fsync(self._file)
+            self._file.write(MAGIC)
+            self._file.sync()
             return [], 0
         try:
             records, whole = parse(content)
         except JournalError as error:
             raise JournalError(f"{self._path}: {error}") from None
         if whole < len(content):
-            os.ftruncate(self._file, whole)
+            self._file.truncate(whole)
             if whole < len(MAGIC):
-                self._write(self._file, MAGIC)
-            os.fsync(self._file)
+                self._file.write(MAGIC)
+            self._file.sync()
         return records, len(content) - whole
-
-    @staticmethod
-    def _write(file: int, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
 
 
 def frame(payload: bytes) -> bytes:

@@ -35,8 +35,8 @@ from services.venue.market_choice import Choice
 from services.venue.settings import PaperSettings
 from services.venue.settings import Settings as VenueSettings
 from tests.feed_chaos.reader import MarketReader
-from tests.feed_chaos.virtual_loop import VirtualLoop
 from tests.feed_chaos.witness import DISCONNECTED, LOST, WITNESS, Witness, WitnessedConnection, is_told
+from tests.virtual.loop import VirtualLoop
 from undertow.bus.memory import MemoryBus, Store
 from undertow.bus.ports import Topic
 from undertow.contracts.messages.market import Gap, GapReason, Kline, Liquidations, Ticker, Trades

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
+
+from undertow.runtime.disk import Disk, LocalDisk
 
 T = TypeVar("T")
 
@@ -21,10 +22,12 @@ class Checkpoint(Generic[T]):
     Args:
         path: of the file; its directory is made when missing.
         kind: a msgspec struct type.
+        disk: on which it is.
     """
 
-    def __init__(self, path: Path, kind: type[T]) -> None:
+    def __init__(self, path: Path, kind: type[T], disk: Disk | None = None) -> None:
         self._path = path
+        self._disk = disk or LocalDisk()
         self._decoder = msgspec.json.Decoder(kind)
 
     def load(self) -> T | None:
@@ -34,22 +37,24 @@ class Checkpoint(Generic[T]):
             CheckpointError: unreadable or of another shape.
         """
         try:
-            return self._decoder.decode(self._path.read_bytes())
+            return self._decoder.decode(self._disk.read(self._path))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError) as error:
             raise CheckpointError(f"{self._path} cannot be used ({error}); restore it or move it away") from error
 
     def save(self, value: T) -> None:
-        """Replace it; a crash leaves the old or the new one, never half.
+        """Replace it; a crash leaves the old or the new one, never half, and the new one once this has returned.
 
         Raises:
             OSError: the disk refuses.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._disk.make_directory(self._path.parent)
         beside = self._path.with_suffix(".new")
-        with beside.open("wb") as file:
+        file = self._disk.create(beside)
+        try:
             file.write(msgspec.json.encode(value))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+            file.sync()
+        finally:
+            file.close()
+        self._disk.replace(self._path, beside)

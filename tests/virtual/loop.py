@@ -13,7 +13,7 @@ import selectors
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from tests.feed_chaos.memory_wire import MemoryServer, connected
+from tests.virtual.wire import MemoryServer, connected
 
 ORIGIN_NS: Final = 1_786_310_819_000_000_000
 SHORTEST_S: Final = 0.0002

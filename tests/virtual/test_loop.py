@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.feed_chaos.virtual_loop import ORIGIN_NS, VirtualLoop
+from tests.virtual.loop import ORIGIN_NS, VirtualLoop
 
 
 def run(main, seed=1):
