@@ -18,9 +18,9 @@ from services.guardian.settings import Settings as GuardianSettings
 from services.order_router.app import HttpGuardian as RoutersGuardian
 from services.order_router.app import OrderRouter
 from services.order_router.settings import Settings as RouterSettings
-from services.position_manager.app import HttpGuardian as BooksGuardian
 from services.position_manager.app import PositionManagerApp
 from services.position_manager.core import Memory as BooksMemory
+from services.position_manager.guardian import HttpGuardian as BooksGuardian
 from services.position_manager.settings import Settings as BooksSettings
 from tests.simulation import network
 from tests.simulation.lives import Killed, Life, LivingLoop
@@ -61,7 +61,13 @@ def settings_of(stop_bps: int, gross_fraction: str) -> dict[str, Any]:
             bus=bus,
             guardian=guardian,
             router={"journal": JOURNAL, "stop_bps": Decimal(stop_bps)},
-            risk={"gross_fraction": Decimal(gross_fraction)},
+            risk={
+                "gross_fraction": Decimal(gross_fraction),
+                "max_losses_in_row": 1_000,  # signals are drawn, and lose
+                "max_entries_per_cascade": 10_000,
+                "max_entries_per_symbol": 10_000,
+            },
+            breaker={"max_jump_bps": 0, "max_rejections": 0},  # the market jumps and the venue refuses on purpose
         ),
         BOOKS: BooksSettings(**shared, bus=bus, guardian=guardian, state_dir=Path("/books")),
         GUARDIAN: GuardianSettings(**shared, state_dir=Path("/guardian")),

@@ -12,7 +12,8 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple, Protocol
 
 import httpx
 import msgspec
@@ -25,6 +26,7 @@ SHORTEST_S: Final = 0.000_2
 LONGEST_S: Final = 0.003
 CONNECT_TIMEOUT_S: Final = 5.0
 CREATE: Final = "/v5/order/create"
+WRITING: Final = "http11.send_request_headers.started"  # httpcore's word for it
 
 
 @contextlib.contextmanager
@@ -149,7 +151,7 @@ class Network:
         return HttpClient(self, host, timeout, self.chances(f"http {LIFE.get()} {host}"))
 
     @contextlib.asynccontextmanager
-    async def open_socket(self, url: str, _proxy: str = "") -> AsyncIterator[Socket]:
+    async def open_socket(self, url: str) -> AsyncIterator[Socket]:
         """Connect; stands for `open_socket` of the real clients."""
         path = url.partition("//")[2].partition("/")[2]
         socket = Socket(self, self.chances(f"socket {LIFE.get()} {path}"))
@@ -173,6 +175,17 @@ class Network:
             task.cancel()
 
 
+class Request(NamedTuple):
+    """What a client sends; `trace` is told, as httpcore tells it, right before the first byte leaves."""
+
+    method: str
+    url: str
+    content: bytes
+    headers: Mapping[str, str]
+    timeout_s: float
+    trace: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None = None
+
+
 class HttpClient:
     """As much of `httpx.AsyncClient` as our clients use."""
 
@@ -189,14 +202,17 @@ class HttpClient:
         content: bytes,
         headers: Mapping[str, str],
         extensions: Mapping[str, Any] | None = None,
-    ) -> Any:
-        own = (extensions or {}).get("timeout")
-        return method, url, content, headers, own["read"] if own else self._timeout_s
+    ) -> Request:
+        asked = extensions or {}
+        timeout_s = asked["timeout"]["read"] if "timeout" in asked else self._timeout_s
+        return Request(method, url, content, headers, timeout_s, asked.get("trace"))
 
-    async def send(self, request: Any) -> Answer:
+    async def send(self, request: Request) -> Answer:
         network = self._network
         network.at_port("http.send")
-        order = msgspec.json.decode(request[2]) if request[1] == CREATE else None
+        if request.trace is not None:
+            await request.trace(WRITING, {"request": SimpleNamespace(method=request.method.encode())})
+        order = msgspec.json.decode(request.content) if request.url == CREATE else None
         if order is not None:
             network.order_leaves(order)
         loop = network.loop
@@ -206,7 +222,7 @@ class HttpClient:
             loop.call_later(ways[0], lambda: network.spawn(self._arrive(request, answer, ways[1])))
         network.at_port("http.send+")
         try:
-            async with asyncio.timeout(request[4]):
+            async with asyncio.timeout(request.timeout_s):
                 got = await answer
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time") from None
@@ -216,13 +232,12 @@ class HttpClient:
         return got
 
     async def post(self, path: str, content: bytes) -> Answer:
-        return await self.send(("POST", path, content, {}, self._timeout_s))
+        return await self.send(Request("POST", path, content, {}, self._timeout_s))
 
     async def aclose(self) -> None:
         return
 
-    async def _arrive(self, request: Any, answer: asyncio.Future[Answer], back_s: float) -> None:
-        method, url, content, headers, _ = request
+    async def _arrive(self, request: Request, answer: asyncio.Future[Answer], back_s: float) -> None:
         loop = self._network.loop
 
         def cut() -> None:
@@ -230,7 +245,9 @@ class HttpClient:
 
         server = self._network.servers[self._host]
         try:
-            got = await server.answer(Sent(method, url, headers, content, Transport(cut)))
+            got = await server.answer(
+                Sent(request.method, request.url, request.headers, request.content, Transport(cut))
+            )
         except ConnectionError as error:
             loop.call_later(back_s, _fail, answer, httpx.ConnectError(str(error)))
         else:

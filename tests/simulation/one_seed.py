@@ -379,7 +379,7 @@ def _seams(world_of: list[World]) -> Iterator[pytest.MonkeyPatch]:
         for caller in (BybitHttp, fleet.RoutersGuardian, fleet.BooksGuardian):
             patch.setattr(f"{caller.__module__}.httpx", clients)
         for module in ("undertow.exchange.bybit.trade_ws", "undertow.exchange.bybit.private_ws"):
-            patch.setattr(f"{module}.open_socket", lambda url, proxy="": world_of[0].network.open_socket(url, proxy))
+            patch.setattr(f"{module}.open_socket", lambda url, **_: world_of[0].network.open_socket(url))
         patch.setattr("services.order_router.app.settle", lambda: None)
         yield patch
 

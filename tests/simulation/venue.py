@@ -121,7 +121,7 @@ class SimulatedVenue:
         self.faults.watcher = watcher
         ring = KeyRing(PAPER_KEYS)
         self.mischief = Mischief(self.faults, self.clock, ring, Metrics("venue", "paper"), survived)
-        board = Board(symbols, 200)
+        self._board = board = Board(symbols, 200)
         public = PublicHub(board, linear_offer(200, ("1",), self.core.price_limits), self.mischief)
         self.private = PrivateHub(ring, self.clock, self.mischief)
         desk = Desk(self.core, self.clock, EndpointLimits({}), self.private.publish)
@@ -144,7 +144,9 @@ class SimulatedVenue:
             if self.loop.time() >= self._frames_at_s:
                 self._frames_at_s = self.loop.time() + STEP_S
                 for walk in self.walks.values():
-                    for raw in walk.frames(now_ns // 1_000_000):
+                    frames = walk.frames(now_ns // 1_000_000)
+                    self._board.saw(frames[-1])  # the mark, all that is asked of the pages
+                    for raw in frames:
                         self.tell(self.core.on_frame(raw, now_ns))
             else:
                 self.tell(self.core.on_time(now_ns))

@@ -9,10 +9,10 @@ import pytest
 from services.guardian.app import GuardianApp
 from services.guardian.rules import Phase
 from services.guardian.settings import Settings
-from tests.feed_chaos.virtual_loop import VirtualLoop
 from tests.services.guardian.rough_venue import LIMIT, Http, RoughVenue, Socket
 from tests.services.guardian.test_core import beat
 from tests.services.position_manager.facts import stopped
+from tests.virtual.loop import VirtualLoop
 from undertow.runtime.service import Runtime
 
 SEEDS = 200

@@ -65,6 +65,7 @@ class BybitTradeSocket:
         self._key = key
         self._clock = clock
         self._on_written = on_written
+        self._budget = budget
         self._pace = pace
         self._hearers: tuple[quota.Counts, ...] = tuple(each for each in (budget, pace) if each is not None)
         self._connection: ClientConnection | None = None
