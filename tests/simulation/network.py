@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
 import httpx
@@ -25,6 +26,7 @@ SHORTEST_S: Final = 0.000_2
 LONGEST_S: Final = 0.003
 CONNECT_TIMEOUT_S: Final = 5.0
 CREATE: Final = "/v5/order/create"
+WRITING: Final = "http11.send_request_headers.started"
 
 
 @contextlib.contextmanager
@@ -190,12 +192,14 @@ class HttpClient:
         headers: Mapping[str, str],
         extensions: Mapping[str, Any] | None = None,
     ) -> Any:
-        own = (extensions or {}).get("timeout")
-        return method, url, content, headers, own["read"] if own else self._timeout_s
+        own, trace = (extensions or {}).get("timeout"), (extensions or {}).get("trace")
+        return method, url, content, headers, own["read"] if own else self._timeout_s, trace
 
     async def send(self, request: Any) -> Answer:
         network = self._network
         network.at_port("http.send")
+        if request[5] is not None:  # told when the bytes go out, as httpx tells it
+            await request[5](WRITING, {"request": SimpleNamespace(method=request[0].encode())})
         order = msgspec.json.decode(request[2]) if request[1] == CREATE else None
         if order is not None:
             network.order_leaves(order)
@@ -216,13 +220,13 @@ class HttpClient:
         return got
 
     async def post(self, path: str, content: bytes) -> Answer:
-        return await self.send(("POST", path, content, {}, self._timeout_s))
+        return await self.send(("POST", path, content, {}, self._timeout_s, None))
 
     async def aclose(self) -> None:
         return
 
     async def _arrive(self, request: Any, answer: asyncio.Future[Answer], back_s: float) -> None:
-        method, url, content, headers, _ = request
+        method, url, content, headers, *_ = request
         loop = self._network.loop
 
         def cut() -> None:
