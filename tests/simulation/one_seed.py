@@ -246,7 +246,7 @@ class World:
         if books.account(now_ns).wallet != Decimal(self.venue.core.ledger(ACCOUNT_UID)["wallet"]):
             return "the books' wallet is not the venue's"
         if books.state is not TradingState.ACTIVE:
-            return f"the books ask to be {books.state}: {books._reduced}"
+            return f"the books ask to be {books.state}: {books.account(now_ns).anomalies}"
         untold = [command.command_id for command in self._commands if not self._is_obeyed(command)]
         return f"commands not taken: {untold}" if untold else ""
 
