@@ -210,9 +210,10 @@ class World:
             if app is None or app._core is None or app._core.phase is not Phase.HALTED:
                 continue
             body = msgspec.json.encode({"who": "a person", "why": "looked at it", "token": token})
-            with contextlib.suppress(ConnectionError):  # it is being started again
-                answer = await self.door.answer(Sent("POST", "/rearm", {}, body, Transport(lambda: None)))
-                token = "" if token else msgspec.json.decode(answer.content).get("token", "")
+            with contextlib.suppress(ConnectionError, TimeoutError):  # it is being started again, or cannot be heard
+                async with asyncio.timeout(1.0):
+                    answer = await self.door.answer(Sent("POST", "/rearm", {}, body, Transport(lambda: None)))
+                    token = "" if token else msgspec.json.decode(answer.content).get("token", "")
 
     async def _watch_time(self) -> None:
         await asyncio.sleep(LONGEST_S)
