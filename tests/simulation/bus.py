@@ -6,6 +6,7 @@ The streams and groups are those of the memory bus, the memory of a publisher is
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from bisect import bisect_left
 from collections import deque
@@ -65,6 +66,11 @@ class SimulatedRedis:
         self.came_up.set()
         self.acks: deque[Ack] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._on_loss: list[tuple[contextvars.Context, Callable[[], object]]] = []
+
+    def on_loss(self, notice: Callable[[], object]) -> None:
+        """Let somebody notice, as the process that asks now, that his connection is lost."""
+        self._on_loss.append((contextvars.copy_context(), notice))
 
     def go_away(self) -> None:
         """Answer nobody; who waits for an answer notices."""
@@ -83,6 +89,10 @@ class SimulatedRedis:
             if not answer.done():
                 answer.set_result(None)
         self._waiting.clear()
+        for context, notice in self._on_loss:
+            life = context.get(LIFE)
+            if life is None or not life.is_over:
+                context.run(notice)
 
     @property
     def takes(self) -> bool:
@@ -161,6 +171,7 @@ class SimulatedBus(MemoryBus):
         self._epoch = redis.epoch if redis.is_up else -1
         self._arrival_s = 0.0
         self._catching_up: asyncio.Task[None] | None = None
+        redis.on_loss(self._is_connected)
 
     async def publish_many(self, items: Sequence[tuple[Topic, Message, tuple[int, ...]]]) -> None:
         redis = self._redis

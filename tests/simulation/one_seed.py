@@ -210,9 +210,10 @@ class World:
             if app is None or app._core is None or app._core.phase is not Phase.HALTED:
                 continue
             body = msgspec.json.encode({"who": "a person", "why": "looked at it", "token": token})
-            with contextlib.suppress(ConnectionError):  # it is being started again
-                answer = await self.door.answer(Sent("POST", "/rearm", {}, body, Transport(lambda: None)))
-                token = "" if token else msgspec.json.decode(answer.content).get("token", "")
+            with contextlib.suppress(ConnectionError, TimeoutError):  # it is being started again, or cannot be heard
+                async with asyncio.timeout(1.0):
+                    answer = await self.door.answer(Sent("POST", "/rearm", {}, body, Transport(lambda: None)))
+                    token = "" if token else msgspec.json.decode(answer.content).get("token", "")
 
     async def _watch_time(self) -> None:
         await asyncio.sleep(LONGEST_S)
@@ -246,7 +247,7 @@ class World:
         if books.account(now_ns).wallet != Decimal(self.venue.core.ledger(ACCOUNT_UID)["wallet"]):
             return "the books' wallet is not the venue's"
         if books.state is not TradingState.ACTIVE:
-            return f"the books ask to be {books.state}: {books._reduced}"
+            return f"the books ask to be {books.state}: {books.account(now_ns).anomalies}"
         untold = [command.command_id for command in self._commands if not self._is_obeyed(command)]
         return f"commands not taken: {untold}" if untold else ""
 
