@@ -14,7 +14,6 @@ from services.order_router.hands import Hands
 from services.position_manager.core import Effect, PositionManagerCore, VenueView
 from tests.simulation.bus import SimulatedReader
 from tests.simulation.one_seed import play
-from undertow.exchange.models import OrderRequest
 from undertow.trading import effects as fx
 from undertow.trading.desk import Desk
 from undertow.trading.keeper import Answer, Keeper, Unknown
@@ -32,10 +31,11 @@ def resends_under_a_new_id(patch: Patch) -> None:
     """An order without an answer is sent again at once, under an id that the venue does not know yet."""
 
     class Impatient(Hands):
-        async def _answer(self, request: OrderRequest) -> Answer:
-            answer = await super()._answer(request)
+        async def _answer(self, effect: fx.Send) -> Answer:
+            answer = await super()._answer(effect)
             if isinstance(answer, Unknown):
-                return await super()._answer(replace(request, order_id=request.order_id[:-1] + "+"))
+                again = replace(effect.request, order_id=effect.request.order_id[:-1] + "+")
+                return await super()._answer(replace(effect, request=again))
             return answer
 
     patch.setattr("services.order_router.app.Hands", Impatient)
@@ -98,12 +98,12 @@ def lets_an_old_snapshot_win(patch: Patch) -> None:
 
 def loses_an_exit(patch: Patch) -> None:
     """An exit that was sent will have closed the position."""
-    is_wanted = Keeper._exit_is_wanted
+    begin_ns = Keeper._exit_begin_ns
 
-    def wanted(keeper: Keeper, trade: Trade) -> bool:
-        return is_wanted(keeper, trade) and not trade.exits
+    def begun_once(keeper: Keeper, trade: Trade) -> int | None:
+        return None if trade.exits else begin_ns(keeper, trade)
 
-    patch.setattr(Keeper, "_exit_is_wanted", wanted)
+    patch.setattr(Keeper, "_exit_begin_ns", begun_once)
 
 
 def _submits(effect: fx.Effect) -> bool:

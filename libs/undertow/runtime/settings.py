@@ -61,7 +61,8 @@ class Section(BaseModel):
     @classmethod
     def _is_an_address(cls, value: Any, info: ValidationInfo) -> Any:
         name = str(info.field_name)
-        return check_places(value) if name in ("url", "proxy") or name.endswith("_url") else value
+        is_one = isinstance(value, str) and (name in ("url", "proxy") or name.endswith("_url"))
+        return check_places(value) if is_one else value
 
 
 class HttpSettings(Section):

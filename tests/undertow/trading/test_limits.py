@@ -25,7 +25,7 @@ def test_each_limit_can_be_set_to_both_ends_of_its_range_and_no_further(name):
             read_limit(name, text)
 
 
-@pytest.mark.parametrize("name", set(CHANGEABLE) & set(RiskSettings.model_fields))
+@pytest.mark.parametrize("name", sorted(set(CHANGEABLE) & set(RiskSettings.model_fields)))
 def test_the_settings_keep_to_the_same_ranges(name):
     most, least = CHANGEABLE[name].most, CHANGEABLE[name].least
     wide = {"gross_fraction": 5, "max_drawdown": "0.5"} if name not in ("gross_fraction", "max_drawdown") else {}
