@@ -58,6 +58,7 @@ from undertow.trading.records import (
 )
 from undertow.trading.risk import AFTER_SIZING, BEFORE_SIZING, EntryWish, Refusal, first_refusal
 from undertow.trading.sizing import Size, SizingRules, size_entry
+from undertow.trading.sweep import Sweeps
 
 _SECOND: Final = 1_000_000_000
 _ZERO: Final = Decimal(0)
@@ -100,6 +101,7 @@ class RouterCore:
         self._denied: OrderedDict[str, None] = OrderedDict()
         self._sent_ns: deque[int] = deque()
         self._is_recovered = False
+        self._sweeps = Sweeps()
         self._feed_is_up = False
         self._bus_is_up = True
         self._maintenance = ""
@@ -150,6 +152,7 @@ class RouterCore:
     def on_feed_down(self, reason: str) -> list[Effect]:
         """The private stream is gone: no entries until it is back and its gap is filled."""
         self._feed_is_up = self._is_recovered = False
+        self.keeper.is_deaf = True
         return [Anomaly("feed_down", "", reason)]
 
     def recover_since_ns(self, now_ns: int) -> int:
@@ -169,6 +172,8 @@ class RouterCore:
     ) -> list[Effect]:
         """Two passes over the venue agreed."""
         self._is_recovered = self._feed_is_up
+        self.keeper.is_deaf = not self._feed_is_up
+        self._sweeps.on_recovered(now_ns)
         effects: list[Effect] = [Anomaly("limit_not_restored", "", words) for words in self.restraint.unrestored]
         self.restraint.unrestored.clear()
         self.restraint.on_wallet(wallet, now_ns)
@@ -240,6 +245,14 @@ class RouterCore:
     def on_refresh_failed(self, symbol: str, now_ns: int) -> list[Effect]:
         """They did not."""
         return self.keeper.on_refresh_failed(symbol, now_ns)
+
+    def on_swept(self, executions: Sequence[VenueExecution] | None, now_ns: int) -> list[Effect]:
+        """The account's executions arrived, or did not (None): what no frame has told is booked."""
+        self._sweeps.on_answered(now_ns, is_told=executions is not None)
+        effects: list[Effect] = []
+        for execution in executions or ():
+            effects += self.on_execution(execution, now_ns)
+        return effects
 
     def on_stop_set(self, symbol: str, now_ns: int) -> list[Effect]:
         """The venue took the stop that was missing."""
@@ -364,13 +377,13 @@ class RouterCore:
 
     def on_time(self, now_ns: int) -> list[Effect]:
         """Do whatever is due."""
-        return self._counted(self.keeper.on_time(now_ns), now_ns)
+        return [*self._counted(self.keeper.on_time(now_ns), now_ns), *self._sweeps.on_time(now_ns)]
 
     # what others ask
 
     def next_due_ns(self) -> int | None:
         """Give the time at which `on_time` may have something to do, or None."""
-        due = (self.keeper.next_due_ns(), self.restraint.strangers.next_due_ns())
+        due = (self.keeper.next_due_ns(), self.restraint.strangers.next_due_ns(), self._sweeps.due_ns)
         return min((at_ns for at_ns in due if at_ns is not None), default=None)
 
     @property

@@ -28,12 +28,15 @@ from undertow.trading.effects import (
     Refresh,
     Send,
     SetStop,
+    Sweep,
 )
 from undertow.trading.keeper import Accepted, Answer, Refused, Unknown
 
 RETRY_S: Final = 0.25
 LONGEST_RETRY_S: Final = 5.0
 BETWEEN_PASSES_S: Final = 0.05
+REFRESH_PATIENCE_S: Final = 1.0
+"""A position may be without its stop meanwhile: an answer that is lost is not waited for as long as others."""
 
 
 class TruthAtVenue(Protocol):
@@ -75,7 +78,7 @@ class Hands:
         self._busy: set[asyncio.Task[None]] = set()
         self._recovery: asyncio.Task[None] | None = None
 
-    def do(self, effect: AtVenue) -> None:
+    def do(self, effect: AtVenue) -> None:  # noqa: C901 - a line for each kind
         """Begin; the answer comes as an event."""
         match effect:
             case Send():
@@ -90,6 +93,8 @@ class Hands:
                 self._start(self._look_up(effect))
             case Refresh():
                 self._start(self._refresh(effect))
+            case Sweep():
+                self._start(self._sweep(effect))
             case SetStop():
                 self._start(self._set_stop(effect))
             case Recover():
@@ -183,15 +188,25 @@ class Hands:
 
     async def _refresh(self, effect: Refresh) -> None:
         try:
-            positions = await self._venue.positions()
-            executions = await self._venue.executions(since_ns=effect.since_ns)
+            async with asyncio.timeout(REFRESH_PATIENCE_S):
+                positions = await self._venue.positions()
+                executions = await self._venue.executions(since_ns=effect.since_ns)
         except BaseException as error:  # cancelled too: the core must know that it may ask again
             self._perform(self._core.on_refresh_failed(effect.symbol, self._clock.now_ns()))
-            if isinstance(error, VenueError):
+            if isinstance(error, VenueError | TimeoutError):
                 return
             raise
         position, ours = of_symbol(effect.symbol, positions, executions)
         self._perform(self._core.on_refreshed(effect.symbol, position, ours, self._clock.now_ns()))
+
+    async def _sweep(self, effect: Sweep) -> None:
+        executions: Sequence[VenueExecution] | None = None
+        try:
+            executions = await self._venue.executions(since_ns=effect.since_ns)
+        except VenueError:
+            pass  # the next one reaches as far back
+        finally:  # whatever broke: the core must know that it may ask again
+            self._perform(self._core.on_swept(executions, self._clock.now_ns()))
 
     async def _set_stop(self, effect: SetStop) -> None:
         try:

@@ -210,6 +210,12 @@ class RouterShell:
                 self._look_up(symbol, order_id, since_ns)
             case fx.Refresh(symbol, since_ns):
                 self._refresh(symbol, since_ns)
+            case fx.Sweep(since_ns):
+                ground.ask(
+                    lambda: http.executions(since_ns=since_ns),
+                    lambda executions: self.perform(core.on_swept(executions, ground.now_ns)),
+                    lambda _: self.perform(core.on_swept(None, ground.now_ns)),
+                )
             case fx.SetStop(symbol, stop_loss):
                 ground.ask(
                     lambda: http.set_stop_loss(symbol, format(stop_loss, "f")),

@@ -76,6 +76,13 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """Ask the venue for the account's executions since a time."""
+
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recover:
     """Fetch open orders, executions, positions and wallet until two passes agree."""
 
@@ -116,5 +123,5 @@ class Anomaly:
     detail: str
 
 
-AtVenue = Send | Cancel | Amend | Lookup | Refresh | Recover | SetStop | LookAtTouch
+AtVenue = Send | Cancel | Amend | Lookup | Refresh | Sweep | Recover | SetStop | LookAtTouch
 Effect = Journal | AtVenue | Publish | Decide | Anomaly

@@ -78,6 +78,7 @@ class Timing:
     stop_wait_ns: int = 500 * NS_PER_MS  # a fill whose stop is not confirmed gets one set; again after as long
     stop_missing_ns: int = 2 * _SECOND  # a position whose stop is missing for so long is closed
     position_silence_ns: int = 5 * _SECOND  # a held position of which nothing is heard for so long is asked for
+    deaf_silence_ns: int = 250 * NS_PER_MS  # the same while the private stream is down
     unlisted_ns: int = 30 * _SECOND  # a fill whose execution no list has for so long is given up
     lookback_ns: int = 10 * _SECOND  # clocks differ: executions are asked for from so long before
 
@@ -144,10 +145,15 @@ class _TradeWatch:
 
 
 class Keeper:
-    """Drives the trades of a `Desk`."""
+    """Drives the trades of a `Desk`.
+
+    Attributes:
+        is_deaf: True while the private stream is down, and positions must be asked for.
+    """
 
     def __init__(self, desk: Desk, timing: Timing, exits: ExitRules) -> None:
         self.desk = desk
+        self.is_deaf = False
         self._timing = timing
         self._exits = exits
         self._orders: dict[str, _OrderWatch] = {}
@@ -609,8 +615,12 @@ class Keeper:
         due = []
         if watch.differs_since_ns:
             due.append(watch.differs_since_ns + self._timing.disagreement_ns)
-        if isinstance(trade.stage, Holding):
-            due.append(max(watch.heard_ns, trade.stage.first_fill_ns) + self._timing.position_silence_ns)
+        silence_ns = self._timing.deaf_silence_ns if self.is_deaf else self._timing.position_silence_ns
+        match trade.stage:
+            case Holding(first_fill_ns=begun_ns) | Exiting(asked_ns=begun_ns) if self.desk.held_qty(trade):
+                due.append(max(watch.heard_ns, begun_ns) + silence_ns)
+            case _:
+                pass
         return min(due, default=0)
 
     def _heard_position(self, trade: Trade, fact: VenuePosition | None, now_ns: int) -> None:

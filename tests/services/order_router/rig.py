@@ -32,6 +32,7 @@ from undertow.trading.effects import (
     Refresh,
     Send,
     SetStop,
+    Sweep,
 )
 from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, Refused, Unknown
@@ -151,6 +152,7 @@ class FakeVenue:
         self.orders: dict[str, VenueOrder] = {}
         self.by_link: dict[str, str] = {}
         self.executions: list[VenueExecution] = []
+        self.unlisted = False
         self.qty = ZERO
         self.stop_loss = ZERO
         self.stop_order = ""
@@ -261,7 +263,11 @@ class FakeVenue:
         return [order for order in self.orders.values() if not order.status.is_terminal]
 
     def executions_of(self, order_id: str) -> list[VenueExecution]:
-        return [execution for execution in self.executions if execution.order_id == order_id]
+        return [execution for execution in self.listed() if execution.order_id == order_id]
+
+    def listed(self) -> list[VenueExecution]:
+        """Give what `execution/list` shows."""
+        return [] if self.unlisted else list(self.executions)
 
     def position(self) -> VenuePosition:
         return VenuePosition(
@@ -448,10 +454,12 @@ class Rig:
                         lambda core, s=symbol: core.on_refreshed(
                             s,
                             self.venue.position() if self.venue.qty else None,
-                            list(self.venue.executions),
+                            self.venue.listed(),
                             self.now,
                         )
                     )
+                case Sweep(_):
+                    self._later(lambda core: core.on_swept(self.venue.listed(), self.now))
                 case Recover(_):
                     self._later(self._recover)
                 case SetStop(symbol, stop_loss):

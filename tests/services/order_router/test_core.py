@@ -36,6 +36,7 @@ from undertow.trading.exit_plan import ExitRules
 from undertow.trading.keeper import Accepted, NeverSent, Refused
 from undertow.trading.orders import order_id_for
 from undertow.trading.records import EntrySubmitted, ExitSubmitted, OrderSettled, Outcome, TradeEnded
+from undertow.trading.sweep import EVERY_NS
 
 ENTRY = order_id_for("s1", OrderRole.ENTRY)
 
@@ -1109,7 +1110,7 @@ def test_an_order_whose_executions_no_list_shows_is_given_up_and_the_result_is_n
     rig = booted(Script(fill_entry()))
     rig.signal(signal(rig.now))
     rig.run(1)
-    rig.venue.executions_of = lambda _order_id: []
+    rig.venue.unlisted = True
     rig.script.lose_executions = True
     rig.run(10)
     assert rig.core.desk.live_trades()
@@ -1159,7 +1160,7 @@ def test_an_order_that_surfaces_after_its_trade_was_forgotten_is_cancelled_also_
     rig.venue.cancel = refuse
     rig.run(1.5)
     assert rig.venue.open_orders() == []
-    assert rig.core.next_due_ns() is None
+    assert next_due_of_trades(rig) is None
     cancels = [effect.order_id for effect in rig.effects if isinstance(effect, Cancel)]
     assert set(cancels) == {ENTRY}
     assert len(cancels) < 8
@@ -1196,8 +1197,41 @@ def test_the_picture_names_trades_orders_and_reservations_and_is_json():
     assert rig.core.open_order_ids() == (ENTRY,)
 
 
-def test_nothing_is_due_when_nothing_lives():
-    assert booted().core.next_due_ns() is None
+def next_due_of_trades(rig):
+    return rig.core.keeper.next_due_ns()
+
+
+def test_nothing_is_due_when_nothing_lives_but_the_next_sweep():
+    rig = booted()
+    assert next_due_of_trades(rig) is None
+    assert rig.now < rig.core.next_due_ns() <= rig.now + EVERY_NS
+
+
+def test_a_payment_whose_frame_is_lost_is_found_by_the_next_sweep_and_booked_once():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=30 * SECOND))
+    rig.run(1)
+    fill = rig.venue.executions[0]
+    rig.venue.executions.append(
+        replace(fill, exec_id="f1", exec_type="Funding", order_id="", venue_order_id="", fee=Decimal(2))
+    )
+    rig.run(5 + EVERY_NS / SECOND)
+    rig.run(EVERY_NS / SECOND)
+    assert [m.fee for m in rig.published if isinstance(m, Execution) and m.exec_id == "f1"] == [2]
+
+
+def test_while_the_private_stream_is_down_a_held_position_is_asked_for_again_and_again():
+    rig = booted(Script(fill_entry()))
+    rig.signal(signal(rig.now, hold_ns=30 * SECOND))
+    rig.run(1)
+    rig.do(rig.core.on_feed_down("cut"))
+    before = len([effect for effect in rig.effects if isinstance(effect, Refresh)])
+    rig.run(2)
+    during = len([effect for effect in rig.effects if isinstance(effect, Refresh)])
+    assert during - before >= 4
+    rig.venue.set_stop(Decimal(0), by_hand=True)
+    rig.run(1)
+    assert [effect for effect in rig.effects if isinstance(effect, SetStop)]
 
 
 def test_what_is_due_is_done_so_that_time_always_moves_on():
