@@ -2,9 +2,9 @@
 
 Continuity (§7.1 of the protocol): a snapshot opens the book at any time; each delta's `u` is one above the last; a gap, a crossed book or
 levels that cannot be read end it until the next snapshot. What is older is dropped, and `seq` says what is older: after a restart of the
-venue `u` begins at 1 again, while `seq` goes on (our inference). Readers get `Gap` once, then `Resync` and the snapshot. A book that stays
-away is asked for again every few seconds. Every few seconds, too, the whole book is published as a checkpoint, for readers that start in
-the middle.
+venue `u` begins at 1 again, while `seq` goes on (our inference). Readers get `Gap` once, then `Resync` and the snapshot. A book that
+stays away is asked for again every few seconds, and one whose topic falls silent while the symbol's others go on is given up and asked
+for too. Every few seconds, too, the whole book is published as a checkpoint, for readers that start in the middle.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ from undertow.exchange.levels import Levels
 
 ASK_AGAIN_NS: Final = 5_000_000_000
 MALFORMED: Final = "malformed"
+BOOK_SILENCE_NS: Final = 60_000_000_000
+"""A topic of a book that tells nothing for so long while the symbol's others go on is taken for dead."""
 
 
 class Publish(msgspec.Struct, frozen=True):
@@ -93,6 +95,7 @@ class _Feed:
     seen: bool = False
     asked_ns: int | None = None
     checkpoint_ns: int = 0
+    heard_ns: int = 0  # of its topic; before its first frame, of the symbol
 
 
 @dataclass(slots=True)
@@ -148,13 +151,13 @@ class IngestorCore:
             return [Drop("", "foreign_symbol", frame.symbol)]
         feed.seen = True
         if not isinstance(frame, BookFrame):
-            return self._on_other(frame, raw, recv_ns)
+            return [*self._on_other(frame, raw, recv_ns), *_missed(feed, recv_ns)]
         if frame.topic != feed.topic:
             return [Drop(feed.symbol, "foreign_topic", frame.topic)]
         return self._on_book(feed, feed.book.follow_frame(frame), packed_fact(frame, recv_ns), raw)
 
     def _on_book(self, feed: _Feed, state: int, fact: PackedBook, raw: bytes) -> list[Effect]:
-        feed.seen = True
+        feed.seen, feed.heard_ns = True, fact.ts_recv
         if state == MISFIT:
             return self._on_misfit(feed, fact)
         if state == FAULTY:
@@ -195,7 +198,7 @@ class IngestorCore:
         self._watch.on_blind()
         effects: list[Effect] = []
         for feed in self._feeds.values():
-            feed.asked_ns = None
+            feed.asked_ns, feed.heard_ns = None, 0
             feed.book.lose()
             if feed.in_sync:
                 feed.in_sync = False
@@ -227,7 +230,7 @@ class IngestorCore:
 
     def _on_delta(self, feed: _Feed, fact: PackedBook) -> list[Effect]:
         feed.latest = fact
-        if fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:
+        if 0 <= fact.ts_event - feed.checkpoint_ns < self.checkpoint_ns:  # below 0: one before was dated too far ahead
             return [Publish(feed.symbol, fact)]
         feed.checkpoint_ns = fact.ts_event
         return [Publish(feed.symbol, fact), Publish(feed.symbol, _whole(feed, fact))]
@@ -268,6 +271,22 @@ def _lost(feed: _Feed, reason: GapReason, detail: str, fact: PackedBook, drop: D
         gap = Gap(ts_event=fact.ts_event, ts_recv=fact.ts_recv, symbol=feed.symbol, reason=reason, detail=detail)
         effects.append(Publish(feed.symbol, gap))
     return [*effects, *_asked(feed, fact.ts_recv)]
+
+
+def _missed(feed: _Feed, recv_ns: int) -> list[Effect]:
+    feed.heard_ns = feed.heard_ns or recv_ns
+    silent_ns = recv_ns - feed.heard_ns
+    if silent_ns < BOOK_SILENCE_NS:
+        return []
+    feed.heard_ns = recv_ns
+    effects: list[Effect] = []
+    if feed.in_sync:
+        feed.in_sync = False
+        feed.book.lose()
+        detail = f"nothing of {feed.topic} for {silent_ns / 1e9:g} s, while other topics of {feed.symbol} go on"
+        gap = Gap(ts_event=recv_ns, ts_recv=recv_ns, symbol=feed.symbol, reason=GapReason.SILENT, detail=detail)
+        effects.append(Publish(feed.symbol, gap))
+    return [*effects, *_asked(feed, recv_ns)]
 
 
 def _asked(feed: _Feed, recv_ns: int) -> list[Effect]:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingestor.core import ASK_AGAIN_NS, Drop, Publish, Resubscribe
+from services.ingestor.core import ASK_AGAIN_NS, BOOK_SILENCE_NS, Drop, Publish, Resubscribe
 from services.ingestor.losses import Loss
 from tests.services.ingestor.as_read import ReadCore
 from tests.support import recorded
 from tests.undertow.exchange.bybit.frames import KLINE, LIQUIDATION, TICKER, TRADE, changed, raw
-from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, Liquidations, Resync
+from undertow.contracts.messages.market import Book, FeedSuspect, Gap, GapReason, Liquidations, Resync, Ticker
 
 SYMBOL = "ABCUSDT"
 MS = 1_000_000
@@ -192,6 +192,31 @@ def test_a_checkpoint_is_the_whole_book_at_the_time_of_the_latest_change():
     )
     assert len(core.on_frame(book(13, at_ms=1999), 4)) == 1
     assert len(core.on_frame(book(14, at_ms=2000), 5)) == 2
+
+
+def test_a_book_whose_topic_falls_silent_while_the_others_go_on_is_given_up_once_and_asked_for(synced):
+    for recv_ns in (2, BOOK_SILENCE_NS):
+        assert kinds(synced.on_frame(raw(TICKER), recv_ns)) == [Ticker]
+    ticker, gap, ask = synced.on_frame(raw(TICKER), BOOK_SILENCE_NS + 1)
+    assert isinstance(ticker.fact, Ticker)
+    assert (gap.fact.reason, ask) == (GapReason.SILENT, Resubscribe(SYMBOL))
+    assert synced.out_of_sync == [SYMBOL]
+    assert kinds(synced.on_frame(raw(TICKER), BOOK_SILENCE_NS + 2)) == [Ticker]
+    assert kinds(synced.on_frame(snapshot(20), BOOK_SILENCE_NS + 3)) == [Resync, Book]
+
+
+def test_a_book_of_which_nothing_ever_comes_is_asked_for(core):
+    assert kinds(core.on_frame(raw(TICKER), 1)) == [Ticker]
+    assert kinds(core.on_frame(raw(TICKER), BOOK_SILENCE_NS + 1)) == [Ticker, Resubscribe]
+
+
+def test_a_change_that_is_dated_far_ahead_does_not_end_the_checkpoints():
+    core = ReadCore([SYMBOL], checkpoint_ns=500 * MS)
+    core.on_frame(snapshot(10, at_ms=1000), 1)
+    assert len(core.on_frame(book(11, at_ms=9_000_000), 2)) == 2
+    assert len(core.on_frame(book(12, at_ms=1100), 3)) == 2
+    assert len(core.on_frame(book(13, at_ms=1599), 4)) == 1
+    assert len(core.on_frame(book(14, at_ms=1600), 5)) == 2
 
 
 def test_readers_who_missed_facts_hear_of_it_and_get_the_whole_book_to_go_on_from(synced):

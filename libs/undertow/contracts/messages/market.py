@@ -125,6 +125,7 @@ class GapReason(StrEnum):
     DISCONNECTED = "disconnected"
     UNPUBLISHED = "unpublished"  # the bus was away for longer than the publisher can remember
     MAINTENANCE = "maintenance"  # the venue said so, and nobody listens until it is over
+    SILENT = "silent"  # its topic tells nothing while the symbol's others go on
 
 
 class Gap(Message, frozen=True, kw_only=True, tag="gap"):
