@@ -1,8 +1,8 @@
 """From a kind of message to an Arrow schema and tables; derived, so that a new message is stored without a line written here.
 
 Money stays the exact decimal text that it was on the wire (the views of `undertow.storage.query` have numbers beside it). Nested structs
-become structs, tuples of them lists of structs. A message grows by new fields at the end, so older files lack columns; a reader sees
-null there.
+become structs, tuples of them lists of structs, pairs lists of what both are in Arrow. A message grows by new fields at the end, so older
+files lack columns; a reader sees null there.
 """
 
 from __future__ import annotations
@@ -133,6 +133,10 @@ def _array(kind: msgspec.inspect.Type, values: list[Any]) -> pa.Array:
         fields = [(name, inner, list(map(attrgetter(name), values))) for name, inner in _fields(kind.cls)]
         columns = [_array(inner, column) for _, inner, column in fields]
         return pa.StructArray.from_arrays(columns, fields=[pa.field(name, _arrow(inner)) for name, inner, _ in fields])
+    if isinstance(kind, msgspec.inspect.TupleType) and len(set(map(type, kind.item_types))) > 1:
+        places = [_array(item, [value[at] for value in values]) for at, item in enumerate(kind.item_types)]
+        by_row = [at * len(values) + row for row in range(len(values)) for at in range(len(places))]
+        return pa.ListArray.from_arrays(_offsets(values), pa.concat_arrays(places).take(pa.array(by_row, pa.int64())))
     if isinstance(kind, msgspec.inspect.VarTupleType | msgspec.inspect.TupleType):
         item = kind.item_type if isinstance(kind, msgspec.inspect.VarTupleType) else kind.item_types[0]
         return pa.ListArray.from_arrays(_offsets(values), _array(item, list(chain.from_iterable(values))))
